@@ -1,0 +1,1 @@
+//! The bus on one host: in-process and Unix sockets.

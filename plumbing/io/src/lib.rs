@@ -1,0 +1,1 @@
+//! Batched sockets, descriptor passing, mapped memory: all unsafe code lives here.

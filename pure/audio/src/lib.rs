@@ -1,0 +1,1 @@
+//! Codecs, tones, DTMF and WAV files.

@@ -1,0 +1,1 @@
+//! What roles say to each other on the bus: one file a conversation.

@@ -1,0 +1,1 @@
+//! What survives a death: tagged, checksummed records in a ring of segments.

@@ -1,0 +1,1 @@
+//! Rating, reservations and their settlement.

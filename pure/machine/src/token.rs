@@ -1,0 +1,163 @@
+use crate::{KeyedHash, Secret, Shard};
+
+const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
+const PURPOSE: u8 = 0xF0;
+/// Kind (1), shard (2), call (8), part (2) and seal (4).
+const RAW: usize = 17;
+/// Characters of a token: 17 bytes in base 32.
+const TEXT: usize = 28;
+
+/// What an identifier is used as. A token of one kind does not open as another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[repr(u8)]
+pub enum Kind {
+    /// A From- or To-tag.
+    Tag = 1,
+    /// The Call-ID of a leg that we started.
+    CallId = 2,
+    /// A Via branch (behind `z9hG4bK`).
+    Branch = 3,
+    /// The user part of a Contact.
+    Contact = 4,
+}
+
+/// What an identifier that we minted says: whose it is, without any look-up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Token {
+    /// What it is used as.
+    pub kind: Kind,
+    /// The shard that owns the call (or binding).
+    pub shard: Shard,
+    /// The call's number within the platform (or a binding's hash).
+    pub call: u64,
+    /// The leg, or the count of a transaction.
+    pub part: u16,
+}
+
+/// Mints identifiers that carry their shard, and tells ours from forgeries. Lower case throughout, since
+/// tags may be compared without regard to case (RFC 3261 7.3.1).
+#[derive(Clone, Debug)]
+pub struct Mint {
+    hash: KeyedHash,
+}
+
+impl Mint {
+    /// Mints under the platform's secret.
+    pub fn new(secret: Secret) -> Self {
+        Mint { hash: KeyedHash::new(secret) }
+    }
+
+    /// The hash that shares this mint's secret.
+    pub fn hash(&self) -> &KeyedHash {
+        &self.hash
+    }
+
+    /// The text of `token`: 28 characters `[0-9a-z]`.
+    pub fn write(&self, token: Token) -> String {
+        let mut raw = [0; RAW];
+        raw[0] = token.kind as u8;
+        raw[1..3].copy_from_slice(&token.shard.number().to_be_bytes());
+        raw[3..11].copy_from_slice(&token.call.to_be_bytes());
+        raw[11..13].copy_from_slice(&token.part.to_be_bytes());
+        self.seal(&mut raw);
+        encode(&raw)
+    }
+
+    /// What `text` says, if it is a token of `kind` that we minted.
+    pub fn read(&self, kind: Kind, text: &[u8]) -> Option<Token> {
+        let raw = decode(text)?;
+        let mut sealed = raw;
+        self.seal(&mut sealed);
+        if sealed != raw || raw[0] != kind as u8 {
+            return None;
+        }
+        Some(Token {
+            kind,
+            shard: Shard::of(u64::from(u16::from_be_bytes([raw[1], raw[2]]))),
+            call: u64::from_be_bytes(raw[3..11].try_into().ok()?),
+            part: u16::from_be_bytes([raw[11], raw[12]]),
+        })
+    }
+
+    fn seal(&self, raw: &mut [u8; RAW]) {
+        let sum = self.hash.sum64(PURPOSE, &[&raw[..RAW - 4]]) as u32;
+        raw[RAW - 4..].copy_from_slice(&sum.to_be_bytes());
+    }
+}
+
+fn encode(raw: &[u8; RAW]) -> String {
+    let mut text = String::with_capacity(TEXT);
+    let (mut held, mut bits) = (0u32, 0);
+    for &byte in raw {
+        held = held << 8 | u32::from(byte);
+        bits += 8;
+        while bits >= 5 {
+            bits -= 5;
+            text.push(ALPHABET[(held >> bits & 31) as usize] as char);
+        }
+    }
+    text.push(ALPHABET[(held << (5 - bits) & 31) as usize] as char);
+    text
+}
+
+fn decode(text: &[u8]) -> Option<[u8; RAW]> {
+    if text.len() != TEXT {
+        return None;
+    }
+    let mut raw = [0; RAW];
+    let (mut held, mut bits, mut at) = (0u32, 0, 0);
+    for &symbol in text {
+        held = held << 5 | u32::from(value(symbol)?);
+        bits += 5;
+        if bits >= 8 {
+            bits -= 8;
+            raw[at] = (held >> bits) as u8;
+            at += 1;
+        }
+    }
+    Some(raw)
+}
+
+fn value(symbol: u8) -> Option<u8> {
+    Some(match symbol.to_ascii_lowercase() {
+        digit @ b'0'..=b'9' => digit - b'0',
+        letter @ b'a'..=b'h' => letter - b'a' + 10,
+        letter @ b'j'..=b'k' => letter - b'j' + 18,
+        letter @ b'm'..=b'n' => letter - b'm' + 20,
+        letter @ b'p'..=b't' => letter - b'p' + 22,
+        letter @ b'v'..=b'z' => letter - b'v' + 27,
+        _ => return None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn mint() -> Mint {
+        Mint::new(Secret::new([7; 16]))
+    }
+
+    #[test]
+    fn a_token_says_whose_it_is() {
+        for number in [0, 1, 17, 4095] {
+            let token = Token { kind: Kind::Tag, shard: Shard::of(number), call: u64::MAX - number, part: 9 };
+            let text = mint().write(token);
+            assert_eq!(text.len(), TEXT);
+            assert_eq!(mint().read(Kind::Tag, text.as_bytes()), Some(token));
+            assert_eq!(mint().read(Kind::Tag, text.to_uppercase().as_bytes()), Some(token));
+        }
+    }
+
+    #[test]
+    fn a_forged_or_foreign_token_is_not_ours() {
+        let text = mint().write(Token { kind: Kind::Tag, shard: Shard::of(5), call: 1, part: 0 });
+        assert_eq!(mint().read(Kind::Branch, text.as_bytes()), None);
+        assert_eq!(Mint::new(Secret::new([8; 16])).read(Kind::Tag, text.as_bytes()), None);
+        for at in 0..TEXT - 1 {
+            let mut forged = text.clone().into_bytes();
+            forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
+            assert_eq!(mint().read(Kind::Tag, &forged), None, "changed at {at}");
+        }
+    }
+}

@@ -1,0 +1,1 @@
+//! Call control applications as functions from a position and an event to instructions.

@@ -1,0 +1,1 @@
+//! Answers reservations and settlements by a rate.

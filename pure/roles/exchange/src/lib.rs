@@ -1,0 +1,1 @@
+//! Registrar, authentication, location, routing and the calls.

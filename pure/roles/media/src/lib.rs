@@ -1,0 +1,1 @@
+//! Media sessions: legs, latching, relaying, playing, hearing DTMF, quality.

@@ -1,0 +1,1 @@
+//! Which cores share a worker, and how they pass messages to each other until quiet.

@@ -1,0 +1,1 @@
+//! The apps role's shell.

@@ -1,0 +1,1 @@
+//! The edge's shell: listeners, connections, sending.

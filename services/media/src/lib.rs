@@ -1,0 +1,1 @@
+//! The media role's shell: packet threads, port pool.

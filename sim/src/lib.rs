@@ -1,0 +1,1 @@
+//! The whole platform in virtual time, on pure/ alone.
