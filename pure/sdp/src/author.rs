@@ -1,0 +1,46 @@
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{Origin, Session};
+
+/// Whoever signs a session's `o=` line: the same id throughout, and a version that grows by one exactly when
+/// the description changes (RFC 3264 8). A B2BUA has one for each leg, kept with the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Author {
+    /// The session's id.
+    pub id: u64,
+    /// The version last signed.
+    #[serde(default)]
+    pub version: u64,
+    /// The address in the `o=` line.
+    pub address: IpAddr,
+    /// A sum over what was last signed.
+    #[serde(default)]
+    signed: Option<u64>,
+}
+
+impl Author {
+    /// An author that has signed nothing yet.
+    pub fn new(id: u64, address: IpAddr) -> Self {
+        Author { id, version: 0, address, signed: None }
+    }
+
+    /// Puts our `o=` line in, with the version that this description deserves.
+    pub fn sign(&mut self, session: &mut Session) {
+        let mut body = Vec::with_capacity(512);
+        session.write_unsigned(&mut body);
+        let sum = fnv1a(&body);
+        if self.signed != Some(sum) {
+            self.version += 1;
+            self.signed = Some(sum);
+        }
+        session.origin = Origin::new(self.id, self.version, self.address);
+    }
+}
+
+fn fnv1a(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+}
