@@ -4,6 +4,7 @@
 //! socket, no clock and no randomness; whoever drives it (the loop in `plumbing/host`, or the simulation)
 //! keeps what the core wants kept, and only then says what the core wants said.
 
+pub mod base32;
 mod failpoint;
 mod hash;
 mod moment;

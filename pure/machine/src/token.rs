@@ -1,6 +1,5 @@
-use crate::{KeyedHash, Secret, Shard};
+use crate::{KeyedHash, Secret, Shard, base32};
 
-const ALPHABET: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 const PURPOSE: u8 = 0xF0;
 /// Kind (1), shard (2), call (8), part (2) and seal (4).
 const RAW: usize = 17;
@@ -60,12 +59,15 @@ impl Mint {
         raw[3..11].copy_from_slice(&token.call.to_be_bytes());
         raw[11..13].copy_from_slice(&token.part.to_be_bytes());
         self.seal(&mut raw);
-        encode(&raw)
+        base32::encode(&raw)
     }
 
     /// What `text` says, if it is a token of `kind` that we minted.
     pub fn read(&self, kind: Kind, text: &[u8]) -> Option<Token> {
-        let raw = decode(text)?;
+        let mut raw = [0; RAW];
+        if text.len() != TEXT || base32::decode(text, &mut raw) != Some(RAW) {
+            return None;
+        }
         let mut sealed = raw;
         self.seal(&mut sealed);
         if sealed != raw || raw[0] != kind as u8 {
@@ -83,51 +85,6 @@ impl Mint {
         let sum = self.hash.sum64(PURPOSE, &[&raw[..RAW - 4]]) as u32;
         raw[RAW - 4..].copy_from_slice(&sum.to_be_bytes());
     }
-}
-
-fn encode(raw: &[u8; RAW]) -> String {
-    let mut text = String::with_capacity(TEXT);
-    let (mut held, mut bits) = (0u32, 0);
-    for &byte in raw {
-        held = held << 8 | u32::from(byte);
-        bits += 8;
-        while bits >= 5 {
-            bits -= 5;
-            text.push(ALPHABET[(held >> bits & 31) as usize] as char);
-        }
-    }
-    text.push(ALPHABET[(held << (5 - bits) & 31) as usize] as char);
-    text
-}
-
-fn decode(text: &[u8]) -> Option<[u8; RAW]> {
-    if text.len() != TEXT {
-        return None;
-    }
-    let mut raw = [0; RAW];
-    let (mut held, mut bits, mut at) = (0u32, 0, 0);
-    for &symbol in text {
-        held = held << 5 | u32::from(value(symbol)?);
-        bits += 5;
-        if bits >= 8 {
-            bits -= 8;
-            raw[at] = (held >> bits) as u8;
-            at += 1;
-        }
-    }
-    Some(raw)
-}
-
-fn value(symbol: u8) -> Option<u8> {
-    Some(match symbol.to_ascii_lowercase() {
-        digit @ b'0'..=b'9' => digit - b'0',
-        letter @ b'a'..=b'h' => letter - b'a' + 10,
-        letter @ b'j'..=b'k' => letter - b'j' + 18,
-        letter @ b'm'..=b'n' => letter - b'm' + 20,
-        letter @ b'p'..=b't' => letter - b'p' + 22,
-        letter @ b'v'..=b'z' => letter - b'v' + 27,
-        _ => return None,
-    })
 }
 
 #[cfg(test)]
