@@ -35,6 +35,14 @@ impl Role {
             Role::Api => "api",
         }
     }
+
+    /// The role that a subject's first word names.
+    pub fn of(subject: &str) -> Option<Role> {
+        let name = subject.split('.').next()?;
+        [Role::Edge, Role::Exchange, Role::Media, Role::Apps, Role::Billing, Role::Api]
+            .into_iter()
+            .find(|role| role.name() == name)
+    }
 }
 
 /// Where a conversation is held: `media.anchor`, or, directed to a shard's owner, `exchange.17.locate`.

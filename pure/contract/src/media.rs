@@ -195,6 +195,18 @@ pub struct LegQuality {
     pub mos: Option<f32>,
 }
 
+/// How the media worker does; answered with what [`crate::query::Gauge`] is answered with.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gauge {}
+
+impl Conversation for Gauge {
+    type Answer = crate::query::Gauges;
+    const SUBJECT: Subject = Subject::new(Role::Media, "gauge");
+    const WITHIN: Duration = Duration::from_secs(1);
+    const REPEATED: Repeat = Repeat::Fresh;
+}
+
 /// What media noticed of a call.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
