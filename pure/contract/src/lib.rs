@@ -9,11 +9,13 @@ pub mod app;
 pub mod billing;
 mod codec;
 mod conversation;
+pub mod domains;
 mod ids;
 pub mod media;
 pub mod query;
 pub mod record;
 pub mod registration;
+pub mod sharding;
 
 pub use codec::{Body, DecodeError, decode, encode};
 pub use conversation::{Conversation, Envelope, Kind, Notice, Repeat, Role, Subject};
