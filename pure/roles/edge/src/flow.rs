@@ -1,0 +1,87 @@
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+
+use machine::{KeyedHash, base32};
+
+const PURPOSE: u8 = 0xE0;
+const SEAL: usize = 4;
+/// Listener (1), family (1), address (16), port (2), seal (4).
+const LONGEST: usize = 24;
+
+/// A way to a phone: by which listener, to which address. With a stream transport, the address is the far
+/// end of the connection that the phone made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Flow {
+    /// The place of the listener in the edge's list.
+    pub listener: u8,
+    /// The phone's end.
+    pub remote: SocketAddr,
+}
+
+impl Flow {
+    /// The flow as text that only a holder of the same secret can write: `[0-9a-z]`, 19 symbols for IPv4.
+    pub fn token(&self, hash: &KeyedHash) -> String {
+        let mut raw = [0; LONGEST];
+        let length = self.write(&mut raw);
+        let seal = hash.sum64(PURPOSE, &[&raw[..length]]) as u32;
+        raw[length..length + SEAL].copy_from_slice(&seal.to_be_bytes());
+        base32::encode(&raw[..length + SEAL])
+    }
+
+    /// The flow that `token` tells, if the seal is right.
+    pub fn read(token: &[u8], hash: &KeyedHash) -> Option<Flow> {
+        let mut raw = [0; LONGEST];
+        let length = base32::decode(token, &mut raw)?.checked_sub(SEAL)?;
+        let (said, seal) = raw.get(..length + SEAL)?.split_at(length);
+        if (hash.sum64(PURPOSE, &[said]) as u32).to_be_bytes() != seal {
+            return None;
+        }
+        let (&[listener, family], rest) = said.split_first_chunk::<2>()?;
+        let (address, port) = rest.split_last_chunk::<2>()?;
+        let ip: IpAddr = match family {
+            4 => Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?).into(),
+            6 => Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?).into(),
+            _ => return None,
+        };
+        Some(Flow { listener, remote: SocketAddr::new(ip, u16::from_be_bytes(*port)) })
+    }
+
+    fn write(&self, raw: &mut [u8; LONGEST]) -> usize {
+        raw[0] = self.listener;
+        let end = match self.remote.ip() {
+            IpAddr::V4(ip) => {
+                raw[1] = 4;
+                raw[2..6].copy_from_slice(&ip.octets());
+                6
+            }
+            IpAddr::V6(ip) => {
+                raw[1] = 6;
+                raw[2..18].copy_from_slice(&ip.octets());
+                18
+            }
+        };
+        raw[end..end + 2].copy_from_slice(&self.remote.port().to_be_bytes());
+        end + 2
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use machine::Secret;
+
+    #[test]
+    fn a_flow_token_is_read_only_by_those_who_share_the_secret() {
+        let ours = KeyedHash::new(Secret::new([1; 16]));
+        let theirs = KeyedHash::new(Secret::new([2; 16]));
+        for remote in ["192.0.2.7:5062", "[2001:db8::9]:65535"] {
+            let flow = Flow { listener: 3, remote: remote.parse().unwrap() };
+            let token = flow.token(&ours);
+            assert_eq!(Flow::read(token.as_bytes(), &ours), Some(flow));
+            assert_eq!(Flow::read(token.as_bytes(), &theirs), None);
+            assert_eq!(Flow::read(&token.as_bytes()[1..], &ours), None);
+        }
+        for rubbish in ["", "0", "zzzzzzzz", "0000000000000000000000000000000000000000000000000000"] {
+            assert_eq!(Flow::read(rubbish.as_bytes(), &ours), None);
+        }
+    }
+}

@@ -1,0 +1,118 @@
+use std::net::SocketAddr;
+
+use sip::{Edit, Message, Method, Name, Status, Transport, Via};
+
+use crate::{Edge, Flow, reply};
+
+/// What becomes of a message from an exchange. The bytes meant are in the caller's buffer.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Outbound {
+    /// The buffer goes out.
+    Send {
+        /// This way.
+        flow: Flow,
+        /// If the connection of `flow` is gone: one may be made to here.
+        otherwise: Option<SocketAddr>,
+    },
+    /// It cannot go out; the buffer holds the answer for the exchange.
+    Answer,
+    /// It cannot go out, and nobody waits for an answer.
+    Drop(Unsent),
+}
+
+/// Why a message of ours did not leave.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Unsent {
+    /// It is no SIP message.
+    Unreadable,
+    /// A response whose topmost Via is not ours.
+    Stray,
+    /// No listener fits the address.
+    NoWay,
+}
+
+impl Edge {
+    /// Decides about one message from an exchange, and writes what goes out into `into` (cleared first).
+    pub fn outbound(&self, bytes: &[u8], into: &mut Vec<u8>) -> Outbound {
+        into.clear();
+        let Ok(message) = Message::parse(bytes) else {
+            return Outbound::Drop(Unsent::Unreadable);
+        };
+        if message.is_response() {
+            return self.response_outward(&message, into);
+        }
+        match self.request_outward(&message, into) {
+            Some(sent) => sent,
+            None => self.unreachable(&message, into),
+        }
+    }
+
+    /// The answer that an exchange gets when the connection of a flow is gone and no other can be made
+    /// (RFC 5626 11.6), or when there is no way at all. `request` is as the exchange wrote it.
+    pub fn flow_failed(&self, request: &[u8], into: &mut Vec<u8>) -> Outbound {
+        match Message::parse(request) {
+            Ok(request) if request.is_request() => self.unreachable(&request, into),
+            _ => Outbound::Drop(Unsent::NoWay),
+        }
+    }
+
+    fn unreachable(&self, request: &Message<&[u8]>, into: &mut Vec<u8>) -> Outbound {
+        let answered = request.method() != Some(Method::Ack)
+            && reply::refuse(request, Status::FLOW_FAILED, "Flow Failed", into);
+        if answered { Outbound::Answer } else { Outbound::Drop(Unsent::NoWay) }
+    }
+
+    fn request_outward(&self, request: &Message<&[u8]>, into: &mut Vec<u8>) -> Option<Outbound> {
+        let route = request.routes().next().and_then(Result::ok);
+        let routed = route.and_then(|route| self.flow_of_route(&route));
+        let named = self.named_in_uri(request);
+        let flow = routed.or(named)?;
+        let token = flow.token(&self.hash);
+        let top = request.top_via().ok()?;
+        let via = self.via(flow, &token, self.branch(request, &top).ok()?);
+        let way_back = self.way_back(flow, &token);
+        let mut edit = Edit::new(request);
+        if routed.is_some() {
+            edit = edit.remove_first_value(Name::Route);
+        }
+        edit = edit.prepend(Name::Via, &via);
+        if matches!(request.method(), Some(Method::Invite | Method::Subscribe | Method::Refer)) {
+            edit = edit.prepend(Name::RecordRoute, &way_back);
+        }
+        edit.write(into);
+        Some(Outbound::Send { flow, otherwise: named.map(|flow| flow.remote) })
+    }
+
+    /// Where the Request-URI leads if it holds an address. Names need a resolver, which asks before.
+    fn named_in_uri(&self, request: &Message<&[u8]>) -> Option<Flow> {
+        let uri = request.request_uri().ok()?;
+        let transport = match uri.param("transport") {
+            Some(name) => Transport::named(name)?,
+            None => Transport::Udp,
+        };
+        let remote = SocketAddr::new(uri.host.ip()?, uri.port.unwrap_or(5060));
+        Some(Flow { listener: self.listener_towards(transport, remote)?, remote })
+    }
+
+    /// RFC 3261 18.2.2 and RFC 3581 4: our Via says by which flow the request came, the phone's how it wants
+    /// its response.
+    fn response_outward(&self, response: &Message<&[u8]>, into: &mut Vec<u8>) -> Outbound {
+        let ours = response.top_via().ok();
+        let Some(flow) = ours.and_then(|via| via.branch().and_then(|branch| self.flow_of_branch(branch)))
+        else {
+            return Outbound::Drop(Unsent::Stray);
+        };
+        let theirs = response.values(Name::Via).nth(1).and_then(|value| Via::parse(value).ok());
+        let Some(theirs) = theirs else {
+            return Outbound::Drop(Unsent::Stray);
+        };
+        Edit::new(response).remove_first_value(Name::Via).write(into);
+        let default_port = if theirs.transport == Transport::Tls { 5061 } else { 5060 };
+        let sent_by = SocketAddr::new(flow.remote.ip(), theirs.port.unwrap_or(default_port));
+        if theirs.transport.is_reliable() {
+            return Outbound::Send { flow, otherwise: Some(sent_by) };
+        }
+        let remote = if theirs.rport().is_some() { flow.remote } else { sent_by };
+        Outbound::Send { flow: Flow { remote, ..flow }, otherwise: None }
+    }
+}
