@@ -1,0 +1,244 @@
+//! A buffer between the network, which is uneven, and the ear, which is not.
+
+use std::collections::BTreeMap;
+
+/// Over so many frames the buffer looks whether it could be shorter.
+const REVIEW: u32 = 250;
+/// After so many frames without any packet the talk spurt is over.
+const GIVE_UP: u32 = 10;
+
+/// What to play now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Played {
+    /// This payload.
+    Frame(Vec<u8>),
+    /// Something like what was played before: a packet is lost or late.
+    Conceal,
+    /// Nothing: nobody talks yet, or the buffer is still filling.
+    Silence,
+}
+
+/// Puts packets in order, and gives one frame at each tick of the player's clock. It holds back `depth`
+/// frames; when packets come too late it holds back one more, when there is always too much one less,
+/// between `least` and `most`.
+#[derive(Clone, Debug)]
+pub struct Playout {
+    frames: BTreeMap<u64, Vec<u8>>,
+    /// The newest number heard, extended over its wraps.
+    newest: Option<u64>,
+    /// The number to play next; `None` while filling.
+    next: Option<u64>,
+    depth: usize,
+    least: usize,
+    most: usize,
+    /// Frames to wait so that the depth grows.
+    stretch: usize,
+    starved: u32,
+    ticks: u32,
+    /// The fewest frames there were since the last review.
+    spare: usize,
+    late: u64,
+}
+
+impl Playout {
+    /// A buffer that always holds back `depth` frames.
+    pub fn fixed(depth: usize) -> Self {
+        Self::adaptive(depth, depth)
+    }
+
+    /// A buffer that holds back `least` to `most` frames.
+    pub fn adaptive(least: usize, most: usize) -> Self {
+        let least = least.max(1);
+        Playout {
+            frames: BTreeMap::new(),
+            newest: None,
+            next: None,
+            depth: least,
+            least,
+            most: most.max(least),
+            stretch: 0,
+            starved: 0,
+            ticks: 0,
+            spare: usize::MAX,
+            late: 0,
+        }
+    }
+
+    /// A packet came. Duplicates and what is too late are dropped; a jump by half the numbers' range or a
+    /// flood beyond four times the greatest depth starts anew.
+    pub fn put(&mut self, sequence: u16, payload: &[u8]) {
+        let number = self.extend(sequence);
+        if self.next.is_some_and(|next| number < next) {
+            self.late += 1;
+            self.deepen();
+            return;
+        }
+        self.newest = self.newest.max(Some(number));
+        self.frames.entry(number).or_insert_with(|| payload.to_vec());
+        if self.frames.len() > self.most * 4 {
+            self.restart(number);
+        }
+    }
+
+    /// The next frame; to be called once in each frame's time.
+    pub fn take(&mut self) -> Played {
+        let Some(next) = self.next.or_else(|| self.begin()) else { return Played::Silence };
+        self.review();
+        if self.stretch > 0 {
+            self.stretch -= 1;
+            return Played::Conceal;
+        }
+        if let Some(frame) = self.frames.remove(&next) {
+            self.starved = 0;
+            self.next = Some(next + 1);
+            return Played::Frame(frame);
+        }
+        if !self.frames.is_empty() {
+            self.next = Some(next + 1);
+            return Played::Conceal;
+        }
+        self.starved += 1;
+        if self.starved > GIVE_UP {
+            self.starved = 0;
+            self.next = None;
+            return Played::Silence;
+        }
+        Played::Conceal
+    }
+
+    /// How many frames it holds back now.
+    pub fn depth(&self) -> usize {
+        self.depth
+    }
+
+    /// How many packets came too late to be played.
+    pub fn late(&self) -> u64 {
+        self.late
+    }
+
+    fn begin(&mut self) -> Option<u64> {
+        if self.frames.len() < self.depth {
+            return None;
+        }
+        self.next = self.frames.first_key_value().map(|(&number, _)| number);
+        (self.ticks, self.spare) = (0, usize::MAX);
+        self.next
+    }
+
+    fn extend(&self, sequence: u16) -> u64 {
+        // Begin high, so that a packet before the first is no wrap.
+        let Some(newest) = self.newest else { return u64::from(sequence) + (1 << 32) };
+        let delta = sequence.wrapping_sub(newest as u16) as i16;
+        newest.wrapping_add_signed(i64::from(delta))
+    }
+
+    fn restart(&mut self, number: u64) {
+        self.frames.retain(|&held, _| held == number);
+        self.newest = Some(number);
+        self.next = None;
+        self.stretch = 0;
+    }
+
+    fn deepen(&mut self) {
+        if self.depth < self.most {
+            self.depth += 1;
+            self.stretch += 1;
+        }
+    }
+
+    /// Plays a frame less when there were always more than are wanted.
+    fn review(&mut self) {
+        self.ticks += 1;
+        self.spare = self.spare.min(self.frames.len());
+        if self.ticks < REVIEW {
+            return;
+        }
+        if self.spare > self.depth || (self.spare >= 2 && self.depth > self.least) {
+            self.depth = self.depth.saturating_sub(1).max(self.least);
+            if let Some((number, _)) = self.frames.pop_first() {
+                self.next = Some(number + 1);
+            }
+        }
+        (self.ticks, self.spare) = (0, usize::MAX);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(number: u16) -> Played {
+        Played::Frame(number.to_be_bytes().to_vec())
+    }
+
+    fn put(playout: &mut Playout, numbers: impl IntoIterator<Item = u16>) {
+        numbers.into_iter().for_each(|number| playout.put(number, &number.to_be_bytes()));
+    }
+
+    fn take(playout: &mut Playout, count: usize) -> Vec<Played> {
+        (0..count).map(|_| playout.take()).collect()
+    }
+
+    #[test]
+    fn it_fills_before_it_plays_and_plays_in_order() {
+        let mut playout = Playout::fixed(3);
+        put(&mut playout, [65_534, 0]);
+        assert_eq!(playout.take(), Played::Silence);
+        put(&mut playout, [65_535, 1, 1]);
+        assert_eq!(take(&mut playout, 4), [frame(65_534), frame(65_535), frame(0), frame(1)]);
+    }
+
+    #[test]
+    fn a_lost_packet_is_concealed() {
+        let mut playout = Playout::fixed(2);
+        put(&mut playout, [1, 2, 4]);
+        assert_eq!(take(&mut playout, 4), [frame(1), frame(2), Played::Conceal, frame(4)]);
+    }
+
+    #[test]
+    fn a_packet_that_comes_too_late_deepens_the_buffer() {
+        let mut playout = Playout::adaptive(1, 3);
+        put(&mut playout, [1, 3]);
+        assert_eq!(take(&mut playout, 2), [frame(1), Played::Conceal]);
+        put(&mut playout, [2]);
+        assert_eq!((playout.depth(), playout.late()), (2, 1));
+        put(&mut playout, [4]);
+        assert_eq!(take(&mut playout, 3), [Played::Conceal, frame(3), frame(4)]);
+    }
+
+    #[test]
+    fn a_calm_network_makes_it_shallow_again() {
+        let mut playout = Playout::adaptive(1, 5);
+        put(&mut playout, [0, 2]);
+        take(&mut playout, 2);
+        put(&mut playout, [1]);
+        assert_eq!(playout.depth(), 2);
+        for number in 3..1003 {
+            put(&mut playout, [number]);
+            playout.take();
+        }
+        assert_eq!(playout.depth(), 1);
+    }
+
+    #[test]
+    fn silence_follows_when_nothing_comes_any_more_and_the_next_spurt_fills_again() {
+        let mut playout = Playout::fixed(2);
+        put(&mut playout, [1, 2]);
+        let played = take(&mut playout, 14);
+        assert_eq!(played.iter().filter(|it| **it == Played::Conceal).count(), GIVE_UP as usize);
+        assert_eq!(played.last(), Some(&Played::Silence));
+        put(&mut playout, [3]);
+        assert_eq!(playout.take(), Played::Silence);
+        put(&mut playout, [4]);
+        assert_eq!(playout.take(), frame(3));
+    }
+
+    #[test]
+    fn a_flood_is_bounded() {
+        let mut playout = Playout::fixed(2);
+        put(&mut playout, 0..1000);
+        assert!(playout.frames.len() <= 8);
+        put(&mut playout, 1000..1003);
+        assert!(matches!(playout.take(), Played::Frame(_)));
+    }
+}
