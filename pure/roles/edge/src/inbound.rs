@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 
 use contract::sharding;
 use machine::{Kind, Shard, base32};
-use sip::{Edit, Message, Method, Name, NameAddr, ParseError, Status, Via};
+use sip::{Edit, Host, Message, Method, Name, NameAddr, ParseError, Status, Via};
 
 use crate::{Edge, Flow, reply};
 
@@ -91,8 +91,8 @@ impl Edge {
         let ours = response.top_via().ok()?;
         self.flow_of_branch(ours.branch()?)?;
         let beneath = response.values(Name::Via).nth(1)?;
-        let branch = Via::parse(beneath).ok()?.branch()?.strip_prefix(COOKIE.as_bytes())?;
-        let token = self.mint.read(Kind::Branch, branch)?;
+        let branch = Via::parse(beneath).ok()?.branch()?.strip_prefix(COOKIE)?;
+        let token = self.mint.read(Kind::Branch, branch.as_bytes())?;
         Edit::new(response).remove_first_value(Name::Via).write(into);
         Some(token.shard)
     }
@@ -124,9 +124,9 @@ impl Edge {
     }
 
     /// The flow in a branch of ours.
-    pub(crate) fn flow_of_branch(&self, branch: &[u8]) -> Option<Flow> {
-        let dot = memchr::memchr(b'.', branch)?;
-        Flow::read(&branch[dot + 1..], &self.hash)
+    pub(crate) fn flow_of_branch(&self, branch: &str) -> Option<Flow> {
+        let (_, token) = branch.split_once('.')?;
+        Flow::read(token.as_bytes(), &self.hash)
     }
 
     /// The flow in a Route of ours.
@@ -139,15 +139,15 @@ impl Edge {
     pub(crate) fn branch(&self, request: &Message<&[u8]>, top: &Via<'_>) -> Result<u64, ParseError> {
         let sent_by = request.values(Name::Via).next().unwrap_or_default();
         Ok(match top.branch() {
-            Some(branch) if branch.starts_with(COOKIE.as_bytes()) => {
+            Some(branch) if branch.starts_with(COOKIE) => {
                 let tag = request.from()?.tag().unwrap_or_default();
-                self.hash.sum64(BRANCH, &[branch, request.call_id()?, tag])
+                self.hash.sum64(BRANCH, &[branch.as_bytes(), request.call_id()?, tag.as_bytes()])
             }
             _ => {
                 let number = request.cseq()?.number.to_be_bytes();
                 let tag = request.from()?.tag().unwrap_or_default();
                 let uri = request.request_uri_bytes();
-                self.hash.sum64(BRANCH, &[sent_by, tag, request.call_id()?, &number, uri])
+                self.hash.sum64(BRANCH, &[sent_by, tag.as_bytes(), request.call_id()?, &number, uri])
             }
         })
     }
@@ -162,11 +162,15 @@ impl Edge {
     /// Whose it is, without a look-up: an identifier of ours says so, else a keyed hash decides.
     fn shard_of_request(&self, request: &Message<&[u8]>) -> Result<Shard, ParseError> {
         let to = request.to()?;
-        if let Some(token) = to.tag().and_then(|tag| self.mint.read(Kind::Tag, tag)) {
+        if let Some(token) = to.tag().and_then(|tag| self.mint.read(Kind::Tag, tag.as_bytes())) {
             return Ok(token.shard);
         }
         if request.method() == Some(Method::Register) {
-            let tenant = self.domains.tenant(&to.uri.host.to_string()).unwrap_or_default();
+            let tenant = match to.uri.host {
+                Host::Name(name) => self.domains.tenant(&[name.as_bytes()]),
+                address => self.domains.tenant(&[address.to_string().as_bytes()]),
+            };
+            let tenant = tenant.map(|tenant| tenant.id).unwrap_or_default();
             return Ok(sharding::binding_shard(&self.hash, tenant, to.uri.user.unwrap_or_default()));
         }
         let user = request.request_uri().ok().and_then(|uri| uri.user);
@@ -186,7 +190,7 @@ fn wants_record_route(method: Method<'_>) -> bool {
 /// The top Via with what RFC 3261 18.2.1 and RFC 3581 add to it, if they add anything.
 fn received(top: &Via<'_>, request: &Message<&[u8]>, flow: Flow) -> Option<String> {
     let wants_port = top.rport() == Some(None);
-    let named = top.host.ip() == Some(flow.remote.ip());
+    let named = top.host.address() == Some(flow.remote.ip());
     if named && !wants_port {
         return None;
     }

@@ -8,17 +8,16 @@
 //! - [`Edge::inbound`]: a message from the world, on its way to the exchange that owns its shard.
 //! - [`Edge::outbound`]: a message from an exchange, on its way to a phone.
 
-mod domains;
 mod flow;
 mod inbound;
 mod outbound;
 mod reply;
 
-pub use domains::Domains;
 pub use flow::Flow;
 pub use inbound::{Dropped, Inbound};
 pub use outbound::{Outbound, Unsent};
 
+use contract::domains::Domains;
 use machine::{KeyedHash, Mint, Secret};
 use sip::Transport;
 use std::net::SocketAddr;
@@ -27,7 +26,7 @@ use std::net::SocketAddr;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listener {
     /// UDP, TCP ...
-    pub transport: Transport,
+    pub transport: Transport<'static>,
     /// Where it is bound.
     pub local: SocketAddr,
     /// The `host:port` that phones are told.
@@ -70,7 +69,7 @@ impl Edge {
     }
 
     /// The first listener that can reach `remote` by `transport`.
-    fn listener_towards(&self, transport: Transport, remote: SocketAddr) -> Option<u8> {
+    fn listener_towards(&self, transport: Transport<'_>, remote: SocketAddr) -> Option<u8> {
         let fits = |listener: &Listener| {
             listener.transport == transport && listener.local.is_ipv4() == remote.is_ipv4()
         };

@@ -87,10 +87,10 @@ impl Edge {
     fn named_in_uri(&self, request: &Message<&[u8]>) -> Option<Flow> {
         let uri = request.request_uri().ok()?;
         let transport = match uri.param("transport") {
-            Some(name) => Transport::named(name)?,
+            Some(name) => Transport::named(std::str::from_utf8(name).ok()?),
             None => Transport::Udp,
         };
-        let remote = SocketAddr::new(uri.host.ip()?, uri.port.unwrap_or(5060));
+        let remote = SocketAddr::new(uri.host.address()?, uri.port.unwrap_or(5060));
         Some(Flow { listener: self.listener_towards(transport, remote)?, remote })
     }
 
