@@ -1,0 +1,4 @@
+//! The message layer, one behaviour a file.
+
+mod edit;
+mod message;
