@@ -1,0 +1,118 @@
+use contract::TenantId;
+use contract::app::{Happened, Instructions};
+use contract::billing::{Reserve, Reserved, Settle, Settled};
+use contract::media::{Anchor, Anchored, Release, Released};
+use contract::record::CallRecord;
+use contract::registration::Contact;
+use serde::{Deserialize, Serialize};
+use sip::Status;
+
+/// Something that a call must know before it goes on, or wants done. All questions can be asked twice.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Question {
+    /// Where does this call lead? Answered by the owner.
+    Route(Wanted),
+    /// The whole wish for the call's audio.
+    Anchor(Anchor),
+    /// The audio is over.
+    Release(Release),
+    /// More seconds to talk.
+    Reserve(Reserve),
+    /// The money is to be settled.
+    Settle(Settle),
+    /// Something happened in an app's call.
+    App(Happened),
+    /// The record is complete: keep it for ever.
+    Keep(Box<CallRecord>),
+}
+
+impl Question {
+    /// What the owner gives back with the answer, so that a late answer to an earlier question of the same
+    /// kind is known as one.
+    pub fn serial(&self) -> u32 {
+        match self {
+            Question::Route(wanted) => wanted.serial,
+            Question::Anchor(anchor) => anchor.version,
+            Question::Reserve(reserve) => reserve.serial,
+            Question::App(happened) => happened.serial,
+            Question::Release(_) | Question::Settle(_) | Question::Keep(_) => 0,
+        }
+    }
+}
+
+/// Whom a call wants.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Wanted {
+    /// Within which tenant.
+    pub tenant: TenantId,
+    /// The user who calls.
+    pub caller: String,
+    /// A user, a number, whatever was dialed (or redirected to).
+    pub dialed: String,
+    /// Counts the routes that this call asked for: 1, and more when it is redirected.
+    pub serial: u32,
+}
+
+/// Where a call leads.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Route {
+    /// To all phones of a user.
+    Ring {
+        /// The user's name.
+        to: String,
+        /// The phones; none: nobody is registered.
+        contacts: Vec<Contact>,
+    },
+    /// To an app.
+    App {
+        /// Its name.
+        name: String,
+    },
+    /// Nowhere.
+    Refuse {
+        /// What the caller is told.
+        status: Status,
+        /// For the record, e.g. `not found`.
+        cause: String,
+    },
+}
+
+/// What came of a question. `serial` is that of the [`Question`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Answer {
+    /// Of [`Question::Route`].
+    Route {
+        /// The question's.
+        serial: u32,
+        /// The answer.
+        route: Route,
+    },
+    /// Of [`Question::Anchor`].
+    Anchored {
+        /// The question's.
+        serial: u32,
+        /// The answer.
+        anchored: Anchored,
+    },
+    /// Of [`Question::Release`].
+    Released(Released),
+    /// Of [`Question::Reserve`].
+    Reserved {
+        /// The question's.
+        serial: u32,
+        /// The answer.
+        reserved: Reserved,
+    },
+    /// Of [`Question::Settle`].
+    Settled(Settled),
+    /// Of [`Question::App`].
+    Instructions {
+        /// The question's.
+        serial: u32,
+        /// The answer.
+        instructions: Instructions,
+    },
+    /// Of [`Question::Keep`]: the store has committed it.
+    Kept,
+}
