@@ -14,7 +14,7 @@ impl Ntp {
     pub const fn of(moment: Moment) -> Self {
         let micros = moment.as_micros();
         let (seconds, rest) = (micros / 1_000_000, micros % 1_000_000);
-        Ntp((seconds + EPOCH) << 32 | (rest << 32) / 1_000_000)
+        Ntp(((seconds + EPOCH) << 32) | ((rest << 32) / 1_000_000))
     }
 
     /// The middle 32 bits, by which reports refer to each other: 1/65536 s.

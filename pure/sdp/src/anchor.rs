@@ -74,7 +74,7 @@ impl Session {
         self.give_own_connections(index, before.as_ref());
         self.lines.set_connection(Some(&Connection::from(anchor.rtp.ip())));
         self.lines.remove(&BYPASS);
-        self.lines.retain(|line| !line.as_attribute().is_some_and(|it| it.name == "group"));
+        self.lines.retain(|line| line.as_attribute().is_none_or(|it| it.name != "group"));
     }
 
     /// The address in the `o=` and `c=` lines changes nothing for streams that pass us.
