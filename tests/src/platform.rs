@@ -1,0 +1,250 @@
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::http::{Reply, request};
+use crate::peer::{Peer, signal_to};
+
+static COUNT: AtomicU8 = AtomicU8::new(0);
+
+/// A worker that can be killed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Worker {
+    /// Edge, exchange, apps.
+    Signalling,
+    /// RTP.
+    Media,
+    /// API, billing, store.
+    Office,
+}
+
+impl Worker {
+    /// As the status names it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Worker::Signalling => "signalling",
+            Worker::Media => "media",
+            Worker::Office => "office",
+        }
+    }
+}
+
+/// A platform of the test's own, on a loopback address of its own; gone with the value.
+#[derive(Debug)]
+pub struct Platform {
+    peer: Option<Peer>,
+    folder: PathBuf,
+    address: Ipv4Addr,
+    token: String,
+}
+
+impl Platform {
+    /// Starts a platform with short SIP timers and the tenant `test` (domain `test.example`, which also takes
+    /// requests for addresses).
+    pub fn start() -> Platform {
+        Platform::with("")
+    }
+
+    /// The same, with `lines` of TOML after the defaults of tests; a table opened there must not be one of
+    /// `sip`, `api`, `media` or `signalling`.
+    pub fn with(lines: &str) -> Platform {
+        Platform::tuned("t1_ms = 100\nt2_ms = 800\nt4_ms = 1000", "", lines)
+    }
+
+    /// The same, with the keys of `[sip]` and `[signalling]` said by the caller.
+    pub fn tuned(sip: &str, signalling: &str, lines: &str) -> Platform {
+        let count = COUNT.fetch_add(1, Ordering::Relaxed);
+        let process = std::process::id();
+        let address = Ipv4Addr::new(127, (process >> 8 & 0x3f) as u8 + 1, (process & 0xff) as u8, 10 + count);
+        let folder = std::env::temp_dir().join(format!("strowger-test-{process}-{count}"));
+        std::fs::create_dir_all(&folder).expect("a folder of the test's own");
+        let config = format!(
+            "data = \"{0}/data\"\n\
+             [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n{sip}\n\
+             [signalling]\njournal_mb = 64\n{signalling}\n\
+             [media]\nlegs = 300\njournal_mb = 8\n\
+             [api]\nlisten = \"{address}:8080\"\n{lines}\n",
+            folder.display()
+        );
+        std::fs::write(folder.join("strowger.toml"), config).expect("the configuration");
+        let mut platform = Platform { peer: None, folder, address, token: String::new() };
+        platform.run();
+        platform.add_tenant("test", "test.example", true);
+        platform
+    }
+
+    /// Starts the supervisor (again) and waits until all workers are well.
+    pub fn run(&mut self) {
+        let mut command = Command::new(binary());
+        command.arg("--config").arg(self.folder.join("strowger.toml")).arg("serve");
+        command.env("RUST_BACKTRACE", "1");
+        self.peer = Some(Peer::start("strowger", command, &self.folder));
+        let well = eventually(Duration::from_secs(20), || {
+            request(self.api(), "GET", "/healthz", "", None).status == 200
+        });
+        assert!(well, "the platform did not come up:\n{}", self.log());
+        let token = std::fs::read_to_string(self.folder.join("data/api-token")).expect("the API token");
+        self.token = token.trim().to_owned();
+    }
+
+    /// Ends the supervisor in good order.
+    pub fn stop(&mut self) {
+        self.peer = None;
+    }
+
+    /// Where SIP is heard.
+    pub fn sip(&self) -> SocketAddr {
+        (self.address, 5060).into()
+    }
+
+    /// The loopback address.
+    pub fn address(&self) -> Ipv4Addr {
+        self.address
+    }
+
+    /// Where the API is.
+    pub fn api(&self) -> SocketAddr {
+        (self.address, 8080).into()
+    }
+
+    /// Files of this platform and its peers.
+    pub fn folder(&self) -> &Path {
+        &self.folder
+    }
+
+    /// What the platform logged.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.folder.join("strowger.log")).unwrap_or_default()
+    }
+
+    /// Asks the API.
+    pub fn get(&self, path: &str) -> Value {
+        let reply = self.ask("GET", path, None);
+        assert_eq!(reply.status, 200, "GET {path}: {}", reply.text);
+        reply.json()
+    }
+
+    /// Any request of the API.
+    pub fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Reply {
+        request(self.api(), method, path, &self.token, body)
+    }
+
+    /// Adds a tenant.
+    pub fn add_tenant(&self, name: &str, domain: &str, fallback: bool) {
+        self.post("/v1/tenants", &json!({"name": name, "domains": [domain], "fallback": fallback}));
+    }
+
+    /// Adds a user of the tenant `tenant`, whose password is `secret-` and the name.
+    pub fn add_user(&self, tenant: &str, name: &str) {
+        let user = json!({"name": name, "password": format!("secret-{name}"), "display_name": name});
+        self.post(&format!("/v1/tenants/{tenant}/users"), &user);
+    }
+
+    /// Adds a number of `tenant` that leads to a user (`{"user": ..}`) or an app (`{"app": ..}`).
+    pub fn add_number(&self, tenant: &str, number: &str, to: &Value) {
+        let mut body = to.clone();
+        body["number"] = json!(number);
+        self.post(&format!("/v1/tenants/{tenant}/numbers"), &body);
+    }
+
+    fn post(&self, path: &str, body: &Value) {
+        let reply = self.ask("POST", path, Some(body));
+        assert!(
+            matches!(reply.status, 200 | 201 | 204),
+            "POST {path} {body}: {} {}",
+            reply.status,
+            reply.text
+        );
+    }
+
+    /// All call records there are.
+    pub fn records(&self) -> Vec<Value> {
+        self.get("/v1/call-records?limit=500")["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Waits until there are `count` records, and gives them.
+    pub fn records_of(&self, count: usize) -> Vec<Value> {
+        eventually(Duration::from_secs(15), || self.records().len() >= count);
+        let records = self.records();
+        assert_eq!(records.len(), count, "records: {records:#?}\n{}", self.log());
+        records
+    }
+
+    /// Calls in progress.
+    pub fn calls(&self) -> Vec<Value> {
+        self.get("/v1/calls?limit=500")["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// Registered users.
+    pub fn registrations(&self) -> Vec<Value> {
+        self.get("/v1/registrations?limit=500")["items"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The process id of a worker, as the supervisor's status says.
+    pub fn worker(&self, worker: Worker) -> u32 {
+        let output = Command::new(binary())
+            .arg("--config")
+            .arg(self.folder.join("strowger.toml"))
+            .args(["status", "--json"])
+            .output()
+            .expect("strowger status");
+        let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        let found = workers.iter().find(|entry| entry["name"] == worker.name());
+        let id =
+            found.and_then(|entry| entry["pid"].as_u64()).unwrap_or_else(|| panic!("no pid in {status}"));
+        u32::try_from(id).expect("a process id")
+    }
+
+    /// Kills a worker with SIGKILL and waits for its successor.
+    pub fn kill(&self, worker: Worker) {
+        let victim = self.worker(worker);
+        signal_to(victim, libc::SIGKILL);
+        let succeeded = eventually(Duration::from_secs(5), || {
+            let now = self.worker(worker);
+            now != victim && now != 0
+        });
+        assert!(succeeded, "{} had no successor:\n{}", worker.name(), self.log());
+    }
+}
+
+impl Drop for Platform {
+    fn drop(&mut self) {
+        self.peer = None;
+        if std::thread::panicking() {
+            eprintln!("the platform's files are kept in {}\n{}", self.folder.display(), tail(&self.log()));
+        } else {
+            let _ = std::fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn tail(log: &str) -> String {
+    let lines: Vec<_> = log.lines().collect();
+    lines[lines.len().saturating_sub(40)..].join("\n")
+}
+
+/// Tries until `done`, `within` at most; says whether it came true.
+pub fn eventually(within: Duration, mut done: impl FnMut() -> bool) -> bool {
+    let until = Instant::now() + within;
+    loop {
+        if done() {
+            return true;
+        }
+        if Instant::now() > until {
+            return false;
+        }
+        std::thread::sleep(Duration::from_millis(25));
+    }
+}
+
+/// The binary built beside this test.
+pub(crate) fn binary() -> PathBuf {
+    let test = std::env::current_exe().expect("the test's own path");
+    let folder = test.ancestors().find(|folder| folder.join("strowger").is_file());
+    folder.expect("`cargo build -p strowger` in the same profile first").join("strowger")
+}

@@ -1,0 +1,51 @@
+use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
+
+use crate::Peer;
+use crate::platform::Platform;
+
+/// A SIPp that plays one scenario.
+#[derive(Debug)]
+pub struct Sipp {
+    peer: Peer,
+    log: std::path::PathBuf,
+}
+
+/// How a scenario ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// All its calls went as the scenario says.
+    AsPlanned,
+    /// SIPp's exit status, and the end of what it printed.
+    Failed(Option<i32>, String),
+}
+
+impl Sipp {
+    /// Plays `tests/sipp/SCENARIO.xml` against `platform`, from port `port` of the platform's own address.
+    pub fn play(platform: &Platform, scenario: &str, port: u16, more: &[&str]) -> Sipp {
+        let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{scenario}.xml"));
+        let name = format!("sipp-{scenario}-{port}");
+        let mut command = Command::new("sipp");
+        command.current_dir(platform.folder()).arg("-sf").arg(file);
+        command.args(["-i", &platform.address().to_string(), "-p", &port.to_string()]);
+        command.args(["-m", "1", "-nostdin", "-trace_err", "-recv_timeout", "20000", "-timeout", "60"]);
+        command.args(["-error_file", &format!("{name}.errors")]);
+        command.args(more).arg(platform.sip().to_string());
+        let log = platform.folder().join(format!("{name}.errors"));
+        Sipp { peer: Peer::start(&name, command, platform.folder()), log }
+    }
+
+    /// Waits for the scenario's end.
+    pub fn verdict(mut self) -> Verdict {
+        match self.peer.ended(Duration::from_secs(70)) {
+            Some(status) if status.success() => Verdict::AsPlanned,
+            Some(status) => Verdict::Failed(status.code(), self.errors()),
+            None => Verdict::Failed(None, self.errors()),
+        }
+    }
+
+    fn errors(&self) -> String {
+        std::fs::read_to_string(&self.log).unwrap_or_default().chars().take(4000).collect()
+    }
+}
