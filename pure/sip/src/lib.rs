@@ -27,6 +27,10 @@ mod values;
 mod via;
 mod write;
 
+pub mod digest;
+pub mod leg;
+pub mod transaction;
+
 pub use address::{Contact, NameAddr};
 pub use auth::{Auth, Challenge, Credentials};
 pub use check::Refusal;

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use machine::Moment;
 use serde::{Deserialize, Serialize};
 
 /// How long things take on the wire (RFC 3261, table 4). The defaults are the RFC's.
@@ -36,5 +37,73 @@ impl Timing {
     /// 64*T1: timers B, F, H, J, L and M.
     pub const fn give_up(&self) -> Duration {
         self.t1.saturating_mul(64)
+    }
+}
+
+mod client_invite;
+mod client_other;
+mod server_invite;
+mod server_other;
+mod stub;
+
+pub use client_invite::ClientInvite;
+pub use client_other::ClientOther;
+pub use server_invite::ServerInvite;
+pub use server_other::ServerOther;
+pub use stub::Stub;
+
+/// What becomes of a response that a client transaction received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Heard {
+    /// It is news for whoever sent the request.
+    News,
+    /// It was a repetition; the transaction has dealt with it.
+    Repeated,
+}
+
+/// A transaction waited in vain: no final response (timers B and F), or no ACK (timer H).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimedOut;
+
+/// The next retransmission, and the pause before it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Repeat {
+    at: Moment,
+    pause: Duration,
+}
+
+impl Repeat {
+    /// First after T1; never on a transport that loses nothing.
+    pub(crate) fn first(now: Moment, timing: &Timing, reliable: bool) -> Option<Repeat> {
+        (!reliable).then(|| Repeat::after(now, timing.t1))
+    }
+
+    /// After `pause`.
+    pub(crate) fn after(now: Moment, pause: Duration) -> Repeat {
+        Repeat { at: now.after(pause), pause }
+    }
+
+    /// When.
+    pub(crate) fn at(&self) -> Moment {
+        self.at
+    }
+
+    /// Whether it is time; if so the next one comes after twice the pause, but no more than `longest`.
+    pub(crate) fn is_due(&mut self, now: Moment, longest: Duration) -> bool {
+        if self.at > now {
+            return false;
+        }
+        *self = Repeat::after(now, self.pause.saturating_mul(2).min(longest));
+        true
+    }
+}
+
+/// The earlier of two deadlines, where none is later than any.
+pub(crate) fn earlier(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (one, other) => one.or(other),
     }
 }

@@ -1,0 +1,246 @@
+use std::time::Duration;
+
+use machine::Moment;
+
+use super::nonce::Used;
+use super::{Algorithm, Ha1, Nonce, NonceMint, NonceUses, Quality, Seen};
+use crate::{Credentials, Method};
+
+/// How long a nonce may be used by a client that doesn't count its uses (no `qop`, RFC 2069): such a request
+/// can't be told from its replay.
+const UNCOUNTED: Duration = Duration::from_secs(32);
+
+/// What a server thinks of credentials.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// They are right, and new.
+    Accepted,
+    /// They are right, but their nonce is used up: challenge again with `stale=true`.
+    Stale,
+    /// They are right, but were seen before: challenge again with `stale=true`, or repeat the answer.
+    Replayed,
+    /// They are wrong, or not what we asked for.
+    Wrong,
+}
+
+/// The value of a WWW-Authenticate or Proxy-Authenticate header. Send one for each algorithm that the
+/// account can be checked with, the one you like best first (RFC 8760 2.4).
+pub fn challenge(realm: &str, nonce: &Nonce, algorithm: Algorithm, stale: bool) -> String {
+    let mut value = String::with_capacity(96 + realm.len());
+    value.push_str("Digest realm=\"");
+    value.push_str(realm);
+    value.push_str("\", nonce=\"");
+    value.push_str(nonce.as_str());
+    value.push_str("\", algorithm=");
+    value.push_str(algorithm.as_str());
+    value.push_str(", qop=\"auth\"");
+    if stale {
+        value.push_str(", stale=true");
+    }
+    value
+}
+
+/// Checks `credentials` for a request of `method` against what is kept of the password. Whether they are for
+/// the right user and realm is known to whoever found `ha1` by them.
+///
+/// Costs two hashes, and no allocation but for a nonce that is new to `uses`.
+pub fn verify(
+    credentials: &Credentials<'_>,
+    method: Method<'_>,
+    ha1: &Ha1,
+    mint: &NonceMint,
+    now: Moment,
+    uses: &mut NonceUses,
+) -> Verdict {
+    let given = Given::of(credentials);
+    let (Some(nonce), Some(uri), Some(response)) = (given.nonce, given.uri, given.response) else {
+        return Verdict::Wrong;
+    };
+    if Algorithm::named(given.algorithm) != Some(ha1.algorithm()) {
+        return Verdict::Wrong;
+    }
+    let seen = mint.read(now, nonce);
+    if seen == Seen::Foreign {
+        return Verdict::Wrong;
+    }
+    let counted = match given.counted() {
+        Ok(counted) => counted,
+        Err(Unsupported) => return Verdict::Wrong,
+    };
+    let quality = counted.map(|(quality, _)| quality);
+    if !ha1.response(nonce, quality, method.as_str(), uri).matches(response) {
+        return Verdict::Wrong;
+    }
+    match (seen, counted) {
+        (Seen::Ours { id, .. }, Some((_, nc))) => match uses.note(id, nc) {
+            Used::FirstTime => Verdict::Accepted,
+            Used::Again => Verdict::Replayed,
+            Used::Forgotten => Verdict::Stale,
+        },
+        (Seen::Ours { age, .. }, None) if age <= UNCOUNTED => Verdict::Accepted,
+        (Seen::Ours { .. } | Seen::Stale | Seen::Foreign, _) => Verdict::Stale,
+    }
+}
+
+/// The parameters of credentials, read in one go.
+#[derive(Default)]
+struct Given<'a> {
+    nonce: Option<&'a [u8]>,
+    uri: Option<&'a [u8]>,
+    response: Option<&'a [u8]>,
+    algorithm: Option<&'a [u8]>,
+    qop: Option<&'a [u8]>,
+    nc: Option<&'a [u8]>,
+    cnonce: Option<&'a [u8]>,
+}
+
+struct Unsupported;
+
+impl<'a> Given<'a> {
+    fn of(credentials: &Credentials<'a>) -> Self {
+        let mut given = Given::default();
+        for field in credentials.iter() {
+            let slot = match field.name {
+                name if name.eq_ignore_ascii_case(b"nonce") => &mut given.nonce,
+                name if name.eq_ignore_ascii_case(b"uri") => &mut given.uri,
+                name if name.eq_ignore_ascii_case(b"response") => &mut given.response,
+                name if name.eq_ignore_ascii_case(b"algorithm") => &mut given.algorithm,
+                name if name.eq_ignore_ascii_case(b"qop") => &mut given.qop,
+                name if name.eq_ignore_ascii_case(b"nc") => &mut given.nc,
+                name if name.eq_ignore_ascii_case(b"cnonce") => &mut given.cnonce,
+                _ => continue,
+            };
+            if slot.is_none() {
+                *slot = field.bare();
+            }
+        }
+        given
+    }
+
+    /// The count and what goes with it; none for a client that doesn't count.
+    fn counted(&self) -> Result<Option<(Quality<'a>, u32)>, Unsupported> {
+        let Some(qop) = self.qop else { return Ok(None) };
+        let (Some(nc), Some(cnonce)) = (self.nc, self.cnonce) else { return Err(Unsupported) };
+        let count = std::str::from_utf8(nc).ok().filter(|nc| nc.len() == 8);
+        let count = count.and_then(|nc| u32::from_str_radix(nc, 16).ok());
+        match count {
+            Some(count) if count > 0 && qop.eq_ignore_ascii_case(b"auth") => {
+                Ok(Some((Quality { nc, cnonce }, count)))
+            }
+            _ => Err(Unsupported),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use machine::{KeyedHash, Secret};
+
+    use super::*;
+
+    const NOW: Moment = Moment::from_secs(1_700_000_000);
+
+    struct Server {
+        mint: NonceMint,
+        uses: NonceUses,
+        ha1: Ha1,
+    }
+
+    impl Server {
+        fn new(algorithm: Algorithm) -> Self {
+            let hash = KeyedHash::new(Secret::new([3; 16]));
+            Server {
+                mint: NonceMint::new(hash, Duration::from_secs(600)),
+                uses: NonceUses::default(),
+                ha1: Ha1::new(algorithm, b"alice", b"example.com", b"secret"),
+            }
+        }
+
+        fn check(&mut self, after: u64, credentials: &str) -> Verdict {
+            let credentials = Credentials::parse(credentials.as_bytes()).unwrap();
+            let now = NOW.after(Duration::from_secs(after));
+            verify(&credentials, Method::Register, &self.ha1, &self.mint, now, &mut self.uses)
+        }
+
+        fn answer(&self, password: &str, nc: Option<u32>) -> String {
+            let nonce = self.mint.mint(NOW, 1);
+            let algorithm = self.ha1.algorithm();
+            let ha1 = Ha1::new(algorithm, b"alice", b"example.com", password.as_bytes());
+            let count = nc.map(|nc| format!("{nc:08x}"));
+            let quality = count.as_ref().map(|nc| Quality { nc: nc.as_bytes(), cnonce: b"c" });
+            let response = ha1.response(nonce.as_str().as_bytes(), quality, "REGISTER", b"sip:example.com");
+            let qop = count.map(|nc| format!(", qop=auth, nc={nc}, cnonce=\"c\"")).unwrap_or_default();
+            format!(
+                "Digest username=\"alice\", realm=\"example.com\", nonce=\"{}\", uri=\"sip:example.com\", \
+                 response=\"{}\", algorithm={}{qop}",
+                nonce.as_str(),
+                response.as_str(),
+                algorithm.as_str(),
+            )
+        }
+    }
+
+    #[test]
+    fn the_right_password_is_accepted_and_a_replay_is_not() {
+        for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
+            let mut server = Server::new(algorithm);
+            let answer = server.answer("secret", Some(1));
+            assert_eq!(server.check(1, &answer), Verdict::Accepted);
+            assert_eq!(server.check(2, &answer), Verdict::Replayed);
+            let next = server.answer("secret", Some(2));
+            assert_eq!(server.check(3, &next), Verdict::Accepted);
+            assert_eq!(server.check(601, &server.answer("secret", Some(3))), Verdict::Stale);
+        }
+    }
+
+    #[test]
+    fn a_wrong_password_is_wrong_even_if_the_nonce_is_stale() {
+        let mut server = Server::new(Algorithm::Md5);
+        assert_eq!(server.check(1, &server.answer("guess", Some(1))), Verdict::Wrong);
+        assert_eq!(server.check(900, &server.answer("guess", Some(1))), Verdict::Wrong);
+        assert_eq!(
+            server.check(1, &server.answer("secret", Some(1))),
+            Verdict::Accepted,
+            "a guess uses nothing up"
+        );
+    }
+
+    #[test]
+    fn a_client_that_does_not_count_may_use_a_nonce_for_a_short_time() {
+        let mut server = Server::new(Algorithm::Md5);
+        let answer = server.answer("secret", None);
+        assert_eq!(server.check(1, &answer), Verdict::Accepted);
+        assert_eq!(server.check(32, &answer), Verdict::Accepted);
+        assert_eq!(server.check(33, &answer), Verdict::Stale);
+    }
+
+    #[test]
+    fn what_was_not_offered_is_wrong() {
+        let mut server = Server::new(Algorithm::Md5);
+        let answer = server.answer("secret", Some(1));
+        for (from, to) in [
+            ("qop=auth", "qop=auth-int"),
+            ("algorithm=MD5", "algorithm=SHA-256"),
+            ("algorithm=MD5", "algorithm=MD5-sess"),
+            ("nc=00000001", "nc=1"),
+            ("nc=00000001", "nc=00000002"),
+            (", cnonce=\"c\"", ""),
+            ("uri=\"sip:example.com\", ", ""),
+        ] {
+            assert_eq!(server.check(1, &answer.replace(from, to)), Verdict::Wrong, "{from} -> {to}");
+        }
+    }
+
+    #[test]
+    fn a_challenge_says_what_we_want() {
+        let server = Server::new(Algorithm::Sha256);
+        let nonce = server.mint.mint(NOW, 1);
+        let value = challenge("example.com", &nonce, Algorithm::Sha256, true);
+        let parsed = crate::Challenge::parse(value.as_bytes()).unwrap();
+        assert_eq!(parsed.realm(), Some(&b"example.com"[..]));
+        assert_eq!(parsed.nonce(), Some(nonce.as_str().as_bytes()));
+        assert_eq!(parsed.algorithm(), Some(&b"SHA-256"[..]));
+        assert_eq!(parsed.qop(), Some(&b"auth"[..]));
+        assert!(parsed.is_stale());
+    }
+}

@@ -1,0 +1,131 @@
+//! RFC 3261 17.1.2: the client transaction of every request but INVITE and ACK.
+
+use machine::Moment;
+use serde::{Deserialize, Serialize};
+
+use super::{Heard, Repeat, TimedOut, Timing, earlier};
+use crate::Status;
+
+/// A request, other than INVITE and ACK, that we sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ClientOther {
+    /// Nothing was heard yet: retransmits (timer E) until it gives up (timer F).
+    Trying {
+        /// The whole request; empty where nothing is lost.
+        #[serde(default, with = "serde_bytes")]
+        request: Vec<u8>,
+        /// Timer E.
+        #[serde(default)]
+        again: Option<Repeat>,
+        /// Timer F.
+        #[serde(default)]
+        give_up: Moment,
+    },
+    /// A provisional response came: the same, at the slowest pace.
+    Proceeding {
+        /// The whole request; empty where nothing is lost.
+        #[serde(default, with = "serde_bytes")]
+        request: Vec<u8>,
+        /// Timer E.
+        #[serde(default)]
+        again: Option<Repeat>,
+        /// Timer F.
+        #[serde(default)]
+        give_up: Moment,
+    },
+    /// Answered; swallows repetitions (until timer K).
+    Completed {
+        /// Timer K.
+        #[serde(default)]
+        until: Moment,
+    },
+    /// Over.
+    #[default]
+    Terminated,
+}
+
+impl ClientOther {
+    /// Sends `request`.
+    pub fn start(
+        request: Vec<u8>,
+        reliable: bool,
+        now: Moment,
+        timing: &Timing,
+        send: &mut Vec<Vec<u8>>,
+    ) -> Self {
+        let again = Repeat::first(now, timing, reliable);
+        let kept = if again.is_some() { request.clone() } else { Vec::new() };
+        send.push(request);
+        ClientOther::Trying { request: kept, again, give_up: now.after(timing.give_up()) }
+    }
+
+    /// Takes the status of a response whose branch and method are this transaction's.
+    pub fn receive(&mut self, now: Moment, status: Status, timing: &Timing) -> Heard {
+        match self {
+            ClientOther::Trying { again, .. } | ClientOther::Proceeding { again, .. }
+                if status.is_final() =>
+            {
+                *self = match again {
+                    Some(_) => ClientOther::Completed { until: now.after(timing.t4) },
+                    None => ClientOther::Terminated,
+                };
+                Heard::News
+            }
+            ClientOther::Trying { request, again, give_up } => {
+                *self = ClientOther::Proceeding {
+                    request: std::mem::take(request),
+                    again: again.map(|_| Repeat::after(now, timing.t2)),
+                    give_up: *give_up,
+                };
+                Heard::News
+            }
+            ClientOther::Proceeding { .. } => Heard::News,
+            ClientOther::Completed { .. } | ClientOther::Terminated => Heard::Repeated,
+        }
+    }
+
+    /// Lets what is due at `now` take effect.
+    pub fn expire(&mut self, now: Moment, timing: &Timing, send: &mut Vec<Vec<u8>>) -> Option<TimedOut> {
+        match self {
+            ClientOther::Trying { give_up, .. } | ClientOther::Proceeding { give_up, .. }
+                if *give_up <= now =>
+            {
+                *self = ClientOther::Terminated;
+                return Some(TimedOut);
+            }
+            ClientOther::Trying { request, again, .. } | ClientOther::Proceeding { request, again, .. } => {
+                if again.as_mut().is_some_and(|again| again.is_due(now, timing.t2)) {
+                    send.push(request.clone());
+                }
+            }
+            ClientOther::Completed { until } => {
+                if *until <= now {
+                    *self = ClientOther::Terminated;
+                }
+            }
+            ClientOther::Terminated => {}
+        }
+        None
+    }
+
+    /// When `expire` is due.
+    pub fn deadline(&self) -> Option<Moment> {
+        match self {
+            ClientOther::Trying { again, give_up, .. } | ClientOther::Proceeding { again, give_up, .. } => {
+                earlier(again.as_ref().map(Repeat::at), Some(*give_up))
+            }
+            ClientOther::Completed { until } => Some(*until),
+            ClientOther::Terminated => None,
+        }
+    }
+
+    /// Whether the final response is still missing.
+    pub fn is_pending(&self) -> bool {
+        matches!(self, ClientOther::Trying { .. } | ClientOther::Proceeding { .. })
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_terminated(&self) -> bool {
+        matches!(self, ClientOther::Terminated)
+    }
+}

@@ -1,0 +1,165 @@
+//! RFC 3261 17.2.1 with RFC 6026 8.5: the INVITE server transaction.
+
+use std::time::Duration;
+
+use machine::Moment;
+use serde::{Deserialize, Serialize};
+
+use super::{Repeat, TimedOut, Timing, earlier};
+use crate::Status;
+
+/// RFC 3261 13.3.1.1: a provisional response is repeated once a minute, lest a proxy gives up.
+const REMIND: Duration = Duration::from_secs(60);
+
+/// An INVITE that we received.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerInvite {
+    /// No final response was given yet.
+    Proceeding {
+        /// The newest provisional response; empty if there is none.
+        #[serde(default, with = "serde_bytes")]
+        said: Vec<u8>,
+        /// When to repeat it unasked.
+        #[serde(default)]
+        remind: Option<Moment>,
+    },
+    /// Refused: repeats the refusal (timer G) until the ACK comes, or gives up (timer H).
+    Completed {
+        /// The refusal.
+        #[serde(default, with = "serde_bytes")]
+        refusal: Vec<u8>,
+        /// Timer G.
+        #[serde(default)]
+        again: Option<Repeat>,
+        /// Timer H.
+        #[serde(default)]
+        give_up: Moment,
+    },
+    /// The refusal was acknowledged; swallows repetitions (until timer I).
+    Confirmed {
+        /// Timer I.
+        #[serde(default)]
+        until: Moment,
+    },
+    /// Accepted; swallows repeated INVITEs (until timer L). Its user repeats the 2xx.
+    Accepted {
+        /// Timer L.
+        #[serde(default)]
+        until: Moment,
+    },
+    /// Over.
+    #[default]
+    Terminated,
+}
+
+impl ServerInvite {
+    /// An INVITE came, and nothing was said yet.
+    pub fn start() -> Self {
+        ServerInvite::Proceeding { said: Vec::new(), remind: None }
+    }
+
+    /// Sends `response` of `status`, unless a final one was sent before.
+    pub fn respond(
+        &mut self,
+        now: Moment,
+        (status, response): (Status, Vec<u8>),
+        reliable: bool,
+        timing: &Timing,
+        send: &mut Vec<Vec<u8>>,
+    ) {
+        let ServerInvite::Proceeding { said, remind } = self else { return };
+        if status.is_provisional() {
+            said.clone_from(&response);
+            *remind = (status != Status::TRYING).then(|| now.after(REMIND));
+        } else if status.is_success() {
+            *self = ServerInvite::Accepted { until: now.after(timing.give_up()) };
+        } else {
+            *self = ServerInvite::Completed {
+                refusal: response.clone(),
+                again: Repeat::first(now, timing, reliable),
+                give_up: now.after(timing.give_up()),
+            };
+        }
+        send.push(response);
+    }
+
+    /// The same INVITE came again.
+    pub fn repeated(&self, send: &mut Vec<Vec<u8>>) {
+        match self {
+            ServerInvite::Proceeding { said: response, .. }
+            | ServerInvite::Completed { refusal: response, .. } => {
+                if !response.is_empty() {
+                    send.push(response.clone());
+                }
+            }
+            ServerInvite::Confirmed { .. } | ServerInvite::Accepted { .. } | ServerInvite::Terminated => {}
+        }
+    }
+
+    /// The ACK of our refusal came.
+    pub fn acknowledged(&mut self, now: Moment, timing: &Timing) {
+        if let ServerInvite::Completed { again, .. } = self {
+            *self = match again {
+                Some(_) => ServerInvite::Confirmed { until: now.after(timing.t4) },
+                None => ServerInvite::Terminated,
+            };
+        }
+    }
+
+    /// Lets what is due at `now` take effect.
+    pub fn expire(&mut self, now: Moment, timing: &Timing, send: &mut Vec<Vec<u8>>) -> Option<TimedOut> {
+        match self {
+            ServerInvite::Proceeding { said, remind: Some(remind) } => {
+                if *remind <= now {
+                    *remind = now.after(REMIND);
+                    send.push(said.clone());
+                }
+            }
+            ServerInvite::Completed { give_up, .. } if *give_up <= now => {
+                *self = ServerInvite::Terminated;
+                return Some(TimedOut);
+            }
+            ServerInvite::Completed { refusal, again: Some(again), .. } => {
+                if again.is_due(now, timing.t2) {
+                    send.push(refusal.clone());
+                }
+            }
+            ServerInvite::Confirmed { until } | ServerInvite::Accepted { until } if *until <= now => {
+                *self = ServerInvite::Terminated;
+            }
+            ServerInvite::Proceeding { .. }
+            | ServerInvite::Completed { .. }
+            | ServerInvite::Confirmed { .. }
+            | ServerInvite::Accepted { .. }
+            | ServerInvite::Terminated => {}
+        }
+        None
+    }
+
+    /// When `expire` is due.
+    pub fn deadline(&self) -> Option<Moment> {
+        match self {
+            ServerInvite::Proceeding { remind, .. } => *remind,
+            ServerInvite::Completed { again, give_up, .. } => {
+                earlier(again.as_ref().map(Repeat::at), Some(*give_up))
+            }
+            ServerInvite::Confirmed { until } | ServerInvite::Accepted { until } => Some(*until),
+            ServerInvite::Terminated => None,
+        }
+    }
+
+    /// Whether the final response is still missing.
+    pub fn is_pending(&self) -> bool {
+        matches!(self, ServerInvite::Proceeding { .. })
+    }
+
+    /// Whether a refusal waits for its ACK, or for the end of its repetitions.
+    pub fn is_refused(&self) -> bool {
+        matches!(self, ServerInvite::Completed { .. } | ServerInvite::Confirmed { .. })
+    }
+
+    /// Whether nothing is left to do.
+    pub fn is_terminated(&self) -> bool {
+        matches!(self, ServerInvite::Terminated)
+    }
+}
