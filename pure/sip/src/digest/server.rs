@@ -40,8 +40,51 @@ pub fn challenge(realm: &str, nonce: &Nonce, algorithm: Algorithm, stale: bool) 
     value
 }
 
-/// Checks `credentials` for a request of `method` against what is kept of the password. Whether they are for
-/// the right user and realm is known to whoever found `ha1` by them.
+/// Credentials that are right as far as the password goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Checked {
+    /// Tells the nonce from all others; greater for younger ones. None if it is ours, but too old.
+    pub nonce: Option<u64>,
+    /// How old the nonce is.
+    pub age: Duration,
+    /// Which use of the nonce this is; none from a client that doesn't count.
+    pub nc: Option<u32>,
+}
+
+/// Checks `credentials` for a request of `method` against what is kept of the password; `None` if they are
+/// wrong, or not what we asked for. Whether they are for the right user and realm is known to whoever found
+/// `ha1` by them, and whether this use of the nonce is the first to whoever keeps count ([`verify`] does both).
+///
+/// Costs two hashes, and no allocation.
+pub fn check(
+    credentials: &Credentials<'_>,
+    method: Method<'_>,
+    ha1: &Ha1,
+    mint: &NonceMint,
+    now: Moment,
+) -> Option<Checked> {
+    let given = Given::of(credentials);
+    let (nonce, uri, response) = (given.nonce?, given.uri?, given.response?);
+    if Algorithm::named(given.algorithm) != Some(ha1.algorithm()) {
+        return None;
+    }
+    let seen = mint.read(now, nonce);
+    if seen == Seen::Foreign {
+        return None;
+    }
+    let counted = given.counted().ok()?;
+    let quality = counted.map(|(quality, _)| quality);
+    if !ha1.response(nonce, quality, method.as_str(), uri).matches(response) {
+        return None;
+    }
+    let nc = counted.map(|(_, nc)| nc);
+    Some(match seen {
+        Seen::Ours { id, age } => Checked { nonce: Some(id), age, nc },
+        Seen::Stale | Seen::Foreign => Checked { nonce: None, age: Duration::MAX, nc },
+    })
+}
+
+/// Like [`check`], and keeps count of the nonce's uses.
 ///
 /// Costs two hashes, and no allocation but for a nonce that is new to `uses`.
 pub fn verify(
@@ -52,33 +95,15 @@ pub fn verify(
     now: Moment,
     uses: &mut NonceUses,
 ) -> Verdict {
-    let given = Given::of(credentials);
-    let (Some(nonce), Some(uri), Some(response)) = (given.nonce, given.uri, given.response) else {
-        return Verdict::Wrong;
-    };
-    if Algorithm::named(given.algorithm) != Some(ha1.algorithm()) {
-        return Verdict::Wrong;
-    }
-    let seen = mint.read(now, nonce);
-    if seen == Seen::Foreign {
-        return Verdict::Wrong;
-    }
-    let counted = match given.counted() {
-        Ok(counted) => counted,
-        Err(Unsupported) => return Verdict::Wrong,
-    };
-    let quality = counted.map(|(quality, _)| quality);
-    if !ha1.response(nonce, quality, method.as_str(), uri).matches(response) {
-        return Verdict::Wrong;
-    }
-    match (seen, counted) {
-        (Seen::Ours { id, .. }, Some((_, nc))) => match uses.note(id, nc) {
+    match check(credentials, method, ha1, mint, now) {
+        None => Verdict::Wrong,
+        Some(Checked { nonce: Some(id), nc: Some(nc), .. }) => match uses.note(id, nc) {
             Used::FirstTime => Verdict::Accepted,
             Used::Again => Verdict::Replayed,
             Used::Forgotten => Verdict::Stale,
         },
-        (Seen::Ours { age, .. }, None) if age <= UNCOUNTED => Verdict::Accepted,
-        (Seen::Ours { .. } | Seen::Stale | Seen::Foreign, _) => Verdict::Stale,
+        Some(Checked { nonce: Some(_), nc: None, age }) if age <= UNCOUNTED => Verdict::Accepted,
+        Some(_) => Verdict::Stale,
     }
 }
 
