@@ -1,0 +1,326 @@
+//! What a successor finds: read every segment in the order of its writing, as far as its checksums hold.
+
+use machine::{Key, Moment, Tag};
+
+use crate::batches::{Batch, Batches};
+use crate::index::{Index, hash};
+use crate::journal::{Journal, TooSmall};
+use crate::layout::{
+    Front, Head, IN_HAND, NOTHING, Note, PAGE, PREFIX, RETAKEN, SEGMENT, SENT, SegmentFront, VERSION, kind,
+    seed,
+};
+use crate::ring::{Region, Ring, Shape};
+use crate::scan::{Found, scan};
+
+/// An input that was in hand at so many deaths is never decided again.
+const DEATHS: u8 = 2;
+
+/// Why a journal was not opened. Its bytes are untouched.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum OpenError {
+    /// The region can't hold a ring.
+    #[error(transparent)]
+    TooSmall(#[from] TooSmall),
+    /// Another release wrote it, in a format that this one can't read.
+    #[error("the journal is of format {0}, and this release reads format 1")]
+    Version(u32),
+}
+
+/// An input that a predecessor had begun to decide.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Undecided {
+    /// Where it came from, in the caller's own form.
+    pub source: Vec<u8>,
+    /// What came.
+    pub bytes: Vec<u8>,
+    /// At how many deaths it was in hand.
+    pub deaths: u8,
+}
+
+/// What is broken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum What {
+    /// The first page's description of the ring.
+    Front,
+    /// A note on the first page: what was in hand, or what was sent.
+    Note,
+    /// The description of a segment.
+    SegmentFront,
+    /// Bytes between two records, or behind the last.
+    Between,
+    /// The newest records are not there.
+    Newest,
+    /// The body of a state; the one kept before it counts again.
+    State(Tag, Key),
+    /// The body of an input or of outgoing bytes.
+    Other,
+}
+
+/// A place where the journal's checksums do not hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// The segment, counted from 0; `None` for the first page.
+    pub segment: Option<u64>,
+    /// Where in the segment or the page.
+    pub offset: usize,
+    /// What.
+    pub what: What,
+}
+
+/// What a predecessor left, beside the records that [`Journal::live`] shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recovered {
+    /// There was no journal, or nothing in it could be read.
+    pub fresh: bool,
+    /// What a committed batch says and may not have said: to be sent again as it is.
+    pub unsent: Vec<Vec<u8>>,
+    /// Inputs that are to be decided again. They are inputs `0..` of a batch that is open.
+    pub undecided: Vec<Undecided>,
+    /// Inputs that were in hand at two deaths, or panicked: never to be decided again.
+    pub set_aside: Vec<Undecided>,
+    /// Every place that is broken. All the rest was used.
+    pub damage: Vec<Damage>,
+}
+
+impl<R: Region> Journal<R> {
+    /// Opens what a predecessor left in `region`, or makes an empty journal of a blank one.
+    pub fn open(region: R, now: Moment) -> Result<(Self, Recovered), OpenError> {
+        Self::open_with(region, now, SEGMENT)
+    }
+
+    /// The same; a blank region gets segments of another size than [`SEGMENT`].
+    pub fn open_with(region: R, now: Moment, segment: usize) -> Result<(Self, Recovered), OpenError> {
+        let raw = region.as_ref();
+        if raw.len() < PAGE {
+            return Err(TooSmall { bytes: raw.len(), segment }.into());
+        }
+        let own = Front::read(raw);
+        let Some(front) = own.or_else(|| newest_front(raw, segment)) else {
+            let blank = raw[..PAGE].iter().all(|&byte| byte == 0);
+            let damage =
+                if blank { vec![] } else { vec![Damage { segment: None, offset: 0, what: What::Front }] };
+            let journal = Self::create_with(region, now, segment)?;
+            return Ok((journal, Recovered { fresh: true, damage, ..Recovered::default() }));
+        };
+        if front.version != VERSION {
+            return Err(OpenError::Version(front.version));
+        }
+        let (bytes, segment) = (raw.len(), front.segment as usize);
+        let shape = Shape::of_front(bytes, &front).ok_or(TooSmall { bytes, segment })?;
+        Ok(Reading::of(region, shape, front.life, own.is_none()).finish(now))
+    }
+}
+
+/// The ring's description as a segment repeats it, for when the first page is broken.
+fn newest_front(raw: &[u8], segment: usize) -> Option<Front> {
+    let first = raw.get(PAGE..PAGE + PREFIX).and_then(SegmentFront::read);
+    let segment = first.map_or(segment, |first| first.ring.segment as usize);
+    let shape = Shape::of(raw.len(), segment)?;
+    let fronts = (0..shape.count).filter_map(|number| SegmentFront::read(&raw[shape.start(number)..]));
+    fronts.max_by_key(|front| front.sequence).map(|front| front.ring)
+}
+
+struct Reading<R> {
+    ring: Ring<R>,
+    batches: Batches<usize>,
+    /// Committed states in the order of their writing.
+    applied: Vec<usize>,
+    damage: Vec<Damage>,
+    readable: bool,
+    sent: Option<Note>,
+    in_hand: Option<Note>,
+}
+
+impl<R: Region> Reading<R> {
+    fn of(region: R, shape: Shape, life: u64, front_broken: bool) -> Self {
+        let ring = Ring::at(region, shape, life, 0, PREFIX);
+        let mut reading = Reading {
+            ring,
+            batches: Batches::default(),
+            applied: Vec::new(),
+            damage: Vec::new(),
+            readable: true,
+            sent: None,
+            in_hand: None,
+        };
+        if front_broken {
+            reading.broken(None, 0, What::Front);
+        }
+        reading.read();
+        reading
+    }
+
+    fn broken(&mut self, sequence: Option<u64>, offset: usize, what: What) {
+        let segment = sequence.map(|sequence| sequence % self.ring.shape.count);
+        self.damage.push(Damage { segment, offset, what });
+    }
+
+    fn front(&self, sequence: u64) -> Option<u64> {
+        let front = SegmentFront::read(self.ring.segment(sequence))?;
+        let ours =
+            front.ring.life == self.ring.life && front.ring.segment as usize == self.ring.shape.segment;
+        (ours && front.sequence % self.ring.shape.count == sequence % self.ring.shape.count)
+            .then_some(front.sequence)
+    }
+
+    fn read(&mut self) {
+        let shape = self.ring.shape;
+        let Some(newest) = (0..shape.count).filter_map(|number| self.front(number)).max() else {
+            self.readable = false;
+            return self.broken(Some(0), 0, What::SegmentFront);
+        };
+        let mut end = PREFIX;
+        for sequence in (newest + 1).saturating_sub(shape.count).max(shape.count)..=newest {
+            // The writer may have died while it was about to use the oldest one again.
+            let about_to_go =
+                sequence + shape.count == newest + 1 && self.ring.segment(sequence)[..8] == [0; 8];
+            if self.front(sequence) != Some(sequence) && !about_to_go {
+                self.broken(Some(sequence), 0, What::SegmentFront);
+            }
+            end = self.read_segment(sequence);
+        }
+        self.ring.head = newest;
+        // The description of the newest segment itself may be the one that is broken.
+        if self.front(newest + 1).is_none() && self.has_records(newest + 1) {
+            self.broken(Some(newest + 1), 0, What::SegmentFront);
+            end = self.read_segment(newest + 1);
+            self.ring.head = newest + 1;
+        }
+        self.ring.offset = end;
+        self.read_notes();
+    }
+
+    /// Notes about batches of which nothing is left say that the newest records are missing.
+    fn read_notes(&mut self) {
+        let (sent, in_hand) = (self.ring.noted(SENT), self.ring.noted(IN_HAND));
+        for at in sent.1.into_iter().chain(in_hand.1) {
+            self.broken(None, at, What::Note);
+        }
+        let about_inputs = in_hand.0.filter(|note| note.input != NOTHING);
+        let noted = sent.0.into_iter().chain(about_inputs).map(|note| note.batch).max().unwrap_or(0);
+        if noted > self.batches.highest {
+            self.broken(Some(self.ring.head), self.ring.offset, What::Newest);
+            self.batches.highest = noted;
+        }
+        (self.sent, self.in_hand) = (sent.0, in_hand.0);
+        // What was sent was committed, even if the mark of it is broken.
+        if self.sent.is_some_and(|sent| sent.batch >= self.batches.current.number) {
+            self.batches.commit(&mut |at| self.applied.push(at));
+        }
+    }
+
+    fn has_records(&self, sequence: u64) -> bool {
+        let mut any = false;
+        scan(self.ring.segment(sequence), seed(self.ring.life, sequence), PREFIX, |found| {
+            any |= matches!(found, Found::Record { .. });
+        });
+        any
+    }
+
+    fn read_segment(&mut self, sequence: u64) -> usize {
+        let start = self.ring.shape.start(sequence);
+        let segment = self.ring.segment(sequence);
+        let (batches, applied) = (&mut self.batches, &mut self.applied);
+        let mut broken = Vec::new();
+        let end = scan(segment, seed(self.ring.life, sequence), PREFIX, |found| match found {
+            Found::Record { offset, head } if head.body_holds(&segment[offset..]) => {
+                batches.feed(&head, start + offset, &mut |at| applied.push(at));
+            }
+            Found::Record { offset, head } if head.kind == kind::STATE => {
+                broken.push((offset, What::State(head.tag, head.key)));
+            }
+            Found::Record { offset, .. } => broken.push((offset, What::Other)),
+            Found::Broken { offset } => broken.push((offset, What::Between)),
+        });
+        for (offset, what) in broken {
+            self.broken(Some(sequence), offset, what);
+        }
+        end
+    }
+
+    fn finish(self, now: Moment) -> (Journal<R>, Recovered) {
+        if !self.readable {
+            let (shape, damage) = (self.ring.shape, self.damage);
+            let ring = Ring::format(self.ring.region, shape, now.as_micros());
+            let recovered = Recovered { fresh: true, damage, ..Recovered::default() };
+            return (Journal::over(ring, Index::default(), 0), recovered);
+        }
+        let (unsent, undecided, set_aside) = (self.unsent(), self.undecided(), self.set_aside());
+        let voided = if self.batches.current.committed { 0 } else { self.batches.current.number };
+        let committed = self.last().number;
+        let ring =
+            Ring::at(self.ring.region, self.ring.shape, self.ring.life, self.ring.head, self.ring.offset);
+        let mut journal = Journal::over(ring, Index::with_room(self.applied.len()), self.batches.highest);
+        for at in self.applied {
+            let head = journal.ring.head_at(at);
+            journal.settle(head.tag, head.key, hash(head.tag, head.key), at);
+        }
+        journal.committed = committed;
+        journal.ring.write_front();
+        journal.free_next();
+        if voided != 0 {
+            journal.adopt(voided, &undecided);
+        }
+        let recovered = Recovered { fresh: false, unsent, undecided, set_aside, damage: self.damage };
+        (journal, recovered)
+    }
+
+    /// The last committed batch.
+    fn last(&self) -> &Batch<usize> {
+        if self.batches.current.committed { &self.batches.current } else { &self.batches.before }
+    }
+
+    fn unsent(&self) -> Vec<Vec<u8>> {
+        let last = self.last();
+        if self.sent.is_some_and(|sent| sent.batch >= last.number) {
+            return Vec::new();
+        }
+        last.outgoing.iter().map(|&at| self.ring.body_at(at).to_vec()).collect()
+    }
+
+    /// The inputs of the batch that was not committed, each with its number.
+    fn begun(&self) -> impl Iterator<Item = (u32, Undecided)> {
+        let current = Some(&self.batches.current).filter(|batch| !batch.committed);
+        let hand = self.in_hand.filter(|note| note.batch == self.batches.current.number);
+        current.into_iter().flat_map(|batch| &batch.inputs).map(move |&at| {
+            let head = self.ring.head_at(at);
+            let (source, bytes) = self.ring.body_at(at).split_at(usize::from(head.source_len));
+            let to_blame = hand.is_some_and(|note| note.input == head.number);
+            let deaths = head.deaths.saturating_add(u8::from(to_blame));
+            (head.number, Undecided { source: source.to_vec(), bytes: bytes.to_vec(), deaths })
+        })
+    }
+
+    fn is_poison(&self, number: u32, input: &Undecided) -> bool {
+        input.deaths >= DEATHS || self.batches.current.aside.contains(&number)
+    }
+
+    fn undecided(&self) -> Vec<Undecided> {
+        let sound = self.begun().filter(|(number, input)| !self.is_poison(*number, input));
+        sound.map(|(_, input)| input).collect()
+    }
+
+    fn set_aside(&self) -> Vec<Undecided> {
+        let poison = self.begun().filter(|(number, input)| self.is_poison(*number, input));
+        poison.map(|(_, input)| input).collect()
+    }
+}
+
+impl<R: Region> Journal<R> {
+    /// Takes over the inputs of the batch `voided`, and says that nothing else of it counts; twice, since one
+    /// broken record must not bring it back.
+    fn adopt(&mut self, voided: u64, undecided: &[Undecided]) {
+        self.open_batch();
+        for (number, input) in (0..).zip(undecided) {
+            let mut head = Head::new(kind::INPUT, self.batch);
+            (head.number, head.flags, head.deaths) = (number, RETAKEN, input.deaths);
+            let _ = self.input(head, &input.source, &input.bytes);
+        }
+        self.inputs = undecided.len() as u32;
+        let mut head = Head::new(kind::ADOPT, self.batch);
+        head.key = Key(u128::from(voided));
+        for _ in 0..2 {
+            self.put(head, [&[], &[]]);
+        }
+    }
+}

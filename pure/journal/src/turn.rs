@@ -1,0 +1,313 @@
+//! One turn of the loop: a batch in, one write to the journal, a batch out.
+//!
+//! Both `plumbing/host` and the simulation turn a machine with this; whoever wants to die between two steps
+//! calls the steps one by one instead of [`Turn::run`].
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use machine::{Key, Machine, Moment, Outbox, Tag};
+
+use crate::{Entry, Journal, Recovered, Region};
+
+/// A machine whose state lives in records, so that a successor can go on with it.
+pub trait Durable: Machine {
+    /// Takes up one thing as its newest record says. Nothing is said yet: `resume` follows.
+    fn restore(&mut self, now: Moment, entry: Entry<'_>);
+
+    /// Everything is restored: asks again what was asked and not answered.
+    fn resume(&mut self, now: Moment, out: &mut Outbox<Self::Out>);
+
+    /// A decision panicked: takes up the one thing that was in hand as `latest` knows it (or lets it go, if
+    /// that is unknown). All other things are as they were. After a panic in `expire` the thing must not come
+    /// to the same deadline again.
+    fn rebuild(
+        &mut self,
+        now: Moment,
+        cause: Cause,
+        latest: &dyn Fn(Tag, Key) -> Option<Vec<u8>>,
+        out: &mut Outbox<Self::Out>,
+    );
+}
+
+/// In what a machine panicked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Cause {
+    /// In `handle`, or in `resume`.
+    Input,
+    /// In `expire`.
+    Deadline,
+}
+
+/// Why an input is not decided (again).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Blame {
+    /// It was in hand at so many deaths.
+    Deaths(u8),
+    /// It made the machine panic, with this message.
+    Panic(String),
+}
+
+/// The inputs of one turn, in the arena in which they were received.
+pub trait Inputs {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Where input `number` came from, in the shell's own form (at most 255 bytes), and its bytes.
+    fn input(&self, number: usize) -> (&[u8], &[u8]);
+}
+
+impl<A: AsRef<[u8]>, B: AsRef<[u8]>> Inputs for [(A, B)] {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn input(&self, number: usize) -> (&[u8], &[u8]) {
+        (self[number].0.as_ref(), self[number].1.as_ref())
+    }
+}
+
+impl<A: AsRef<[u8]>, B: AsRef<[u8]>> Inputs for Vec<(A, B)> {
+    fn count(&self) -> usize {
+        self.len()
+    }
+
+    fn input(&self, number: usize) -> (&[u8], &[u8]) {
+        self.as_slice().input(number)
+    }
+}
+
+/// The world around a machine.
+pub trait Shell<M: Machine> {
+    /// What came, as the machine understands it; `None` if it is nothing to decide about.
+    fn decode(&mut self, now: Moment, source: &[u8], bytes: &[u8]) -> Option<M::In>;
+
+    /// Writes to `kept` what a successor must say again if this process dies before it has said `out`. What is
+    /// asked again by [`Durable::resume`] writes nothing.
+    fn encode(&mut self, out: &M::Out, kept: &mut Vec<u8>);
+
+    /// Says `out`; the journal has it.
+    fn perform(&mut self, now: Moment, out: M::Out);
+
+    /// Says what a predecessor kept and may not have said.
+    fn perform_again(&mut self, now: Moment, kept: &[u8]);
+
+    /// Puts an input away for people to look at. It is empty if what came was not journaled.
+    fn set_aside(&mut self, source: &[u8], bytes: &[u8], blame: Blame);
+
+    /// A record made `restore` panic; the thing is not there.
+    fn lost(&mut self, tag: Tag, key: Key, message: String);
+}
+
+/// What happened in all turns so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnStats {
+    /// Inputs that were decided.
+    pub inputs: u64,
+    /// Decisions that panicked.
+    pub panics: u64,
+    /// What was said.
+    pub said: u64,
+}
+
+/// A machine and its journal.
+#[derive(Debug)]
+pub struct Turn<M: Machine, R> {
+    /// Decides.
+    pub machine: M,
+    /// Remembers.
+    pub journal: Journal<R>,
+    out: Outbox<M::Out>,
+    kept: Vec<u8>,
+    stats: TurnStats,
+}
+
+impl<M: Durable, R: Region> Turn<M, R> {
+    /// A machine that starts with nothing, or is about to [`Turn::recover`].
+    pub fn new(machine: M, journal: Journal<R>) -> Self {
+        Turn { machine, journal, out: Outbox::new(), kept: Vec::new(), stats: TurnStats::default() }
+    }
+
+    /// What happened so far.
+    pub fn stats(&self) -> TurnStats {
+        self.stats
+    }
+
+    /// One whole turn: all `inputs`, then what came that needs no journal (answers to questions that would be
+    /// asked again), then every deadline that is due.
+    pub fn run<S: Shell<M>>(
+        &mut self,
+        now: Moment,
+        inputs: &(impl Inputs + ?Sized),
+        direct: &mut Vec<M::In>,
+        shell: &mut S,
+    ) {
+        let first = self.receive(inputs);
+        for number in 0..inputs.count() {
+            let (source, bytes) = inputs.input(number);
+            self.decide(now, first + number as u32, (source, bytes), shell);
+        }
+        for input in direct.drain(..) {
+            self.decide_direct(now, input, shell);
+        }
+        self.expire(now, shell);
+        self.commit(shell);
+        self.perform(now, shell);
+    }
+
+    /// First step: journals `inputs`, and says which number the first one got.
+    pub fn receive(&mut self, inputs: &(impl Inputs + ?Sized)) -> u32 {
+        self.journal.begin((0..inputs.count()).map(|number| inputs.input(number)));
+        self.journal.inputs() - inputs.count() as u32
+    }
+
+    /// Second step, for each input: decides, and journals what changed.
+    pub fn decide<S: Shell<M>>(&mut self, now: Moment, number: u32, input: (&[u8], &[u8]), shell: &mut S) {
+        let (source, bytes) = input;
+        let Some(decoded) = shell.decode(now, source, bytes) else {
+            return;
+        };
+        self.journal.in_hand(number);
+        self.stats.inputs += 1;
+        if let Err(message) =
+            self.attempt(now, Cause::Input, |machine, out| machine.handle(now, decoded, out))
+        {
+            self.journal.set_aside(number);
+            shell.set_aside(source, bytes, Blame::Panic(message));
+        }
+    }
+
+    /// The same for what is not journaled.
+    pub fn decide_direct<S: Shell<M>>(&mut self, now: Moment, input: M::In, shell: &mut S) {
+        self.journal.put_down();
+        self.stats.inputs += 1;
+        if let Err(message) = self.attempt(now, Cause::Input, |machine, out| machine.handle(now, input, out))
+        {
+            shell.set_aside(&[], &[], Blame::Panic(message));
+        }
+    }
+
+    /// Third step: every deadline that is due.
+    pub fn expire<S: Shell<M>>(&mut self, now: Moment, shell: &mut S) {
+        if self.machine.next_deadline().is_none_or(|deadline| deadline > now) {
+            return;
+        }
+        self.journal.put_down();
+        if let Err(message) = self.attempt(now, Cause::Deadline, |machine, out| machine.expire(now, out)) {
+            shell.set_aside(&[], &[], Blame::Panic(message));
+        }
+    }
+
+    /// Fourth step: journals what will be said, and makes the batch count.
+    pub fn commit<S: Shell<M>>(&mut self, shell: &mut S) {
+        for out in &self.out.emit {
+            self.kept.clear();
+            shell.encode(out, &mut self.kept);
+            if !self.kept.is_empty() {
+                let _ = self.journal.outgoing(&self.kept);
+            }
+        }
+        self.journal.commit();
+    }
+
+    /// Fifth and last step: says it, and notes that it was said.
+    pub fn perform<S: Shell<M>>(&mut self, now: Moment, shell: &mut S) {
+        self.stats.said += self.out.emit.len() as u64;
+        for out in self.out.emit.drain(..) {
+            shell.perform(now, out);
+        }
+        self.journal.sent();
+    }
+
+    /// Goes on where a predecessor was: takes up every record (those of `beside`, from a disk, only where the
+    /// journal knows none of that key), says again what may not have been said, and decides what was undecided.
+    pub fn recover<'a, S: Shell<M>>(
+        &mut self,
+        now: Moment,
+        recovered: &Recovered,
+        beside: impl IntoIterator<Item = Entry<'a>>,
+        shell: &mut S,
+    ) {
+        for entry in self.journal.live() {
+            restore(&mut self.machine, now, entry, shell);
+        }
+        self.adopt(now, beside, shell);
+        for input in &recovered.set_aside {
+            let blame = match input.deaths {
+                0 | 1 => Blame::Panic("in a process that died before it could say so".to_owned()),
+                deaths => Blame::Deaths(deaths),
+            };
+            shell.set_aside(&input.source, &input.bytes, blame);
+        }
+        for kept in &recovered.unsent {
+            shell.perform_again(now, kept);
+        }
+        self.journal.sent();
+        if let Err(message) = self.attempt(now, Cause::Input, |machine, out| machine.resume(now, out)) {
+            shell.set_aside(&[], &[], Blame::Panic(message));
+        }
+        for (number, input) in (0..).zip(&recovered.undecided) {
+            self.decide(now, number, (&input.source, &input.bytes), shell);
+        }
+        self.expire(now, shell);
+        self.commit(shell);
+        self.perform(now, shell);
+    }
+
+    fn adopt<'a, S: Shell<M>>(
+        &mut self,
+        now: Moment,
+        beside: impl IntoIterator<Item = Entry<'a>>,
+        shell: &mut S,
+    ) {
+        for entry in beside {
+            if self.journal.latest(entry.tag, entry.key).is_some() {
+                continue;
+            }
+            restore(&mut self.machine, now, entry, shell);
+            let Entry { tag, shard, key, body } = entry;
+            let _ = self.journal.append(&machine::Record { tag, shard, key, body: body.to_vec() });
+        }
+    }
+
+    /// Lets the machine decide, and journals what changed. After a panic nothing of the decision is left, and
+    /// the thing in hand is as it was.
+    fn attempt(
+        &mut self,
+        now: Moment,
+        cause: Cause,
+        decision: impl FnOnce(&mut M, &mut Outbox<M::Out>),
+    ) -> Result<(), String> {
+        let mark = self.out.mark();
+        let (machine, out) = (&mut self.machine, &mut self.out);
+        let result = catch_unwind(AssertUnwindSafe(|| decision(machine, out)));
+        if let Err(panic) = &result {
+            self.stats.panics += 1;
+            self.out.cut_back(mark);
+            let journal = &self.journal;
+            let latest = |tag, key| journal.latest(tag, key).map(<[u8]>::to_vec);
+            self.machine.rebuild(now, cause, &latest, &mut self.out);
+            self.keep();
+            return Err(message(panic.as_ref()));
+        }
+        self.keep();
+        Ok(())
+    }
+
+    fn keep(&mut self) {
+        for record in self.out.keep.drain(..) {
+            let _ = self.journal.append(&record);
+        }
+    }
+}
+
+fn restore<M: Durable, S: Shell<M>>(machine: &mut M, now: Moment, entry: Entry<'_>, shell: &mut S) {
+    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| machine.restore(now, entry))) {
+        shell.lost(entry.tag, entry.key, message(panic.as_ref()));
+    }
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| panic.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a panic without words".to_owned())
+}
