@@ -1,1 +1,4 @@
 //! The loop, the supervisor, configuration, telemetry.
+
+pub mod config;
+pub mod telemetry;
