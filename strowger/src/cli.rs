@@ -1,0 +1,224 @@
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+/// A telephone exchange that needs no operator.
+#[derive(Debug, Parser)]
+#[command(name = "strowger", version, about, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    /// The configuration file; without it, ./strowger.toml if it is there, else all defaults.
+    #[arg(long, short, global = true, value_name = "FILE", env = "STROWGER_CONFIG_FILE")]
+    pub(crate) config: Option<PathBuf>,
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Start the platform on this host: the supervisor and its workers.
+    Serve(ServeArgs),
+    /// Start a platform with a demo tenant and prove it with a call between two built-in phones.
+    Demo(DemoArgs),
+    /// Read the configuration, say what is wrong with it, and do no more.
+    CheckConfig {
+        /// Print it as the platform understands it.
+        #[arg(long)]
+        print: bool,
+    },
+    /// How the workers do.
+    Status {
+        /// As JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// A phone for the terminal: register, call, answer, play, record, measure.
+    Phone(PhoneArgs),
+    /// Show the ladder of a call.
+    Trace(TraceArgs),
+    /// Tenants: brands and companies, each with its own users and numbers.
+    #[command(subcommand)]
+    Tenant(TenantCommand),
+    /// Users: who may register and call.
+    #[command(subcommand)]
+    User(UserCommand),
+    /// Numbers, and where they lead.
+    #[command(subcommand)]
+    Number(NumberCommand),
+    /// One worker; the supervisor starts it.
+    #[command(hide = true)]
+    Worker {
+        /// `signalling`, `media` or `office`.
+        name: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ServeArgs {
+    /// Which roles run here.
+    #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
+    pub(crate) roles: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// End after the proof, with its result as the exit status.
+    #[arg(long)]
+    pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PhoneArgs {
+    /// Where the exchange is, `HOST[:PORT]`.
+    #[arg(long, default_value = "127.0.0.1:5060")]
+    pub(crate) server: String,
+    /// The SIP domain; the server's host if it is not said.
+    #[arg(long)]
+    pub(crate) domain: Option<String>,
+    /// Who this is. With --count, `{}` stands for the number of the phone.
+    #[arg(long)]
+    pub(crate) user: String,
+    /// The password; `{}` as in --user.
+    #[arg(long, env = "STROWGER_PHONE_PASSWORD", hide_env_values = true)]
+    pub(crate) password: Option<String>,
+    /// `udp` or `tcp`.
+    #[arg(long, default_value = "udp")]
+    pub(crate) transport: String,
+    /// The address to hear on; port 0 takes a free one.
+    #[arg(long, default_value = "0.0.0.0:0")]
+    pub(crate) listen: SocketAddr,
+    /// Register first.
+    #[arg(long)]
+    pub(crate) register: bool,
+    /// Whom to call; `{}` as in --user.
+    #[arg(long, value_name = "WHO")]
+    pub(crate) call: Option<String>,
+    /// Answer calls that come.
+    #[arg(long)]
+    pub(crate) answer: bool,
+    /// Ring so long before answering, milliseconds.
+    #[arg(long, default_value_t = 200)]
+    pub(crate) answer_after: u64,
+    /// What to say: a WAV file. Without it, a tone.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) play: Option<PathBuf>,
+    /// What was heard goes into this WAV file.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) record: Option<PathBuf>,
+    /// Digits to press once the call is answered.
+    #[arg(long)]
+    pub(crate) dtmf: Option<String>,
+    /// Hang up so many seconds after the answer.
+    #[arg(long, default_value_t = 5.0)]
+    pub(crate) talk: f64,
+    /// End when idle for so many seconds: no call, none expected.
+    #[arg(long)]
+    pub(crate) wait: Option<f64>,
+    /// So many phones.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) count: u32,
+    /// Begin so many registrations or calls a second.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) rate: f64,
+    /// One JSON object a line instead of text.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TraceArgs {
+    /// The call's id; without it, the calls there are and the last that were.
+    pub(crate) call: Option<String>,
+    /// The messages in full.
+    #[arg(long, short)]
+    pub(crate) full: bool,
+    /// As JSON.
+    #[arg(long)]
+    pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum TenantCommand {
+    /// Add a tenant.
+    Add {
+        /// Its short name.
+        name: String,
+        /// A SIP domain of it; may be said again. The first is the digest realm.
+        #[arg(long, required = true)]
+        domain: Vec<String>,
+        /// Requests for domains that nobody owns (addresses) are for this tenant.
+        #[arg(long)]
+        fallback: bool,
+    },
+    /// List all.
+    List,
+    /// Remove one, with its users and numbers.
+    Remove {
+        /// Its short name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum UserCommand {
+    /// Add a user.
+    Add {
+        /// The tenant's short name.
+        tenant: String,
+        /// The user's name.
+        name: String,
+        /// The password for SIP digests; asked from standard input if it is not said.
+        #[arg(long)]
+        password: Option<String>,
+        /// Shown to those who are called.
+        #[arg(long)]
+        display_name: Option<String>,
+        /// The number shown to those who are called.
+        #[arg(long)]
+        number: Option<String>,
+        /// Audio goes directly between the phones instead of through our anchor.
+        #[arg(long)]
+        direct_media: bool,
+    },
+    /// List a tenant's users.
+    List {
+        /// The tenant's short name.
+        tenant: String,
+    },
+    /// Remove one.
+    Remove {
+        /// The tenant's short name.
+        tenant: String,
+        /// The user's name.
+        name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NumberCommand {
+    /// Add a number that leads to a user or an app.
+    Add {
+        /// The tenant's short name.
+        tenant: String,
+        /// Digits, as dialed.
+        number: String,
+        /// It leads to this user.
+        #[arg(long, conflicts_with = "app", required_unless_present = "app")]
+        user: Option<String>,
+        /// It leads to this app, e.g. `echo`.
+        #[arg(long)]
+        app: Option<String>,
+    },
+    /// List a tenant's numbers.
+    List {
+        /// The tenant's short name.
+        tenant: String,
+    },
+    /// Remove one.
+    Remove {
+        /// The tenant's short name.
+        tenant: String,
+        /// The number.
+        number: String,
+    },
+}
