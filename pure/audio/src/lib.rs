@@ -23,6 +23,9 @@ mod tone;
 mod wav;
 mod wav_writer;
 
+#[cfg(test)]
+mod properties;
+
 pub use compare::{Comparison, compare};
 pub use concealment::Concealment;
 pub use g711::Law;

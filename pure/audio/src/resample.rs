@@ -80,10 +80,10 @@ fn weights(phase: f64, half: usize, up: usize, down: usize) -> Vec<f32> {
     let cutoff = narrow * PASS;
     let weight = |tap: usize| {
         let distance = tap as f64 + 1.0 - half as f64 - phase;
-        cutoff * sinc(distance * cutoff) * kaiser(distance / half as f64)
+        sinc(distance * cutoff) * kaiser(distance / half as f64)
     };
     let raw: Vec<f64> = (0..2 * half).map(weight).collect();
-    // Every phase passes a constant unchanged.
+    // Scaled so that every phase passes a constant unchanged.
     let sum: f64 = raw.iter().sum();
     raw.iter().map(|weight| (weight / sum) as f32).collect()
 }
@@ -92,9 +92,9 @@ fn sinc(x: f64) -> f64 {
     if x.abs() < 1e-9 { 1.0 } else { (PI * x).sin() / (PI * x) }
 }
 
-/// The Kaiser window over -1 to 1.
+/// The Kaiser window over -1 to 1, unscaled.
 fn kaiser(x: f64) -> f64 {
-    if x.abs() >= 1.0 { 0.0 } else { bessel(BETA * (1.0 - x * x).sqrt()) / bessel(BETA) }
+    if x.abs() >= 1.0 { 0.0 } else { bessel(BETA * (1.0 - x * x).sqrt()) }
 }
 
 /// The modified Bessel function of order zero.

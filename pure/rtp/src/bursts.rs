@@ -44,24 +44,32 @@ impl Bursts {
 
     #[cold]
     fn jump(&mut self, steps: u32) {
-        for step in (0..steps).rev() {
+        let shown = steps.min(WIDTH);
+        for _ in 0..shown {
             if self.known == WIDTH {
                 self.leave(self.came >> (WIDTH - 1) & 1 == 0);
             }
-            self.came = self.came << 1 | u64::from(step == 0);
+            self.came <<= 1;
             self.known = (self.known + 1).min(WIDTH);
         }
+        // What is more than the window holds went through it without a trace.
+        if steps > shown {
+            self.leave(true);
+            self.lost = self.lost.saturating_add(steps - shown - 1);
+        }
+        self.came |= 1;
     }
 
-    /// A packet `steps` before the newest comes late; false if it came already.
-    pub(crate) fn late(&mut self, steps: u32) -> bool {
+    /// A packet `steps` before the newest comes late: whether it is new. `None` if that is not known any
+    /// more.
+    pub(crate) fn late(&mut self, steps: u32) -> Option<bool> {
         if steps >= self.known {
-            return true;
+            return None;
         }
         let bit = 1 << steps;
         let new = self.came & bit == 0;
         self.came |= bit;
-        new
+        Some(new)
     }
 
     /// Packets lost, and in how many runs, those in the window counted.
@@ -75,8 +83,8 @@ impl Bursts {
 
     #[inline]
     fn leave(&mut self, lost: bool) {
-        self.lost += u32::from(lost);
-        self.runs += u32::from(lost && !self.in_run);
+        self.lost = self.lost.saturating_add(u32::from(lost));
+        self.runs = self.runs.saturating_add(u32::from(lost && !self.in_run));
         self.in_run = lost;
     }
 }
@@ -97,8 +105,21 @@ mod tests {
             bursts.advance(1);
         }
         assert_eq!(bursts.count(), (3, 2));
-        assert!(bursts.late(300), "too late to know better");
+        assert_eq!(bursts.late(300), None);
         assert_eq!(bursts.count(), (3, 2));
+    }
+
+    #[test]
+    fn a_jump_beyond_the_window_is_one_long_run() {
+        let mut bursts = Bursts::default();
+        bursts.start();
+        for steps in [1, 1, 1000, 1, 2, 64, 65, 66] {
+            bursts.advance(steps);
+        }
+        assert_eq!(bursts.count(), (999 + 1 + 63 + 64 + 65, 5));
+        bursts.advance(2);
+        (0..100).for_each(|_| bursts.advance(1));
+        assert_eq!(bursts.count(), (999 + 1 + 63 + 64 + 65 + 1, 6));
     }
 
     #[test]
@@ -106,9 +127,9 @@ mod tests {
         let mut bursts = Bursts::default();
         bursts.start();
         bursts.advance(2);
-        assert!(bursts.late(1));
-        assert!(!bursts.late(1));
-        assert!(!bursts.late(0));
+        assert_eq!(bursts.late(1), Some(true));
+        assert_eq!(bursts.late(1), Some(false));
+        assert_eq!(bursts.late(0), Some(false));
         assert_eq!(bursts.count(), (0, 0));
     }
 }

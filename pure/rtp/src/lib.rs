@@ -28,6 +28,9 @@ mod receiver;
 mod round_trip;
 mod sender;
 
+#[cfg(test)]
+mod properties;
+
 pub use datagram::Datagram;
 pub use invalid::Invalid;
 pub use ntp::Ntp;

@@ -6,6 +6,10 @@ use std::collections::BTreeMap;
 const REVIEW: u32 = 250;
 /// After so many frames without any packet the talk spurt is over.
 const GIVE_UP: u32 = 10;
+/// So many packets in a row ...
+const ANEW: u8 = 3;
+/// ... that come this far behind are not late: the numbers began anew.
+const FAR: u64 = 100;
 
 /// What to play now.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,6 +32,10 @@ pub struct Playout {
     newest: Option<u64>,
     /// The number to play next; `None` while filling.
     next: Option<u64>,
+    /// What lies below was played, or given up.
+    floor: u64,
+    /// Packets in a row that came far behind.
+    behind: u8,
     depth: usize,
     least: usize,
     most: usize,
@@ -53,6 +61,8 @@ impl Playout {
             frames: BTreeMap::new(),
             newest: None,
             next: None,
+            floor: 0,
+            behind: 0,
             depth: least,
             least,
             most: most.max(least),
@@ -64,19 +74,33 @@ impl Playout {
         }
     }
 
-    /// A packet came. Duplicates and what is too late are dropped; a jump by half the numbers' range or a
-    /// flood beyond four times the greatest depth starts anew.
+    /// A packet came. Duplicates and what is too late are dropped. When the numbers began anew, or packets
+    /// flood beyond four times the greatest depth, it starts afresh.
     pub fn put(&mut self, sequence: u16, payload: &[u8]) {
         let number = self.extend(sequence);
-        if self.next.is_some_and(|next| number < next) {
+        if number < self.floor {
             self.late += 1;
-            self.deepen();
-            return;
+            return self.too_late(number, payload);
         }
+        self.behind = 0;
         self.newest = self.newest.max(Some(number));
         self.frames.entry(number).or_insert_with(|| payload.to_vec());
         if self.frames.len() > self.most * 4 {
             self.restart(number);
+        }
+    }
+
+    fn too_late(&mut self, number: u64, payload: &[u8]) {
+        if number + FAR > self.floor {
+            if self.next.is_some() {
+                self.deepen();
+            }
+            return;
+        }
+        self.behind += 1;
+        if self.behind == ANEW {
+            self.restart(number);
+            self.frames.insert(number, payload.to_vec());
         }
     }
 
@@ -90,11 +114,11 @@ impl Playout {
         }
         if let Some(frame) = self.frames.remove(&next) {
             self.starved = 0;
-            self.next = Some(next + 1);
+            self.advance(next + 1);
             return Played::Frame(frame);
         }
         if !self.frames.is_empty() {
-            self.next = Some(next + 1);
+            self.advance(next + 1);
             return Played::Conceal;
         }
         self.starved += 1;
@@ -136,7 +160,12 @@ impl Playout {
         self.frames.retain(|&held, _| held == number);
         self.newest = Some(number);
         self.next = None;
-        self.stretch = 0;
+        (self.floor, self.behind, self.stretch) = (number, 0, 0);
+    }
+
+    fn advance(&mut self, next: u64) {
+        self.next = Some(next);
+        self.floor = next;
     }
 
     fn deepen(&mut self) {
@@ -156,7 +185,7 @@ impl Playout {
         if self.spare > self.depth || (self.spare >= 2 && self.depth > self.least) {
             self.depth = self.depth.saturating_sub(1).max(self.least);
             if let Some((number, _)) = self.frames.pop_first() {
-                self.next = Some(number + 1);
+                self.advance(number + 1);
             }
         }
         (self.ticks, self.spare) = (0, usize::MAX);
@@ -231,6 +260,26 @@ mod tests {
         assert_eq!(playout.take(), Played::Silence);
         put(&mut playout, [4]);
         assert_eq!(playout.take(), frame(3));
+    }
+
+    #[test]
+    fn numbers_that_begin_anew_are_played_after_a_few() {
+        let mut playout = Playout::fixed(1);
+        put(&mut playout, [20_000]);
+        assert_eq!(playout.take(), frame(20_000));
+        put(&mut playout, [5, 6, 7, 8]);
+        assert_eq!(take(&mut playout, 2), [frame(7), frame(8)]);
+    }
+
+    #[test]
+    fn what_was_played_is_not_played_again_after_a_silence() {
+        let mut playout = Playout::fixed(1);
+        put(&mut playout, [7]);
+        take(&mut playout, 20);
+        put(&mut playout, [7]);
+        assert_eq!(playout.take(), Played::Silence);
+        put(&mut playout, [8]);
+        assert_eq!(playout.take(), frame(8));
     }
 
     #[test]

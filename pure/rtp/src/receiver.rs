@@ -13,6 +13,8 @@ use crate::{Header, Ntp};
 const MAX_DROPOUT: u16 = 3000;
 /// A packet this much behind the newest is late, not new.
 const MAX_MISORDER: u16 = 100;
+/// No clock counts faster than this, whatever a stranger's session description says.
+const MAX_CLOCK: u32 = 1_000_000;
 
 /// What a packet was to its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,7 +113,7 @@ impl Receiver {
     /// Nothing heard yet, of a stream whose timestamps count at `clock` Hz.
     pub fn new(clock: u32) -> Self {
         Receiver {
-            clock,
+            clock: clock.clamp(1, MAX_CLOCK),
             ssrc: 0,
             started: false,
             base: 0,
@@ -174,12 +176,16 @@ impl Receiver {
         if u32::from(steps) > self.highest.wrapping_sub(self.base) {
             return Arrival::Late;
         }
-        if !self.bursts.late(u32::from(steps)) {
-            self.duplicates += 1;
-            return Arrival::Duplicate;
+        match self.bursts.late(u32::from(steps)) {
+            Some(false) => {
+                self.duplicates = self.duplicates.saturating_add(1);
+                return Arrival::Duplicate;
+            }
+            Some(true) => self.received = self.received.wrapping_add(1),
+            // So late that it is as good as lost.
+            None => {}
         }
-        self.received = self.received.wrapping_add(1);
-        self.reordered += 1;
+        self.reordered = self.reordered.saturating_add(1);
         Arrival::Late
     }
 
@@ -271,7 +277,7 @@ impl Receiver {
             reordered: self.folded.reordered + u64::from(self.reordered),
             loss_runs: self.folded.loss_runs + u64::from(runs),
             in_runs: self.folded.in_runs + u64::from(in_runs),
-            sources: self.folded.sources + u32::from(self.started),
+            sources: self.folded.sources.saturating_add(u32::from(self.started)),
         }
     }
 

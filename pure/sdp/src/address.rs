@@ -104,14 +104,13 @@ impl Origin {
 
     /// Reads from the right, since there are phones whose user names have spaces.
     pub(crate) fn parse(text: &str) -> Option<Self> {
-        let mut words = text.rsplitn(6, ' ').filter(|word| !word.is_empty());
-        let (host, family, net) = (words.next()?, words.next()?, words.next()?);
-        let (version, id, username) = (words.next()?, words.next()?, words.next()?);
-        let numeric = |word: &str| word.bytes().all(|byte| byte.is_ascii_digit());
-        if !numeric(version) || !numeric(id) {
-            return None;
-        }
+        let (rest, host) = last_word(text)?;
+        let (rest, family) = last_word(rest)?;
+        let (rest, net) = last_word(rest)?;
+        let (rest, version) = last_word(rest)?;
+        let (username, id) = last_word(rest)?;
         let address = Address::of_words(net, family, host)?;
+        let username = if username.is_empty() { "-" } else { username };
         Some(Origin {
             username: username.to_owned(),
             id: id.to_owned(),
@@ -119,6 +118,12 @@ impl Origin {
             address,
         })
     }
+}
+
+fn last_word(text: &str) -> Option<(&str, &str)> {
+    let text = text.trim_ascii();
+    let (rest, word) = text.rsplit_once(' ').unwrap_or(("", text));
+    (!word.is_empty()).then_some((rest.trim_ascii(), word))
 }
 
 impl fmt::Display for Origin {

@@ -44,3 +44,31 @@ fn fnv1a(bytes: &[u8]) -> u64 {
         .iter()
         .fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{Codec, Direction, Offer};
+
+    #[test]
+    fn the_version_grows_with_changes_only() {
+        let ip = "192.0.2.1".parse().unwrap();
+        let offer = |direction| Offer::audio(ip, 4000, vec![Codec::pcmu()], direction).session();
+        let mut author = Author::new(7, ip);
+        let mut say = |direction| {
+            let mut session = offer(direction);
+            author.sign(&mut session);
+            // The author is kept with the call, and goes on after a restart.
+            author = serde_json::from_str(&serde_json::to_string(&author).unwrap()).unwrap();
+            session.origin.to_string()
+        };
+        assert_eq!(say(Direction::SendRecv), "- 7 1 IN IP4 192.0.2.1");
+        assert_eq!(
+            say(Direction::SendRecv),
+            "- 7 1 IN IP4 192.0.2.1",
+            "a retransmission or a session refresh"
+        );
+        assert_eq!(say(Direction::SendOnly), "- 7 2 IN IP4 192.0.2.1");
+        assert_eq!(say(Direction::SendRecv), "- 7 3 IN IP4 192.0.2.1");
+    }
+}

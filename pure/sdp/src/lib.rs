@@ -25,6 +25,9 @@ mod offer;
 mod session;
 mod stream;
 
+#[cfg(test)]
+mod properties;
+
 pub use address::{Address, Connection, Origin};
 pub use anchor::{Anchor, Others};
 pub use author::Author;

@@ -53,6 +53,23 @@ impl Line {
         }
     }
 
+    /// Whether this is the attribute `name`.
+    pub fn is_attribute(&self, name: &str) -> bool {
+        self.kind == b'a' && self.after(name).is_some()
+    }
+
+    /// What follows the attribute's name: nothing, or a colon and the value.
+    fn after(&self, name: &str) -> Option<&[u8]> {
+        let rest = self.value.strip_prefix(name.as_bytes())?.trim_ascii();
+        matches!(rest.first(), None | Some(b':')).then_some(rest)
+    }
+
+    /// Its value, if this is the attribute `name` and has one.
+    pub fn value_of(&self, name: &str) -> Option<&str> {
+        let value = self.after(name).filter(|_| self.kind == b'a')?.strip_prefix(b":")?;
+        std::str::from_utf8(value.trim_ascii_start()).ok()
+    }
+
     /// Name and value, if this is an `a=` line.
     pub fn as_attribute(&self) -> Option<Attribute<'_>> {
         if self.kind != b'a' {
@@ -63,6 +80,13 @@ impl Line {
             Some((name, value)) => Attribute { name: name.trim(), value: Some(value.trim()) },
             None => Attribute { name: text.trim(), value: None },
         })
+    }
+
+    fn as_direction(&self) -> Option<Direction> {
+        if self.kind != b'a' {
+            return None;
+        }
+        std::str::from_utf8(self.value.trim_ascii()).ok()?.parse().ok()
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
@@ -113,40 +137,40 @@ impl Lines {
         self.0.iter().filter_map(Line::as_attribute)
     }
 
-    /// The first attribute of that name.
-    pub fn attribute(&self, name: &str) -> Option<Attribute<'_>> {
-        self.attributes().find(|attribute| attribute.name == name)
-    }
-
     /// The value of the first attribute of that name.
     pub fn value(&self, name: &str) -> Option<&str> {
-        self.attribute(name)?.value
+        self.0.iter().find_map(|line| line.value_of(name))
+    }
+
+    /// The values of all attributes of that name.
+    pub fn values<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
+        self.0.iter().filter_map(move |line| line.value_of(name))
     }
 
     /// Whether an attribute of that name stands here.
     pub fn has(&self, name: &str) -> bool {
-        self.attribute(name).is_some()
+        self.0.iter().any(|line| line.is_attribute(name))
     }
 
     /// Takes every attribute of these names away.
     pub fn remove(&mut self, names: &[&str]) {
-        self.0.retain(|line| line.as_attribute().is_none_or(|attribute| !names.contains(&attribute.name)));
+        self.0.retain(|line| !names.iter().any(|name| line.is_attribute(name)));
     }
 
     /// Sets an attribute (an empty `value` makes it a property) in the place of the first of its name.
     pub fn set(&mut self, name: &str, value: &str) {
-        self.replace(Line::attribute(name, value), |attribute| attribute.name == name);
+        self.replace(Line::attribute(name, value), |line| line.is_attribute(name));
     }
 
     /// The direction said here; of several the first.
     pub fn direction(&self) -> Option<Direction> {
-        self.attributes().filter(|attribute| attribute.value.is_none()).find_map(|it| it.name.parse().ok())
+        self.0.iter().find_map(Line::as_direction)
     }
 
     /// Says a direction, in the place of one said before.
     pub fn set_direction(&mut self, direction: Direction) {
         let line = Line::attribute(direction.as_str(), "");
-        self.replace(line, |it| it.value.is_none() && it.name.parse::<Direction>().is_ok());
+        self.replace(line, |line| line.as_direction().is_some());
     }
 
     /// The `c=` line.
@@ -166,14 +190,13 @@ impl Lines {
         self.0.insert(at.min(self.0.len()), Line::new('c', &connection.to_string()));
     }
 
-    fn replace(&mut self, line: Line, old: impl Fn(Attribute<'_>) -> bool) {
-        let matches = |line: &Line| line.as_attribute().is_some_and(&old);
-        match self.0.iter().position(matches) {
+    fn replace(&mut self, line: Line, old: impl Fn(&Line) -> bool) {
+        match self.0.iter().position(&old) {
             Some(at) => {
                 let mut index = 0;
                 self.0.retain(|line| {
                     index += 1;
-                    index <= at + 1 || !matches(line)
+                    index <= at + 1 || !old(line)
                 });
                 self.0[at] = line;
             }

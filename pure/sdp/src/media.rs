@@ -1,7 +1,7 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::{Codec, Connection, Direction, Lines};
+use crate::{Codec, Connection, Direction, Line, Lines};
 
 /// One media description: the `m=` line and what follows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -68,6 +68,11 @@ impl Media {
         self.proto.contains("RTP/")
     }
 
+    /// Whether it is RTP that anybody on the way can read (RFC 3551, RFC 4585).
+    pub fn is_plain_rtp(&self) -> bool {
+        matches!(self.proto.as_str(), "RTP/AVP" | "RTP/AVPF")
+    }
+
     /// Whether it is refused (RFC 3264 6).
     pub fn is_rejected(&self) -> bool {
         self.port == 0
@@ -100,10 +105,22 @@ impl Media {
     pub fn push_codec(&mut self, codec: &Codec) {
         let payload = codec.payload;
         self.formats.push(payload.to_string());
-        self.lines.push(crate::Line::attribute("rtpmap", &format!("{payload} {}", codec.encoding())));
+        self.lines.push(Line::attribute("rtpmap", &format!("{payload} {}", codec.encoding())));
         if let Some(fmtp) = &codec.fmtp {
-            self.lines.push(crate::Line::attribute("fmtp", &format!("{payload} {fmtp}")));
+            self.lines.push(Line::attribute("fmtp", &format!("{payload} {fmtp}")));
         }
+    }
+
+    /// Leaves out the codecs that are not `wanted`, with all that is said about them.
+    pub fn retain_codecs(&mut self, wanted: impl Fn(&Codec) -> bool) {
+        let unwanted: Vec<Codec> = self.codecs().into_iter().filter(|codec| !wanted(codec)).collect();
+        let numbers: Vec<String> = unwanted.iter().map(|codec| codec.payload.to_string()).collect();
+        self.formats.retain(|format| !numbers.contains(format));
+        let about = |line: &Line| {
+            let value = ["rtpmap", "fmtp", "rtcp-fb"].into_iter().find_map(|name| line.value_of(name));
+            value.and_then(|value| value.split(' ').next()).map(str::to_owned)
+        };
+        self.lines.retain(|line| about(line).is_none_or(|number| !numbers.contains(&number)));
     }
 
     /// Milliseconds of sound in a packet, if it was said.
@@ -136,8 +153,8 @@ impl Media {
 
     /// The value behind `payload` of the attribute `name`.
     fn mapped(&self, name: &str, payload: u8) -> Option<&str> {
-        self.lines.attributes().filter(|attribute| attribute.name == name).find_map(|attribute| {
-            let (number, value) = attribute.value?.split_once(' ')?;
+        self.lines.iter().filter_map(|line| line.value_of(name)).find_map(|line| {
+            let (number, value) = line.split_once(' ')?;
             (number.parse() == Ok(payload)).then(|| value.trim())
         })
     }

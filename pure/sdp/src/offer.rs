@@ -40,6 +40,20 @@ impl Offer {
         session
     }
 
+    /// The body of a further offer in a session where we last said `before`: as many streams as there were
+    /// (RFC 3264 8), all but this one refused.
+    pub fn session_after(&self, before: &Session) -> Session {
+        let mut session = self.empty();
+        session.media.clone_from(&before.media);
+        session.media.iter_mut().for_each(Media::reject);
+        let audio = self.media(&self.codecs, self.direction);
+        match before.audio_index() {
+            Some(index) => session.media[index] = audio,
+            None => session.media.push(audio),
+        }
+        session
+    }
+
     /// The answer to the other side's offer.
     pub fn answer(&self, offer: &Session) -> Answer {
         negotiate::answer(self, offer)

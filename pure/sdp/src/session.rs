@@ -88,7 +88,8 @@ impl Session {
         self.media.get(index).map(|media| Stream::new(self, media))
     }
 
-    /// The first audio stream that is not refused; if all are, the first.
+    /// The audio stream that counts: the first that is not refused, plain RTP before secured (some phones
+    /// offer both, for us to choose); if all are refused, the first.
     pub fn audio(&self) -> Option<Stream<'_>> {
         self.audio_index().and_then(|index| self.stream(index))
     }
@@ -96,8 +97,10 @@ impl Session {
     /// Which of the media descriptions [`Session::audio`] means.
     pub fn audio_index(&self) -> Option<usize> {
         let is_audio = |media: &Media| media.kind == "audio" && media.is_rtp();
-        let live = self.media.iter().position(|media| is_audio(media) && !media.is_rejected());
-        live.or_else(|| self.media.iter().position(is_audio))
+        let is_live = |media: &Media| is_audio(media) && !media.is_rejected();
+        let plain = self.media.iter().position(|media| is_live(media) && media.is_plain_rtp());
+        let live = || self.media.iter().position(is_live);
+        plain.or_else(live).or_else(|| self.media.iter().position(is_audio))
     }
 
     /// Where the other side wants our RTP; see [`Stream::rtp_target`].
@@ -192,5 +195,97 @@ impl<'de> Deserialize<'de> for Session {
             }
         }
         deserializer.deserialize_any(Body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// RFC 8866 5.
+    const EXAMPLE: &str = "v=0\r\n\
+        o=jdoe 3724394400 3724394405 IN IP4 198.51.100.1\r\n\
+        s=Call to John Smith\r\n\
+        i=SDP Offer #1\r\n\
+        u=http://www.jdoe.example.com/home.html\r\n\
+        e=Jane Doe <jane@jdoe.example.com>\r\n\
+        p=+1 617 555-6011\r\n\
+        c=IN IP4 198.51.100.1\r\n\
+        t=0 0\r\n\
+        m=audio 49170 RTP/AVP 0\r\n\
+        m=audio 49180 RTP/AVP 0\r\n\
+        m=video 51372 RTP/AVP 99\r\n\
+        c=IN IP6 2001:db8::2\r\n\
+        a=rtpmap:99 h263-1998/90000\r\n";
+
+    fn malformed(body: &str) -> (usize, &'static str) {
+        let error = Session::parse(body.as_bytes()).unwrap_err();
+        (error.line, error.expected)
+    }
+
+    #[test]
+    fn the_example_of_rfc_8866_is_read_and_written() {
+        let session = Session::parse(EXAMPLE.as_bytes()).unwrap();
+        assert_eq!(session.to_string(), EXAMPLE);
+        assert_eq!(session.origin.username, "jdoe");
+        assert_eq!(session.origin.version, "3724394405");
+        assert_eq!(session.media.len(), 3);
+        assert_eq!(session.rtp_target(), "198.51.100.1:49170".parse().ok());
+        assert_eq!(session.rtcp_target(), "198.51.100.1:49171".parse().ok());
+        let video = session.stream(2).unwrap();
+        assert_eq!(video.rtp_target(), "[2001:db8::2]:51372".parse().ok());
+        assert_eq!(video.codecs(), [crate::Codec::new(99, "h263-1998", 90_000)]);
+    }
+
+    #[test]
+    fn bare_lf_empty_lines_and_a_missing_end_come_out_normal() {
+        let loose = EXAMPLE.replace("\r\n", "\n") + "\n\n";
+        assert_eq!(Session::parse(loose.as_bytes()).unwrap().to_string(), EXAMPLE);
+        assert_eq!(Session::parse(EXAMPLE.trim_end().as_bytes()).unwrap().to_string(), EXAMPLE);
+    }
+
+    #[test]
+    fn unknown_lines_and_latin_1_are_kept() {
+        let body = b"v=0\r\no=- 1 1 IN IP4 h.example.org\r\ns=Caf\xe9\r\nx=what\r\nt=0 0\r\na=odd:\xe9\r\na=ptime\r\n";
+        let session = Session::parse(body).unwrap();
+        assert_eq!(session.write(), body);
+        assert_eq!(session.lines.first('s').unwrap().text(), "Caf");
+    }
+
+    #[test]
+    fn spaces_in_a_user_name_are_borne() {
+        let session = Session::parse(b"v=0\r\no=My Phone 1 2 IN IP4 192.0.2.1\r\n").unwrap();
+        assert_eq!((session.origin.username.as_str(), session.origin.id.as_str()), ("My Phone", "1"));
+        assert_eq!(session.origin.address.ip(), "192.0.2.1".parse().ok());
+    }
+
+    #[test]
+    fn errors_name_the_line_and_what_was_expected() {
+        let origin = "o=- 1 1 IN IP4 192.0.2.1\r\n";
+        assert_eq!(malformed(""), (1, "v=0"));
+        assert_eq!(malformed("v=1\r\n"), (1, "v=0"));
+        assert_eq!(malformed("v=0\r\ns=-\r\n"), (3, "an o= line"));
+        assert_eq!(malformed("v=0\r\no=- 1 1 IN IP5 x\r\n").0, 2);
+        assert_eq!(malformed(&format!("v=0\r\n{origin}rubbish\r\n")), (3, "<letter>=<value>"));
+        assert_eq!(malformed(&format!("v=0\r\n{origin}s=a\0b\r\n")), (3, "no NUL or CR within a line"));
+        let with = |line: &str| malformed(&format!("v=0\r\n{origin}s=-\r\n{line}\r\n"));
+        assert_eq!(with("c=IN IP4"), (4, "c=IN <IP4|IP6> <address>"));
+        assert_eq!(with("m=audio"), (4, "a port"));
+        assert_eq!(with("m=audio 70000 RTP/AVP 0"), (4, "a port between 0 and 65535"));
+        assert_eq!(with("m=audio 7000/x RTP/AVP 0"), (4, "a number of ports"));
+        assert_eq!(with("m=audio 7000"), (4, "a transport such as RTP/AVP"));
+        assert_eq!(with("m="), (4, "a kind of media"));
+        let error = Session::parse(b"v=0\no=x\n").unwrap_err().to_string();
+        assert_eq!(error, "line 2: expected o=<user> <id> <version> IN <IP4|IP6> <address>, found \"o=x\"");
+    }
+
+    #[test]
+    fn a_session_is_kept_as_its_body() {
+        let session = Session::parse(EXAMPLE.as_bytes()).unwrap();
+        let kept = serde_json::to_string(&session).unwrap();
+        assert_eq!(serde_json::from_str::<Session>(&kept).unwrap(), session);
+        let latin = Session::parse(b"v=0\r\no=- 1 1 IN IP4 h\r\ns=\xe9\r\n").unwrap();
+        let kept = serde_json::to_string(&latin).unwrap();
+        assert_eq!(serde_json::from_str::<Session>(&kept).unwrap(), latin);
     }
 }
