@@ -1,1 +1,38 @@
 //! Batched sockets, descriptor passing, mapped memory: all unsafe code lives here.
+//!
+//! Everything is nonblocking unless it says otherwise, and speaks in values: a call that would have to wait
+//! returns `None` (or says how much it did), an error names the operation and what it was about.
+
+#![allow(unsafe_code)]
+#![warn(clippy::undocumented_unsafe_blocks)]
+
+mod address;
+mod clock;
+mod descriptors;
+mod error;
+mod inbox;
+mod map;
+mod outbound;
+mod poll;
+mod process;
+mod seqpacket;
+mod signals;
+mod spawn;
+mod tcp;
+mod thread;
+mod udp;
+
+pub use clock::Clock;
+pub use descriptors::{inherit, is_open, take_inherited};
+pub use error::{Error, Result};
+pub use inbox::{Datagram, Inbox};
+pub use map::{Counters, MappedFile, ReadMap};
+pub use outbound::{Flushed, Outbound};
+pub use poll::{Event, Events, Interest, Poller, Waker};
+pub use process::{Exit, Pidfd, process_cpu_time, thread_cpu_time};
+pub use seqpacket::{MOST_DESCRIPTORS, Received, SeqListener, SeqSocket};
+pub use signals::{Signal, Signals};
+pub use spawn::{CONTROL, spawn};
+pub use tcp::{Listener, Stream};
+pub use thread::{pin_to, start_thread};
+pub use udp::{UdpOptions, UdpSocket};
