@@ -34,14 +34,14 @@ pub fn compare(original: &[i16], recording: &[i16], rate: u32) -> Option<Compari
     }
     let finder = Finder::new(recording, window);
     let loud = |piece: &&[i16]| piece.iter().any(|sample| sample.unsigned_abs() >= SILENT);
-    let pieces = original.chunks_exact(window).filter(loud);
-    let mut found: Vec<f64> = pieces.map(|piece| finder.best(piece)).collect();
+    let pieces: Vec<&[i16]> = original.chunks_exact(window).filter(loud).collect();
+    let mut found: Vec<f64> = pieces.chunks(2).flat_map(|pair| finder.best(pair)).collect();
     found.sort_by(f64::total_cmp);
     let median = *found.get(found.len() / 2)?;
     Some(Comparison { median, windows: found.len() })
 }
 
-/// Finds windows in a recording by one multiplication of spectra each.
+/// Finds windows in a recording by multiplying spectra.
 struct Finder {
     fourier: Fourier,
     spectrum: Vec<Complex>,
@@ -58,22 +58,29 @@ impl Finder {
         Finder { fourier, spectrum, energies: energies(recording, window) }
     }
 
-    /// The best correlation of `piece` with any window. The transform is circular, but lags at which a
-    /// window would wrap around are not looked at.
-    fn best(&self, piece: &[i16]) -> f64 {
-        let mut product = padded(piece, self.spectrum.len());
+    /// The best correlation of each of `pieces` (one or two) with any window. Two go through one transform,
+    /// as real and imaginary part: both correlations are real, so they come out apart. The transform is
+    /// circular, but lags at which a window would wrap around are not looked at.
+    fn best(&self, pieces: &[&[i16]]) -> Vec<f64> {
+        let mut product = padded(pieces[0], self.spectrum.len());
+        if let Some(second) = pieces.get(1) {
+            product.iter_mut().zip(*second).for_each(|(value, &sample)| value.1 = f32::from(sample));
+        }
         self.fourier.forward(&mut product);
         for (value, &other) in product.iter_mut().zip(&self.spectrum) {
             *value = times(other, (value.0, -value.1));
         }
         self.fourier.backward(&mut product);
+        let parts: [fn(&Complex) -> f32; 2] = [|value| value.0, |value| -value.1];
+        pieces.iter().zip(parts).map(|(piece, part)| self.highest(piece, product.iter().map(part))).collect()
+    }
+
+    fn highest(&self, piece: &[i16], sums: impl Iterator<Item = f32>) -> f64 {
         let energy: f64 = piece.iter().map(|&sample| f64::from(sample).powi(2)).sum();
         let scale = self.spectrum.len() as f64;
         let floor = energy * 1e-4;
-        let correlations = product.iter().zip(&self.energies).filter(|(_, there)| **there > floor);
-        correlations
-            .map(|(sum, there)| f64::from(sum.0) / scale / (energy * there).sqrt())
-            .fold(0.0, f64::max)
+        let loud = sums.zip(&self.energies).filter(|(_, there)| **there > floor);
+        loud.map(|(sum, there)| f64::from(sum) / scale / (energy * there).sqrt()).fold(0.0, f64::max)
     }
 }
 

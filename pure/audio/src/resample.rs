@@ -46,8 +46,7 @@ impl Resampler {
         let mut out = Vec::with_capacity(samples.len() * self.up / self.down + 1);
         while let Some(window) = self.held.get(self.at / self.up..self.at / self.up + taps) {
             let weights = &self.phases[self.at % self.up];
-            let sum: f32 = window.iter().zip(weights).map(|(sample, weight)| sample * weight).sum();
-            out.push(sum.round() as i16);
+            out.push(product(window, weights).round() as i16);
             self.at += self.down;
         }
         let used = (self.at / self.up).min(self.held.len());
@@ -68,6 +67,21 @@ pub fn resample(samples: &[i16], from: u32, to: u32) -> Vec<i16> {
     out.extend(resampler.process(&vec![0; taps]));
     out.truncate(count);
     out
+}
+
+/// The scalar product, in lanes so that the compiler can use wide registers.
+fn product(samples: &[f32], weights: &[f32]) -> f32 {
+    const LANES: usize = 8;
+    let mut sums = [0.0; LANES];
+    let (samples, last_samples) = samples.as_chunks::<LANES>();
+    let (weights, last_weights) = weights.as_chunks::<LANES>();
+    for (samples, weights) in samples.iter().zip(weights) {
+        for lane in 0..LANES {
+            sums[lane] += samples[lane] * weights[lane];
+        }
+    }
+    let rest: f32 = last_samples.iter().zip(last_weights).map(|(sample, weight)| sample * weight).sum();
+    sums.iter().sum::<f32>() + rest
 }
 
 fn divisor(a: usize, b: usize) -> usize {

@@ -2,23 +2,19 @@ use std::net::{IpAddr, SocketAddr};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Connection, Media, Session};
+use crate::{Connection, Line, Media, Session};
 
-/// What would let packets go past an anchor: other addresses, other ports, one port for several streams.
-const BYPASS: [&str; 12] = [
-    "rtcp",
-    "candidate",
-    "remote-candidates",
-    "end-of-candidates",
-    "ice-ufrag",
-    "ice-pwd",
-    "ice-options",
-    "ice-lite",
-    "ice-pacing",
-    "bundle-only",
-    "altc",
-    "source-filter",
-];
+/// Whether a line would let packets go past an anchor: other addresses, other ports, one port for several
+/// streams.
+fn bypasses(line: &Line) -> bool {
+    match line.name() {
+        Some(b"rtcp" | b"candidate" | b"remote-candidates" | b"end-of-candidates") => true,
+        Some(b"ice-ufrag" | b"ice-pwd" | b"ice-options" | b"ice-lite" | b"ice-pacing") => true,
+        Some(b"bundle-only" | b"altc" | b"source-filter") => true,
+        Some(b"group") => line.value_of("group").is_some_and(|it| it.starts_with("BUNDLE")),
+        _ => false,
+    }
+}
 
 /// What becomes of the streams that are not the first audio stream.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -73,9 +69,7 @@ impl Session {
         }
         self.give_own_connections(index, before.as_ref());
         self.lines.set_connection(Some(&Connection::from(anchor.rtp.ip())));
-        self.lines.remove(&BYPASS);
-        let bundles = |line: &crate::Line| line.value_of("group").is_some_and(|it| it.starts_with("BUNDLE"));
-        self.lines.retain(|line| !bundles(line));
+        self.lines.retain(|line| !bypasses(line));
     }
 
     /// Our address in the session's `c=` line changes nothing for streams that pass us.
@@ -102,10 +96,8 @@ fn settle(media: &mut Media, anchor: &Anchor) {
     media.port = anchor.rtp.port();
     media.ports = None;
     media.lines.set_connection(None);
-    media.lines.remove(&BYPASS);
-    if !anchor.mux {
-        media.lines.remove(&["rtcp-mux", "rtcp-mux-only"]);
-    }
+    let is_mux = |line: &Line| matches!(line.name(), Some(b"rtcp-mux" | b"rtcp-mux-only"));
+    media.lines.retain(|line| !bypasses(line) && (anchor.mux || !is_mux(line)));
     let usual = anchor.rtp.port().checked_add(1).map(|port| SocketAddr::new(anchor.rtp.ip(), port));
     match anchor.rtcp {
         Some(rtcp) if Some(rtcp) != usual => media.lines.set("rtcp", &rtcp_value(rtcp, anchor.rtp.ip())),

@@ -28,9 +28,7 @@ impl Author {
 
     /// Puts our `o=` line in, with the version that this description deserves.
     pub fn sign(&mut self, session: &mut Session) {
-        let mut body = Vec::with_capacity(512);
-        session.write_unsigned(&mut body);
-        let sum = fnv1a(&body);
+        let sum = sum(session);
         if self.signed != Some(sum) {
             self.version += 1;
             self.signed = Some(sum);
@@ -39,10 +37,16 @@ impl Author {
     }
 }
 
-fn fnv1a(bytes: &[u8]) -> u64 {
-    bytes
-        .iter()
-        .fold(0xcbf2_9ce4_8422_2325, |sum, &byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
+/// A sum over all that the version counts changes of. It is compared with our own sums only, so it need not
+/// withstand anybody; but it is kept with the call, so it never changes.
+fn sum(session: &Session) -> u64 {
+    let mut body = Vec::with_capacity(1024);
+    session.write_unsigned(&mut body);
+    body.chunks(8).fold(body.len() as u64, |sum, chunk| {
+        let mut word = [0; 8];
+        word[..chunk.len()].copy_from_slice(chunk);
+        (sum.rotate_left(23) ^ u64::from_le_bytes(word)).wrapping_mul(0x9e37_79b9_7f4a_7c15)
+    })
 }
 
 #[cfg(test)]
@@ -70,5 +74,12 @@ mod tests {
         );
         assert_eq!(say(Direction::SendOnly), "- 7 2 IN IP4 192.0.2.1");
         assert_eq!(say(Direction::SendRecv), "- 7 3 IN IP4 192.0.2.1");
+    }
+
+    #[test]
+    fn the_sum_is_what_it_was_in_the_first_release() {
+        let session =
+            Offer::audio("192.0.2.1".parse().unwrap(), 4000, vec![Codec::pcmu()], Direction::SendRecv);
+        assert_eq!(sum(&session.session()), 4_572_542_141_149_991_448);
     }
 }

@@ -1,4 +1,7 @@
 use std::fmt;
+use std::io::Write as _;
+
+use memchr::memchr;
 
 use crate::{Connection, Direction};
 
@@ -22,7 +25,7 @@ impl Line {
     /// A line of our own. What would break the line (CR, LF, NUL) is left out.
     pub fn new(kind: char, value: &str) -> Self {
         let kind = u8::try_from(kind).unwrap_or(b'x');
-        let value = value.bytes().filter(|byte| !matches!(byte, b'\r' | b'\n' | 0)).collect();
+        let value = value.bytes().filter(|&byte| !breaks(byte)).collect();
         Line { kind, value }
     }
 
@@ -90,10 +93,35 @@ impl Line {
     }
 
     pub(crate) fn write(&self, out: &mut Vec<u8>) {
+        out.reserve(self.value.len() + 4);
         out.extend_from_slice(&[self.kind, b'=']);
         out.extend_from_slice(&self.value);
         out.extend_from_slice(b"\r\n");
     }
+
+    /// The name of the attribute, if it is one.
+    pub(crate) fn name(&self) -> Option<&[u8]> {
+        let end = memchr(b':', &self.value).unwrap_or(self.value.len());
+        (self.kind == b'a').then(|| self.value[..end].trim_ascii_end())
+    }
+}
+
+/// Writes a line from something that is kept in parts.
+pub(crate) fn write(kind: u8, value: &impl fmt::Display, out: &mut Vec<u8>) {
+    out.extend_from_slice(&[kind, b'=']);
+    let start = out.len();
+    // Writing to a vector does not fail.
+    let _ = write!(out, "{value}");
+    if out[start..].iter().any(|&byte| breaks(byte)) {
+        let clean: Vec<u8> = out.drain(start..).filter(|&byte| !breaks(byte)).collect();
+        out.extend_from_slice(&clean);
+    }
+    out.extend_from_slice(b"\r\n");
+}
+
+/// What may not stand in a line.
+pub(crate) const fn breaks(byte: u8) -> bool {
+    matches!(byte, b'\r' | b'\n' | 0)
 }
 
 impl fmt::Debug for Line {
@@ -202,5 +230,60 @@ impl Lines {
             }
             None => self.0.push(line),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn lines(text: &[&str]) -> Lines {
+        let mut lines = Lines::default();
+        text.iter().for_each(|line| lines.push(Line::raw(line.as_bytes()[0], &line.as_bytes()[2..])));
+        lines
+    }
+
+    fn shown(lines: &Lines) -> Vec<String> {
+        lines.iter().map(|line| format!("{line:?}")).collect()
+    }
+
+    #[test]
+    fn a_line_of_ours_can_not_be_broken() {
+        let line = Line::attribute("label", "a\r\na=inactive\0");
+        assert_eq!(format!("{line:?}"), "a=label:aa=inactive");
+        let mut out = Vec::new();
+        write(b'o', &"alice\r\nm=audio", &mut out);
+        assert_eq!(out, b"o=alicem=audio\r\n");
+    }
+
+    #[test]
+    fn attributes_are_found_by_their_whole_name() {
+        let lines =
+            lines(&["a=rtcp-mux", "a=rtcp: 53020 ", "a=rtcp:2", "a=sendonly ", "b=rtcp:3", "a=ptime"]);
+        assert_eq!(lines.value("rtcp").map(str::trim_end), Some("53020"));
+        assert_eq!(lines.values("rtcp").count(), 2);
+        assert!(lines.has("rtcp-mux") && !lines.has("rtc") && lines.has("ptime"));
+        assert_eq!(lines.value("ptime"), None);
+        assert_eq!(lines.direction(), Some(Direction::SendOnly));
+    }
+
+    #[test]
+    fn what_is_set_takes_the_place_of_what_was_there() {
+        let mut some = lines(&["a=sendonly", "a=ptime:20", "a=inactive", "a=ptime:30"]);
+        some.set_direction(Direction::SendRecv);
+        some.set("ptime", "40");
+        some.set("rtcp", "9");
+        some.remove(&["label"]);
+        assert_eq!(shown(&some), ["a=sendrecv", "a=ptime:40", "a=rtcp:9"]);
+    }
+
+    #[test]
+    fn a_connection_is_put_where_the_grammar_wants_it() {
+        let here = Connection::from(std::net::IpAddr::from([192, 0, 2, 1]));
+        let mut session = lines(&["s=-", "i=about", "t=0 0"]);
+        session.set_connection(Some(&here));
+        assert_eq!(shown(&session), ["s=-", "i=about", "c=IN IP4 192.0.2.1", "t=0 0"]);
+        session.set_connection(None);
+        assert_eq!(shown(&session), ["s=-", "i=about", "t=0 0"]);
     }
 }

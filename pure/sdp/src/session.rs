@@ -5,7 +5,7 @@ use std::fmt;
 use memchr::memchr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
-use crate::{Address, Connection, Line, Lines, Malformed, Media, Origin, Stream};
+use crate::{Address, Connection, Line, Lines, Malformed, Media, Origin, Stream, line};
 
 /// A session description. `parse` then `write` of a normal body gives the same bytes; what is not normal
 /// (bare LF, empty lines, doubled spaces, an `o=` that is not second) comes out normal.
@@ -67,9 +67,9 @@ impl Session {
 
     /// The body, with CRLF after every line.
     pub fn write(&self) -> Vec<u8> {
-        let mut out = Vec::with_capacity(512);
+        let mut out = Vec::with_capacity(1024);
         out.extend_from_slice(b"v=0\r\n");
-        Line::new('o', &self.origin.to_string()).write(&mut out);
+        line::write(b'o', &self.origin, &mut out);
         self.write_unsigned(&mut out);
         out
     }
@@ -78,7 +78,7 @@ impl Session {
     pub(crate) fn write_unsigned(&self, out: &mut Vec<u8>) {
         self.lines.iter().for_each(|line| line.write(out));
         for media in &self.media {
-            Line::new('m', &media.to_string()).write(out);
+            line::write(b'm', media, out);
             media.lines.iter().for_each(|line| line.write(out));
         }
     }
