@@ -1,16 +1,36 @@
 //! One side of a call: the INVITE usage of a dialog (RFC 3261 12 to 15, RFC 5057) with all its
 //! transactions, its offers and answers (RFC 3264, RFC 3311, RFC 6337) and its session timer (RFC 4028).
+//!
+//! A [`Leg`] is one serializable value. Its owner brings it every message of its Call-ID and tags, calls
+//! [`Leg::expire`] at [`Leg::deadline`], sends what it says and keeps it until [`Leg::is_over`]. It does by
+//! itself what the RFCs leave no choice about: retransmissions, ACK, PRACK's refusal, answers to CANCEL, BYE,
+//! INFO and OPTIONS, hanging up forks that answer too late, glare, credentials, session refreshes.
 
+mod ask;
+mod dialling;
+mod hangup;
 mod identity;
+mod incoming;
+mod invited;
+mod line;
+mod outgoing;
+mod reoffer;
+mod reply;
+mod session;
 mod talk;
+mod turn;
 
 use machine::Moment;
 use serde::{Deserialize, Serialize};
 
-use crate::{Message, Status};
+use crate::dialog::Dialog;
+use crate::transaction::earlier;
+use crate::{Message, Method, Status};
 
 pub use identity::{Env, Identity, LegTiming, Login, Reception};
 pub use talk::{EndedBy, LegCommand, LegEvent, LegOut, OfferMethod};
+
+use turn::Turn;
 
 /// Where a leg stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,84 +66,191 @@ pub struct Refusal {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Leg {
-    call_id: String,
+    /// Whether we began the call, and so made the Call-ID.
+    caller: bool,
+    line: line::Line,
+    dialog: Dialog,
+    phase: Phase,
+    outgoing: Vec<outgoing::Outgoing>,
+    incoming: Vec<incoming::Incoming>,
+    asks: Vec<ask::Ask>,
+    replies: Vec<reply::Reply>,
+    /// The newest offer or answer of ours that is in force.
+    #[serde(with = "serde_bytes")]
+    local_sdp: Vec<u8>,
+    wanted: Option<reoffer::Wanted>,
+    session: session::Session,
+    /// Whether the peer knows UPDATE.
+    peer_updates: bool,
 }
 
-#[allow(unused_variables, clippy::todo)]
+/// The call's course.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+enum Phase {
+    /// We call.
+    Dialling(dialling::Dialling),
+    /// We are called.
+    Invited {
+        /// Whether we have said so.
+        #[serde(default)]
+        alerting: bool,
+    },
+    /// A 2xx was given.
+    Up,
+    /// The owner has been told that it is over.
+    Ending {
+        /// When the leg is dropped, whatever is left.
+        #[serde(default)]
+        until: Option<Moment>,
+        /// The BYE that waits.
+        #[serde(default)]
+        bye: Option<hangup::Farewell>,
+    },
+    /// Nothing is left.
+    #[default]
+    Over,
+}
+
 impl Leg {
-    /// Calls: sends an INVITE with `offer` (or without, then the peer offers in its 2xx).
-    pub fn dial(
-        identity: Identity,
-        offer: Option<&[u8]>,
-        extra_headers: &[(String, String)],
-        now: Moment,
-        env: &mut Env<'_>,
-        out: &mut LegOut,
-    ) -> Leg {
-        todo!("in work")
-    }
-
-    /// Is called: answers 100 and tells [`LegEvent::Invited`].
-    ///
-    /// # Errors
-    /// With what to answer, if the INVITE can't be served.
-    pub fn invited(
-        invite: &Message<&[u8]>,
-        reception: Reception,
-        now: Moment,
-        env: &mut Env<'_>,
-        out: &mut LegOut,
-    ) -> Result<Leg, Refusal> {
-        todo!("in work")
-    }
-
     /// Takes any message whose Call-ID and tags are this leg's (or whose branch is, for CANCEL).
     pub fn receive(&mut self, now: Moment, message: &Message<&[u8]>, env: &mut Env<'_>, out: &mut LegOut) {
-        todo!("in work")
+        let mut turn = Turn { now, env, out };
+        if message.is_request() {
+            self.take_request(message, &mut turn);
+        } else if let Ok(cseq) = message.cseq() {
+            match cseq.method {
+                Method::Invite => self.take_invite_response(message, &mut turn),
+                other => self.take_other_response(message, other, &mut turn),
+            }
+        }
+        self.settle(&mut turn);
+    }
+
+    fn take_request(&mut self, request: &Message<&[u8]>, turn: &mut Turn<'_, '_>) {
+        let (Some(method), Ok(cseq), Ok(via)) = (request.method(), request.cseq(), request.top_via()) else {
+            return;
+        };
+        let branch = via.branch().unwrap_or_default().to_owned();
+        let id = line::Id { branch, number: cseq.number };
+        match method {
+            Method::Ack => self.take_ack(request, &id, turn),
+            Method::Cancel => self.take_cancel(request, &id, turn),
+            Method::Invite => match self.incoming.iter().find(|invite| invite.id == id) {
+                Some(invite) => invite.transaction.repeated(&mut turn.out.send),
+                None => self.take_invite(request, id, turn),
+            },
+            other => match self.replies.iter().find(|reply| reply.branch == id.branch) {
+                Some(reply) => reply.transaction.repeated(&mut turn.out.send),
+                None => self.take_other(request, other, id, turn),
+            },
+        }
     }
 
     /// Does what the owner wants.
     pub fn command(&mut self, now: Moment, command: LegCommand, env: &mut Env<'_>, out: &mut LegOut) {
-        todo!("in work")
+        let turn = &mut Turn { now, env, out };
+        match command {
+            LegCommand::Progress { status, sdp } => self.progress(status, sdp, turn),
+            LegCommand::Answer { sdp } => self.answer(sdp, turn),
+            LegCommand::Reject { status, reason, headers } => {
+                self.reject(status, reason.as_deref(), &headers, turn);
+            }
+            LegCommand::Cancel { reason } | LegCommand::Bye { reason } => self.hang_up(reason, turn),
+            LegCommand::Reoffer { sdp } => self.reoffer(sdp, false, turn),
+            LegCommand::Update { sdp: Some(sdp) } => self.reoffer(sdp, true, turn),
+            LegCommand::Update { sdp: None } => self.refresh(turn),
+            LegCommand::AcceptOffer { sdp } => self.accept_offer(&sdp, turn),
+            LegCommand::RefuseOffer { status } => self.refuse_offer(status, turn),
+            LegCommand::Info { content_type, body } => self.inform(content_type, body, turn),
+        }
+        self.settle(turn);
     }
 
-    /// Lets what is due at `now` take effect.
+    /// Lets what is due at `now` take effect. Without anything said or told, nothing changed that would
+    /// have to be kept.
     pub fn expire(&mut self, now: Moment, env: &mut Env<'_>, out: &mut LegOut) {
-        todo!("in work")
+        let turn = &mut Turn { now, env, out };
+        self.expire_outgoing(turn);
+        self.expire_incoming(turn);
+        self.expire_asks(turn);
+        self.expire_replies(turn);
+        self.expire_session(turn);
+        self.settle(turn);
     }
 
-    /// After recovery: makes sure that deadlines passed meanwhile don't end the call at once.
-    pub fn resume(&mut self, now: Moment, env: &mut Env<'_>, out: &mut LegOut) {
-        todo!("in work")
+    /// After recovery: a session that expired while nobody could hear the peer's refresh gets some grace.
+    /// All else is said by the deadlines.
+    pub fn resume(&mut self, now: Moment, env: &mut Env<'_>, _: &mut LegOut) {
+        self.session.forgive(now.after(env.timing.transaction.give_up()));
     }
 
     /// When `expire` is due.
     pub fn deadline(&self) -> Option<Moment> {
-        todo!("in work")
+        let mut next = earlier(self.session.deadline(), self.wanted_deadline());
+        next = earlier(next, self.ending_deadline());
+        next = self.outgoing.iter().fold(next, |next, invite| earlier(next, invite.deadline()));
+        next = self.incoming.iter().fold(next, |next, invite| earlier(next, invite.deadline()));
+        next = self.asks.iter().fold(next, |next, ask| earlier(next, ask.deadline()));
+        self.replies.iter().fold(next, |next, reply| earlier(next, reply.deadline()))
     }
 
     /// Whether nothing is left: the leg may be dropped.
     pub fn is_over(&self) -> bool {
-        todo!("in work")
+        matches!(self.phase, Phase::Over)
     }
 
     /// Where it stands.
     pub fn state(&self) -> LegState {
-        todo!("in work")
+        match &self.phase {
+            Phase::Dialling(dialling) if dialling.heard => LegState::Proceeding,
+            Phase::Dialling(_) => LegState::Calling,
+            Phase::Invited { alerting: false } => LegState::Incoming,
+            Phase::Invited { alerting: true } => LegState::Alerting,
+            Phase::Up => {
+                let theirs = self.incoming.iter().any(|invite| invite.first && invite.answer.is_some());
+                let ours = self.outgoing.iter().any(outgoing::Outgoing::wants_answer);
+                if theirs || ours { LegState::Answered } else { LegState::Confirmed }
+            }
+            Phase::Ending { .. } => LegState::Ending,
+            Phase::Over => LegState::Over,
+        }
     }
 
     /// Its Call-ID.
     pub fn call_id(&self) -> &str {
-        &self.call_id
+        &self.dialog.call_id
     }
 
     /// Our tag.
     pub fn local_tag(&self) -> &str {
-        todo!("in work")
+        &self.dialog.local_tag
     }
 
     /// The peer's tag, once there is a dialog.
     pub fn remote_tag(&self) -> Option<&str> {
-        todo!("in work")
+        Some(&*self.dialog.remote_tag).filter(|tag| !tag.is_empty())
+    }
+
+    /// What both sides know of each other.
+    pub fn dialog(&self) -> &Dialog {
+        &self.dialog
+    }
+
+    /// The newest offer or answer of ours that is in force; empty if there is none.
+    pub fn local_sdp(&self) -> &[u8] {
+        &self.local_sdp
+    }
+}
+
+impl Refusal {
+    /// The response to `request`, with a To-tag.
+    pub fn respond<B: AsRef<[u8]>>(&self, request: &Message<B>, local_tag: &str) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(512);
+        let mut writer = crate::respond(request, self.status, None, Some(local_tag), &mut bytes);
+        for (name, value) in &self.headers {
+            writer = writer.other(name, value);
+        }
+        writer.empty_body();
+        bytes
     }
 }

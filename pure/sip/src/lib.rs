@@ -27,6 +27,7 @@ mod values;
 mod via;
 mod write;
 
+pub mod dialog;
 pub mod digest;
 pub mod leg;
 pub mod transaction;

@@ -29,6 +29,8 @@ pub struct Identity {
     pub sent_by: String,
     /// The transport in our Via: `UDP`, `TCP`, `TLS`, `WS` or `WSS`.
     pub via_transport: String,
+    /// How many hops our requests may take (RFC 3261 20.22); 0 for the usual 70.
+    pub max_forwards: u8,
     /// With this the leg itself answers challenges (401, 407) to whatever it sends; without it a challenge is
     /// a refusal like any other.
     pub login: Option<Login>,

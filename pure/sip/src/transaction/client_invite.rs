@@ -83,12 +83,12 @@ impl ClientInvite {
             ClientInvite::Calling { request, again, .. } => {
                 let Some(stub) = Stub::of(request) else { return Heard::Repeated };
                 let reliable = again.is_none();
-                self.advance(now, status, (stub, reliable), response, timing, send);
+                *self = Self::after((stub, reliable), now, response, timing, send);
                 Heard::News
             }
             ClientInvite::Proceeding { stub, reliable } => {
                 let kept = (std::mem::take(stub), *reliable);
-                self.advance(now, status, kept, response, timing, send);
+                *self = Self::after(kept, now, response, timing, send);
                 Heard::News
             }
             ClientInvite::Completed { ack, .. } => {
@@ -102,29 +102,27 @@ impl ClientInvite {
         }
     }
 
-    fn advance<B: AsRef<[u8]>>(
-        &mut self,
-        now: Moment,
-        status: Status,
+    /// The state after the first response of each kind.
+    fn after<B: AsRef<[u8]>>(
         (stub, reliable): (Stub, bool),
+        now: Moment,
         response: &Message<B>,
         timing: &Timing,
         send: &mut Vec<Vec<u8>>,
-    ) {
-        *self = if status.is_provisional() {
+    ) -> Self {
+        let status = response.status().unwrap_or(Status::TRYING);
+        if status.is_provisional() {
             ClientInvite::Proceeding { stub, reliable }
         } else if status.is_success() {
             ClientInvite::Accepted { until: now.after(timing.give_up()) }
         } else {
             let ack = stub.ack(response);
             send.push(ack.clone());
-            let linger = if reliable { Duration::ZERO } else { timing.linger };
-            ClientInvite::Completed { ack, until: now.after(linger) }.unless_due(now)
-        };
-    }
-
-    fn unless_due(self, now: Moment) -> Self {
-        if self.deadline().is_some_and(|at| at <= now) { ClientInvite::Terminated } else { self }
+            if reliable {
+                return ClientInvite::Terminated;
+            }
+            ClientInvite::Completed { ack, until: now.after(timing.linger) }
+        }
     }
 
     /// The CANCEL for this INVITE, with what of it repeats the INVITE; `None` while RFC 3261 9.1 forbids it,

@@ -1,0 +1,109 @@
+//! The end of a leg (RFC 3261 15): hanging up whatever the state, and tidying up.
+
+use std::time::Duration;
+
+use machine::Moment;
+use serde::{Deserialize, Serialize};
+
+use super::incoming::Incoming;
+use super::outgoing::Outgoing;
+use super::turn::Turn;
+use super::{EndedBy, Leg, LegEvent, Phase};
+use crate::{Name, Status};
+
+/// A BYE that waits for the ACK of our 2xx, as RFC 3261 15 wants it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub(super) struct Farewell {
+    reason: Option<String>,
+}
+
+impl Leg {
+    /// Ends the leg whatever its state.
+    pub(super) fn hang_up(&mut self, reason: Option<String>, turn: &mut Turn<'_, '_>) {
+        match &self.phase {
+            Phase::Dialling(_) => self.cancel_dialling(reason, turn),
+            Phase::Invited { .. } => {
+                let headers: Vec<_> =
+                    reason.into_iter().map(|reason| (Name::Reason.as_str().to_owned(), reason)).collect();
+                self.reject(Status::TEMPORARILY_UNAVAILABLE, None, &headers, turn);
+            }
+            Phase::Up => {
+                if let Some(at) = self.outgoing.iter().position(Outgoing::wants_answer) {
+                    let dialog = self.dialog.clone();
+                    self.acknowledge(at, &dialog, &[], turn);
+                }
+                self.refuse_pending(turn);
+                let waits = self.incoming.iter().any(|invite| invite.first && invite.answer.is_some());
+                if !waits {
+                    self.send_bye(reason.clone(), turn);
+                }
+                self.end(EndedBy::Us, None, turn);
+                if let (true, Phase::Ending { until, bye }) = (waits, &mut self.phase) {
+                    *until = until.map(|until| until.after(turn.env.timing.ack_wait));
+                    *bye = Some(Farewell { reason });
+                }
+            }
+            Phase::Ending { .. } | Phase::Over => {}
+        }
+    }
+
+    /// Tells that the call is over; what is left of it is only for the transactions' sake.
+    pub(super) fn end(&mut self, by: EndedBy, reason: Option<String>, turn: &mut Turn<'_, '_>) {
+        turn.tell(LegEvent::Ended { by, reason });
+        self.close();
+        let theirs = if by == EndedBy::Peer { turn.timing().give_up() } else { Duration::ZERO };
+        let until = turn.now.after(turn.env.timing.bye_wait.max(theirs));
+        self.phase = Phase::Ending { until: Some(until), bye: None };
+    }
+
+    /// Leaves for the end without a word.
+    pub(super) fn close(&mut self) {
+        self.phase = Phase::Ending { until: None, bye: None };
+        self.wanted = None;
+        self.session.stop();
+    }
+
+    /// After each input: says what could not be said before, and drops what is done.
+    pub(super) fn settle(&mut self, turn: &mut Turn<'_, '_>) {
+        self.farewell_if_possible(turn);
+        self.reoffer_if_possible(turn);
+        self.outgoing.retain(|invite| !invite.transaction.is_terminated());
+        self.incoming.retain(|invite| !invite.is_done());
+        self.asks.retain(|ask| !ask.transaction.is_terminated());
+        self.replies.retain(|reply| !reply.transaction.is_terminated());
+        if let Phase::Ending { until, bye } = &self.phase {
+            let late = until.is_some_and(|until| until <= turn.now);
+            let nothing = bye.is_none()
+                && self.outgoing.is_empty()
+                && self.incoming.is_empty()
+                && self.asks.is_empty()
+                && self.replies.is_empty();
+            if late || nothing {
+                self.outgoing.clear();
+                self.incoming.clear();
+                self.asks.clear();
+                self.replies.clear();
+                self.phase = Phase::Over;
+            }
+        }
+    }
+
+    fn farewell_if_possible(&mut self, turn: &mut Turn<'_, '_>) {
+        let waits = self.incoming.iter().any(|invite: &Incoming| invite.answer.is_some());
+        if let (false, Phase::Ending { until, bye }) = (waits, &mut self.phase)
+            && let Some(Farewell { reason }) = bye.take()
+        {
+            *until = Some(turn.now.after(turn.env.timing.bye_wait));
+            self.send_bye(reason, turn);
+        }
+    }
+
+    /// When a leg that has hung up is dropped at the latest.
+    pub(super) fn ending_deadline(&self) -> Option<Moment> {
+        match &self.phase {
+            Phase::Ending { until, .. } => *until,
+            Phase::Dialling(_) | Phase::Invited { .. } | Phase::Up | Phase::Over => None,
+        }
+    }
+}
