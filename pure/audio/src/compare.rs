@@ -105,29 +105,7 @@ fn energies(samples: &[i16], window: usize) -> Vec<f64> {
 mod tests {
     use super::*;
     use crate::Law;
-
-    /// Something with the changing pitch and loudness of speech; each seed another sentence.
-    fn speech(seed: u32, seconds: usize) -> Vec<i16> {
-        let mut state = seed;
-        let mut draw = move || {
-            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-            f64::from(state >> 8) / f64::from(1 << 24)
-        };
-        let mut samples = Vec::new();
-        while samples.len() < seconds * 8000 {
-            let (pitch, loudness) = (90.0 + draw() * 160.0, draw() * 6000.0);
-            let weights: Vec<f64> = (0..12).map(|_| draw()).collect();
-            for index in 0..1200 {
-                let time = f64::from(index) / 8000.0;
-                let harmonic = |(n, weight): (usize, &f64)| {
-                    weight * (std::f64::consts::TAU * pitch * (n + 1) as f64 * time).sin()
-                };
-                let sum: f64 = weights.iter().enumerate().map(harmonic).sum();
-                samples.push((sum * loudness / 6.0 + draw() * 100.0) as i16);
-            }
-        }
-        samples
-    }
+    use crate::speech::speech;
 
     #[test]
     fn a_recording_through_g711_late_and_with_slips_is_the_same() {

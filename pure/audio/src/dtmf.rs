@@ -220,6 +220,13 @@ mod tests {
     }
 
     #[test]
+    fn voices_are_not_heard_as_digits() {
+        for seed in 0..20 {
+            assert_eq!(heard(8000, &crate::speech::speech(seed, 30)), "", "{seed}");
+        }
+    }
+
+    #[test]
     fn what_is_no_digit_is_not_heard() {
         assert_eq!(heard(8000, &crate::progress::north_america::DIAL.samples(8000, 0, 16_000)), "");
         assert_eq!(heard(8000, &Tone::new(&[770.0], 8_000.0, 8000).take(8000)), "");

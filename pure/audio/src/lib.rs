@@ -25,6 +25,8 @@ mod wav_writer;
 
 #[cfg(test)]
 mod properties;
+#[cfg(test)]
+mod speech;
 
 pub use compare::{Comparison, compare};
 pub use concealment::Concealment;

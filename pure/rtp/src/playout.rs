@@ -283,6 +283,27 @@ mod tests {
     }
 
     #[test]
+    fn an_uneven_network_is_learnt() {
+        // Every packet up to 70 ms late, in no pattern.
+        let (mut state, mut arrivals) = (1u32, Vec::new());
+        for number in 0..3000u32 {
+            state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+            arrivals.push((number * 20 + (state >> 16) % 70, number as u16));
+        }
+        arrivals.sort_unstable();
+        let (mut playout, mut arrivals) = (Playout::adaptive(1, 10), arrivals.into_iter().peekable());
+        let mut concealed = 0;
+        for tick in 0..3000u32 {
+            while let Some((_, number)) = arrivals.next_if(|arrival| arrival.0 <= tick * 20) {
+                playout.put(number, &[]);
+            }
+            concealed += u32::from(playout.take() == Played::Conceal && tick > 500);
+        }
+        assert!(concealed < 25, "{concealed} of 2500 concealed");
+        assert!((3..=6).contains(&playout.depth()), "{}", playout.depth());
+    }
+
+    #[test]
     fn a_flood_is_bounded() {
         let mut playout = Playout::fixed(2);
         put(&mut playout, 0..1000);

@@ -43,6 +43,7 @@ impl Impairment {
             ("G723", Impairment::G723),
             ("GSM-EFR", Impairment::GSM_EFR),
             ("opus", Impairment::OPUS),
+            // Its robustness is not tabulated; taken from its successor.
             ("GSM", Impairment { equipment: 20.0, robustness: 10.0 }),
         ];
         let known = KNOWN.iter().find(|known| known.0.eq_ignore_ascii_case(name));

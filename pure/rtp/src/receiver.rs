@@ -422,4 +422,14 @@ mod tests {
         assert!((totals.burst_ratio() - 4.0 * 0.96).abs() < 0.01, "{}", totals.burst_ratio());
         assert!((Totals::default().burst_ratio() - 1.0).abs() < f64::EPSILON);
     }
+
+    #[test]
+    fn what_an_older_or_newer_release_kept_can_be_read() {
+        let kept = r#"{"ssrc":7,"started":true,"base":5,"highest":9,"received":4,"from_the_future":[1]}"#;
+        let receiver: Receiver = serde_json::from_str(kept).unwrap();
+        assert_eq!((receiver.ssrc(), receiver.totals().lost()), (Some(7), 1));
+        assert_eq!(serde_json::from_str::<Receiver>("{}").unwrap(), Receiver::default());
+        assert!(serde_json::from_str::<crate::Sender>("{}").is_ok());
+        assert!(serde_json::from_str::<crate::RoundTrip>("{}").is_ok());
+    }
 }
