@@ -1,28 +1,46 @@
 //! The call: a back-to-back user agent as one state machine, and its snapshot.
 //!
-//! ```text
-//! impl Call {
-//!   pub fn begin(start: Start, invite: &Message<&[u8]>, world: &World, now: Moment, out: &mut CallOut) -> Result<Call, Refusal>; // sip::leg::Refusal
-//!   pub fn sip(&mut self, leg: LegNo, message: &Message<&[u8]>, world: &World, now: Moment, out: &mut CallOut);
-//!   pub fn answer(&mut self, answer: Answer, world: &World, now: Moment, out: &mut CallOut);
-//!   pub fn noticed(&mut self, noticed: &contract::media::Noticed, world, now, out);
-//!   pub fn hang_up(&mut self, reason: &str, world, now, out);
-//!   pub fn expire(&mut self, world, now, out);
-//!   pub fn resume(&mut self, world, now, out);
-//!   pub fn deadline(&self) -> Option<Moment>;   // depends on settings given at the last input
-//!   pub fn snapshot(&self) -> Vec<u8>;  pub fn restore(bytes: &[u8]) -> Result<Call, SnapshotError>;
-//!   pub fn is_over(&self) -> bool;
-//!   pub fn id(&self) -> CallId;  pub fn shard(&self) -> Shard;  pub fn tenant(&self) -> TenantId;
-//!   pub fn view(&self) -> contract::query::CallView;
-//!   pub fn legs(&self) -> impl Iterator<Item = (LegNo, &str /*call_id*/, &str /*local tag*/)>;
-//!   pub fn party(&self, leg: LegNo) -> &str;   // `caller`, or the callee's contact: for ladders
-//! }
-//! ```
+//! | wanted | found in |
+//! |---|---|
+//! | what may happen when, as a diagram | `state.rs`, and as code `transitions.rs` |
+//! | from the INVITE to the first phone that rings | `routing.rs` |
+//! | which phones ring, which one wins, which refusal counts | `ringing.rs`, `ring.rs` |
+//! | hold, re-INVITE, UPDATE, glare | `offers.rs` |
+//! | what the phones are told about audio, what media is to do | `audio.rs`, `heard.rs` |
+//! | an app's call | `served.rs`, `app.rs` |
+//! | how it ends, and the record | `ending.rs`, `close.rs`, `chronicle.rs` |
+//! | what is asked, and how often | `questions.rs`, `asking.rs`, `billing.rs` |
+//! | the bytes that survive us | `snapshot.rs` |
 
+mod address;
+mod app;
+mod asking;
+mod audio;
+mod billing;
+mod call;
+mod chronicle;
+mod close;
+mod context;
+mod ending;
+mod heard;
+mod offers;
 mod out;
+mod party;
 mod question;
+mod questions;
+mod ring;
+mod ringing;
+mod routing;
+mod served;
+mod settings;
+mod snapshot;
 mod start;
+mod state;
+mod transitions;
 
+pub use call::Call;
 pub use out::{CallOut, LegNo, Sent};
 pub use question::{Answer, Question, Route, Wanted};
+pub use settings::{ContactHost, Settings, World};
+pub use snapshot::SnapshotError;
 pub use start::{Caller, Start, Tenant};

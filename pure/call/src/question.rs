@@ -78,6 +78,12 @@ pub enum Route {
     },
 }
 
+impl Route {
+    pub(crate) fn refuse(status: Status) -> Self {
+        Route::Refuse { status, cause: status.default_reason().to_owned() }
+    }
+}
+
 /// What came of a question. `serial` is that of the [`Question`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Answer {

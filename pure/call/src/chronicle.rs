@@ -1,0 +1,52 @@
+use contract::media::LegQuality;
+use contract::record::CallRecord;
+use machine::Moment;
+use serde::{Deserialize, Serialize};
+
+use crate::ending::End;
+
+/// What the record will say, as far as it has happened.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
+pub(crate) struct Chronicle {
+    pub(crate) dialed: String,
+    /// Who was rung last, or answered.
+    pub(crate) callee: String,
+    pub(crate) started: Moment,
+    pub(crate) rang: Option<Moment>,
+    pub(crate) answered: Option<Moment>,
+    pub(crate) ended: Moment,
+    pub(crate) end: Option<End>,
+    /// How each leg sounded.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(crate) quality: Vec<LegQuality>,
+}
+
+impl Chronicle {
+    pub(crate) fn begin(dialed: String, now: Moment) -> Self {
+        Chronicle { dialed, started: now, ..Chronicle::default() }
+    }
+
+    /// Milliseconds from answer to end.
+    pub(crate) fn talked_ms(&self) -> u64 {
+        self.answered.map_or(0, |answered| self.ended.since(answered).as_millis() as u64)
+    }
+
+    /// The record of it, once it is over; the caller of this fills in what is not in the chronicle.
+    pub(crate) fn record(&self) -> Option<CallRecord> {
+        let end = self.end.as_ref()?;
+        Some(CallRecord {
+            dialed: self.dialed.clone(),
+            callee: self.callee.clone(),
+            started: self.started,
+            rang: self.rang,
+            answered: self.answered,
+            ended: self.ended,
+            outcome: end.outcome,
+            status: end.status.code(),
+            cause: end.cause.clone(),
+            quality: self.quality.clone(),
+            ..CallRecord::default()
+        })
+    }
+}

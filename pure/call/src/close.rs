@@ -1,0 +1,61 @@
+use sip::leg::{LegCommand, LegEvent as Leg};
+
+use crate::asking::Topic;
+use crate::context::Context;
+use crate::ending::End;
+use crate::state::{Ending, Happening, State};
+use crate::{Call, LegNo};
+
+/// From the end of the talk to the end of the call.
+impl Call {
+    /// The call is over: everybody is told, the audio is released, the money settled.
+    pub(crate) fn end(&mut self, end: End, cx: &mut Context<'_>) -> State {
+        self.chronicle.ended = cx.now;
+        self.chronicle.end = Some(end.clone());
+        self.billing.stop();
+        self.asking.close_all();
+        let headers: Vec<_> = end.reason.iter().map(|reason| ("Reason".to_owned(), reason.clone())).collect();
+        for leg in self.parties.iter().map(|party| party.no).collect::<Vec<_>>() {
+            self.end_leg(leg, &end, &headers, cx);
+        }
+        if self.audio.was_wished() && !self.audio.is_direct() {
+            self.ask(Topic::Release, cx);
+        }
+        if self.billing.serial > 0 {
+            self.ask(Topic::Settle, cx);
+        }
+        self.close(Ending::default(), cx)
+    }
+
+    pub(crate) fn while_ending(&mut self, mut it: Ending, what: Happening, cx: &mut Context<'_>) -> State {
+        match what {
+            Happening::Released(released) => self.chronicle.quality = released.quality,
+            // The record can do without the quality.
+            Happening::GaveUp(Topic::Release) => self.asking.close(Topic::Release),
+            Happening::Settled(settled) => self.billing.settled = Some(settled),
+            Happening::Kept => it.is_kept = true,
+            // A phone that was picked up when it was too late.
+            Happening::Callee(leg, Leg::Answered { .. }) => self.too_late(leg, cx),
+            Happening::Caller(_) | Happening::Callee(..) => {}
+            Happening::Routed(_) | Happening::Anchored(_) | Happening::Instructed(_) => {}
+            Happening::Reserved(_) | Happening::GaveUp(_) | Happening::Spent(_) => {}
+            Happening::Digit(..) | Happening::Said(_) | Happening::Silent => {}
+            Happening::RungOut | Happening::HuntOn | Happening::HangUp(_) => {}
+        }
+        self.close(it, cx)
+    }
+
+    /// Once all accounts are closed, the record is complete.
+    fn close(&mut self, it: Ending, cx: &mut Context<'_>) -> State {
+        let waits =
+            [Topic::Release, Topic::Settle, Topic::Keep].iter().any(|topic| self.asking.is_open(*topic));
+        if !waits && !it.is_kept {
+            self.ask(Topic::Keep, cx);
+        }
+        State::Ending(it)
+    }
+
+    fn too_late(&mut self, leg: LegNo, cx: &mut Context<'_>) {
+        self.command(leg, LegCommand::Bye { reason: None }, cx);
+    }
+}
