@@ -1,7 +1,8 @@
-//! One TOML file, and the environment over it.
+//! Configuration: one TOML file, then environment variables over it, into a typed value of the caller's.
 //!
-//! The file is checked by itself first, so that an error can name its line; only then is the environment
-//! laid over it. `STROWGER_SIP_T1_MS=50` sets `t1_ms` in `[sip]`; `STROWGER_DATA=/srv` a key above all tables.
+//! The file is checked by itself first, so that its errors can name the line. A variable is called
+//! `STROWGER_SECTION_KEY` (or `STROWGER_KEY` outside any section); its value is read as TOML, and as a plain
+//! string if that does not fit.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -9,170 +10,201 @@ use std::path::{Path, PathBuf};
 use serde::de::DeserializeOwned;
 use toml::{Table, Value};
 
+/// What all variables start with.
 const PREFIX: &str = "STROWGER_";
 
-/// What is wrong with a configuration, and where.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    /// The file cannot be read.
-    #[error("{}: {source}", file.display())]
-    Unreadable {
+/// Where a configuration is wrong.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Place {
+    /// In a file, at a line and a column, both counted from 1.
+    File {
         /// Which file.
-        file: PathBuf,
-        /// Why.
-        source: std::io::Error,
+        path: PathBuf,
+        /// The line, if it can be told.
+        line: Option<(usize, usize)>,
     },
-    /// A line of the file says something else than was expected.
-    #[error("{}:{line}:{column}: {what}", file.display())]
-    Line {
-        /// Which file.
-        file: PathBuf,
-        /// Counted from 1.
-        line: usize,
-        /// Counted from 1, in bytes.
-        column: usize,
-        /// What was expected, what was found.
-        what: String,
-    },
-    /// A variable of the environment does.
-    #[error("{variable}: {what}")]
-    Variable {
-        /// Its name.
-        variable: String,
-        /// What was expected, what was found.
-        what: String,
-    },
+    /// In a variable of the environment.
+    Variable(String),
 }
 
-/// Reads `file` (all defaults if none is named) and lays the variables that begin with `STROWGER_` over it.
-pub fn load<C: DeserializeOwned>(
-    file: Option<&Path>,
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Place::File { path, line: Some((line, column)) } => {
+                write!(f, "{}:{line}:{column}", path.display())
+            }
+            Place::File { path, line: None } => write!(f, "{}", path.display()),
+            Place::Variable(name) => write!(f, "environment variable {name}"),
+        }
+    }
+}
+
+/// What is wrong with a configuration.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{place}: {problem}")]
+pub struct ConfigError {
+    /// Where.
+    pub place: Place,
+    /// What, and what was expected.
+    pub problem: String,
+}
+
+/// Reads the file at `path` (none: all defaults), with `environment` over it.
+pub fn load<T: DeserializeOwned>(
+    path: Option<&Path>,
     environment: impl IntoIterator<Item = (String, String)>,
-) -> Result<C, ConfigError> {
-    let mut table = match file {
-        Some(file) => read::<C>(file)?,
-        None => Table::new(),
+) -> Result<T, ConfigError> {
+    let Some(path) = path else {
+        return read(Path::new("defaults"), "", environment);
     };
-    let mut variables: Vec<_> =
+    let text = std::fs::read_to_string(path).map_err(|error| ConfigError {
+        place: Place::File { path: path.to_owned(), line: None },
+        problem: format!("can't be read: {error}"),
+    })?;
+    read(path, &text, environment)
+}
+
+/// The same, of a text that was read from `path` already.
+pub fn read<T: DeserializeOwned>(
+    path: &Path,
+    text: &str,
+    environment: impl IntoIterator<Item = (String, String)>,
+) -> Result<T, ConfigError> {
+    let in_file = |error: &toml::de::Error| ConfigError {
+        place: Place::File {
+            path: path.to_owned(),
+            line: error.span().map(|span| line_of(text, span.start)),
+        },
+        problem: error.message().trim().to_owned(),
+    };
+    let mut config: T = toml::from_str(text).map_err(|error| in_file(&error))?;
+    let mut table: Table = toml::from_str(text).map_err(|error| in_file(&error))?;
+    let mut variables: Vec<(String, String)> =
         environment.into_iter().filter(|(name, _)| name.starts_with(PREFIX)).collect();
     variables.sort();
-    for (variable, text) in variables {
-        overlay(&mut table, &variable[PREFIX.len()..].to_ascii_lowercase(), &text);
-        if let Err(error) = C::deserialize(table.clone()) {
-            return Err(ConfigError::Variable { variable, what: error.to_string().trim().to_owned() });
-        }
+    for (name, value) in variables {
+        (table, config) = overlay(&table, &name, &value)?;
     }
-    C::deserialize(table).map_err(|error| ConfigError::Variable {
-        variable: file.map_or_else(|| "defaults".into(), |file| file.display().to_string()),
-        what: error.to_string(),
-    })
+    Ok(config)
 }
 
-fn read<C: DeserializeOwned>(file: &Path) -> Result<Table, ConfigError> {
-    let text = std::fs::read_to_string(file)
-        .map_err(|source| ConfigError::Unreadable { file: file.into(), source })?;
-    let at_line = |error: toml::de::Error| {
-        let offset = error.span().map_or(0, |span| span.start).min(text.len());
-        let before = &text.as_bytes()[..offset];
-        ConfigError::Line {
-            file: file.into(),
-            line: before.iter().filter(|&&byte| byte == b'\n').count() + 1,
-            column: before.iter().rev().take_while(|&&byte| byte != b'\n').count() + 1,
-            what: error.message().to_owned(),
-        }
+/// Puts one variable over `table`.
+fn overlay<T: DeserializeOwned>(table: &Table, name: &str, value: &str) -> Result<(Table, T), ConfigError> {
+    let wrong = |problem: String| ConfigError { place: Place::Variable(name.to_owned()), problem };
+    let path = name[PREFIX.len()..].to_ascii_lowercase();
+    let attempt = |value: Value| {
+        let table = with(table, &path, value);
+        T::deserialize(table.clone()).map(|config| (table, config))
     };
-    toml::from_str::<C>(&text).map_err(at_line)?;
-    toml::from_str(&text).map_err(at_line)
-}
-
-/// A table's name may hold underscores, so the longest known table wins; else the first word names one.
-fn overlay(table: &mut Table, path: &str, text: &str) {
-    let value = literal(text);
-    let Some((section, key)) = split(table, path) else {
-        table.insert(path.to_owned(), value);
-        return;
-    };
-    let inner = table.entry(section).or_insert_with(|| Value::Table(Table::new()));
-    if let Value::Table(inner) = inner {
-        inner.insert(key, value);
+    let as_text = || attempt(Value::String(value.to_owned()));
+    match format!("value = {value}").parse::<Table>().ok().and_then(|mut parsed| parsed.remove("value")) {
+        // What it looks like is what it should have been, if it fits in neither way.
+        Some(parsed) => attempt(parsed).or_else(|error| as_text().map_err(|_| error)),
+        None => as_text(),
     }
+    .map_err(|error| wrong(error.message().trim().to_owned()))
 }
 
-fn split(table: &Table, path: &str) -> Option<(String, String)> {
-    let known = path.rmatch_indices('_').map(|(at, _)| path.split_at(at));
-    let known = known.into_iter().find(|(section, _)| matches!(table.get(*section), Some(Value::Table(_))));
-    let (section, key) = known.or_else(|| path.find('_').map(|at| path.split_at(at)))?;
-    Some((section.to_owned(), key.trim_start_matches('_').to_owned()))
-}
-
-/// A number, truth or list if it reads as one, else the text as it is.
-fn literal(text: &str) -> Value {
-    let as_toml = toml::from_str::<Table>(&format!("value = {text}")).ok();
-    as_toml.and_then(|mut table| table.remove("value")).unwrap_or_else(|| Value::String(text.to_owned()))
-}
-
-impl ConfigError {
-    /// Wraps what the parts of a configuration say about each other.
-    pub fn contradiction(file: Option<&Path>, what: impl fmt::Display) -> Self {
-        let name = file.map_or_else(|| "configuration".into(), |file| file.display().to_string());
-        ConfigError::Variable { variable: name, what: what.to_string() }
+/// `table` with the value at `section_key`, or at `key` if there is no section.
+fn with(table: &Table, path: &str, value: Value) -> Table {
+    let mut table = table.clone();
+    match path.split_once('_') {
+        Some((section, key)) => {
+            let section = table.entry(section.to_owned()).or_insert_with(|| Value::Table(Table::new()));
+            if let Value::Table(section) = section {
+                section.insert(key.to_owned(), value);
+            }
+        }
+        None => drop(table.insert(path.to_owned(), value)),
     }
+    table
+}
+
+fn line_of(text: &str, offset: usize) -> (usize, usize) {
+    let before = &text[..text.floor_char_boundary(offset)];
+    let start = before.rfind('\n').map_or(0, |newline| newline + 1);
+    (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde::Deserialize;
 
-    #[derive(Debug, Default, PartialEq, Deserialize)]
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize)]
     #[serde(default, deny_unknown_fields)]
-    struct Whole {
+    struct Config {
         data: String,
         sip: Sip,
     }
 
-    #[derive(Debug, Default, PartialEq, Deserialize)]
+    #[derive(Debug, PartialEq, Deserialize)]
     #[serde(default, deny_unknown_fields)]
     struct Sip {
-        t1_ms: u64,
         listen: Vec<String>,
+        t1_ms: u64,
+        realm: String,
     }
 
-    fn file(name: &str, text: &str) -> PathBuf {
-        let path = std::env::temp_dir().join(format!("strowger-config-{}-{name}.toml", std::process::id()));
-        std::fs::write(&path, text).unwrap();
-        path
+    impl Default for Config {
+        fn default() -> Self {
+            Config { data: "./data".into(), sip: Sip::default() }
+        }
     }
 
-    fn environment(name: &str, value: &str) -> Vec<(String, String)> {
-        vec![(name.into(), value.into()), ("HOME".into(), "/root".into())]
+    impl Default for Sip {
+        fn default() -> Self {
+            Sip { listen: vec![], t1_ms: 500, realm: "strowger".into() }
+        }
+    }
+
+    fn load(text: &str, environment: &[(&str, &str)]) -> Result<Config, String> {
+        let environment = environment.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
+        read(Path::new("s.toml"), text, environment).map_err(|error| error.to_string())
     }
 
     #[test]
-    fn the_environment_lies_over_the_file() {
-        let path = file("good", "data = \"here\"\n[sip]\nt1_ms = 500\n");
-        let whole: Whole = load(Some(&path), environment("STROWGER_SIP_T1_MS", "50")).unwrap();
-        assert_eq!((whole.data.as_str(), whole.sip.t1_ms), ("here", 50));
-        let whole: Whole = load(None, environment("STROWGER_DATA", "/srv")).unwrap();
-        assert_eq!(whole.data, "/srv");
-        let whole: Whole = load(None, environment("STROWGER_SIP_LISTEN", "[\"udp:[::1]:5060\"]")).unwrap();
-        assert_eq!(whole.sip.listen, ["udp:[::1]:5060"]);
+    fn the_environment_goes_over_the_file_and_the_file_over_the_defaults() {
+        let text = "data = '/srv'\n[sip]\nt1_ms = 50\n";
+        let environment = [
+            ("STROWGER_SIP_T1_MS", "100"),
+            ("STROWGER_SIP_LISTEN", "['udp:127.0.0.1:5060']"),
+            ("STROWGER_SIP_REALM", "12345"),
+            ("HOME", "/root"),
+        ];
+        let config = load(text, &environment).unwrap();
+        assert_eq!((config.data.as_str(), config.sip.t1_ms), ("/srv", 100));
+        assert_eq!((config.sip.realm.as_str(), config.sip.listen.len()), ("12345", 1));
+        assert_eq!(load("", &[]).unwrap(), Config::default());
+        assert_eq!(load("", &[("STROWGER_DATA", "/mnt/x y")]).unwrap().data, "/mnt/x y");
     }
 
     #[test]
     fn an_error_names_file_line_and_what_was_expected() {
-        let path = file("bad", "data = \"here\"\n[sip]\n# five hundred\nt1_ms = \"often\"\n");
-        let error = load::<Whole>(Some(&path), []).unwrap_err().to_string();
-        assert!(error.contains("bad.toml:4:9"), "{error}");
-        assert!(error.contains("u64"), "{error}");
-        let path = file("unknown", "[sip]\nt9_ms = 1\n");
-        let error = load::<Whole>(Some(&path), []).unwrap_err().to_string();
-        assert!(error.contains("unknown.toml:2:1") && error.contains("t1_ms"), "{error}");
+        let unknown = load("[sip]\nt1_ms = 50\nt1 = 3\n", &[]).unwrap_err();
+        assert_eq!(unknown, "s.toml:3:1: unknown field `t1`, expected one of `listen`, `t1_ms`, `realm`");
+        let wrong = load("[sip]\n\n  t1_ms = 'soon'\n", &[]).unwrap_err();
+        assert_eq!(wrong, "s.toml:3:11: invalid type: string \"soon\", expected u64");
+        let syntax = load("data = \n", &[]).unwrap_err();
+        assert!(syntax.starts_with("s.toml:1:"), "{syntax}");
     }
 
     #[test]
-    fn a_wrong_variable_is_named() {
-        let error = load::<Whole>(None, environment("STROWGER_SIP_T1_MS", "soon")).unwrap_err().to_string();
-        assert!(error.contains("STROWGER_SIP_T1_MS"), "{error}");
+    fn a_wrong_variable_is_named_even_if_the_file_is_right() {
+        let unknown = load("", &[("STROWGER_SIP_T9", "1")]).unwrap_err();
+        let expected = "environment variable STROWGER_SIP_T9: unknown field `t9`, expected one of";
+        assert!(unknown.starts_with(expected), "{unknown}");
+        let wrong = load("[sip]\nt1_ms = 50\n", &[("STROWGER_SIP_T1_MS", "-5")]).unwrap_err();
+        let expected = "environment variable STROWGER_SIP_T1_MS: invalid value: integer `-5`, expected u64";
+        assert_eq!(wrong, expected);
+        let nowhere = load("", &[("STROWGER_SPI_T1_MS", "5")]).unwrap_err();
+        assert!(nowhere.contains("STROWGER_SPI_T1_MS: unknown field `spi`"), "{nowhere}");
+    }
+
+    #[test]
+    fn a_missing_file_is_named() {
+        let error = super::load::<Config>(Some(Path::new("/nonexistent/s.toml")), []).unwrap_err();
+        assert!(error.to_string().starts_with("/nonexistent/s.toml: can't be read: "), "{error}");
     }
 }

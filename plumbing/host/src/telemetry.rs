@@ -1,27 +1,66 @@
-//! Structured logs: text for people, or one JSON object a line.
+//! Logs: one line an event, for people or for machines.
+
+use std::io;
 
 use tracing_subscriber::EnvFilter;
-use tracing_subscriber::fmt;
 
-/// How log lines look.
+/// What a line looks like.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// For people.
     Text,
-    /// For machines.
+    /// One JSON object a line.
     Json,
 }
 
-/// Starts logging to standard error: `filter` as in `info,exchange=debug`.
-///
-/// # Errors
-/// When `filter` can't be read, or logging was started before.
-pub fn start(filter: &str, format: Format) -> Result<(), String> {
-    let filter = EnvFilter::try_new(filter).map_err(|error| format!("log level {filter:?}: {error}"))?;
-    let lines = fmt().with_env_filter(filter).with_writer(std::io::stderr);
+/// Why logging could not be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The filter is no filter.
+    #[error(
+        "log level {filter:?}: expected error, warn, info, debug, trace or a list such as info,exchange=debug ({reason})"
+    )]
+    Filter {
+        /// What was given.
+        filter: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// Somebody started it before.
+    #[error("logging was started twice")]
+    Twice,
+}
+
+/// Starts logging to standard error. `filter` is a level, or levels by target: `info,exchange=debug`.
+pub fn start(format: Format, filter: &str) -> Result<(), TelemetryError> {
+    let filter = parse(filter)?;
+    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     let started = match format {
-        Format::Text => lines.with_target(true).try_init(),
-        Format::Json => lines.json().flatten_event(true).try_init(),
+        Format::Text => builder.with_ansi(false).try_init(),
+        Format::Json => builder.json().flatten_event(true).try_init(),
     };
-    started.map_err(|error| error.to_string())
+    started.map_err(|_| TelemetryError::Twice)
+}
+
+/// Whether `filter` would be taken.
+pub fn check(filter: &str) -> Result<(), TelemetryError> {
+    parse(filter).map(drop)
+}
+
+fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    EnvFilter::builder()
+        .parse(filter)
+        .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), reason: error.to_string() })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wrong_filter_says_what_was_expected() {
+        assert!(check("info,exchange=debug").is_ok());
+        let error = check("exchange=loud").unwrap_err().to_string();
+        assert!(error.starts_with("log level \"exchange=loud\": expected error, warn, info"), "{error}");
+    }
 }

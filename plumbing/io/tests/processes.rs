@@ -1,5 +1,7 @@
 //! Memory, processes and signals.
 
+#![allow(clippy::unwrap_used)]
+
 use std::process::Command;
 use std::sync::atomic::Ordering;
 use std::time::Duration;

@@ -1,5 +1,7 @@
 //! Sockets on the loopback, IPv4 and IPv6 alike.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};

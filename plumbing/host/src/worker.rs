@@ -1,0 +1,153 @@
+//! The worker's side: what it was dealt, its heartbeat, the notice to stop.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::{Duration, Instant};
+
+use strowger_io::{CONTROL, Clock, Counters, Events, Interest, Poller, Received, SeqSocket, take_inherited};
+
+pub use crate::progress::{BEAT, Beat, Progress};
+pub use crate::protocol::Start;
+
+use crate::child::PROGRESS;
+use crate::protocol::{LONGEST, Notice, READY};
+
+/// How long a worker waits for what it is dealt.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Why a process can't be a worker.
+#[derive(Debug, thiserror::Error)]
+pub enum JoinError {
+    /// Nobody left it a control socket.
+    #[error("a worker is started by its supervisor, not by hand: {0}")]
+    NoSupervisor(strowger_io::Error),
+    /// The kernel refuses something.
+    #[error(transparent)]
+    Io(#[from] strowger_io::Error),
+    /// The supervisor is gone, or says nothing we understand.
+    #[error("the supervisor did not deal everything")]
+    Undealt,
+}
+
+/// The descriptors that the supervisor dealt, by their labels.
+#[derive(Debug, Default)]
+pub struct Dealt {
+    descriptors: BTreeMap<String, OwnedFd>,
+}
+
+impl Dealt {
+    /// Takes the descriptor called `label`.
+    pub fn take(&mut self, label: &str) -> Option<OwnedFd> {
+        self.descriptors.remove(label)
+    }
+
+    /// Takes all whose labels start with `prefix`, in the order of their labels, each with the rest of its label.
+    pub fn take_all(&mut self, prefix: &str) -> Vec<(String, OwnedFd)> {
+        let mut rest = self.descriptors.split_off(prefix);
+        let after = rest.keys().find(|label| !label.starts_with(prefix)).cloned();
+        if let Some(after) = after {
+            self.descriptors.append(&mut rest.split_off(&after));
+        }
+        rest.into_iter().map(|(label, descriptor)| (label[prefix.len()..].to_owned(), descriptor)).collect()
+    }
+
+    /// The labels that nobody has taken yet.
+    pub fn labels(&self) -> impl Iterator<Item = &str> {
+        self.descriptors.keys().map(String::as_str)
+    }
+}
+
+/// A worker that was started by a supervisor.
+#[derive(Debug)]
+pub struct Worker {
+    /// Who it is.
+    pub start: Start,
+    /// What it was dealt.
+    pub dealt: Dealt,
+    /// Where its threads show that they are alive.
+    pub progress: Progress,
+    control: SeqSocket,
+    told_to_stop: bool,
+}
+
+impl Worker {
+    /// Takes what the supervisor deals. To be called first thing in the process, once.
+    pub fn join() -> Result<Self, JoinError> {
+        let control = take_inherited(CONTROL).map_err(JoinError::NoSupervisor)?;
+        Self::over(SeqSocket::from(control))
+    }
+
+    fn over(control: SeqSocket) -> Result<Self, JoinError> {
+        let poller = Poller::new()?;
+        poller.add(&control, 0, Interest::READ)?;
+        let (mut events, until) = (Events::new(1), Instant::now() + PATIENCE);
+        let (mut buffer, mut descriptors) = (vec![0; LONGEST], Vec::new());
+        let mut dealt = Dealt::default();
+        loop {
+            let notice = match control.receive(&mut buffer, &mut descriptors)? {
+                Received::Message(len) => Notice::decode(&buffer[..len]),
+                Received::Nothing if Instant::now() < until => {
+                    poller.wait(&mut events, Some(until.saturating_duration_since(Instant::now())))?;
+                    continue;
+                }
+                Received::Nothing | Received::Closed => None,
+            };
+            match notice {
+                Some(Notice::Deal(labels)) if labels.len() == descriptors.len() => {
+                    dealt.descriptors.extend(labels.into_iter().zip(descriptors.drain(..)));
+                }
+                Some(Notice::Start(start)) => {
+                    let page = dealt.take(PROGRESS).ok_or(JoinError::Undealt)?;
+                    let progress = Progress::over(Counters::over(page)?);
+                    return Ok(Worker { start, dealt, progress, control, told_to_stop: false });
+                }
+                _ => return Err(JoinError::Undealt),
+            }
+        }
+    }
+
+    /// The clock that all workers of this platform share.
+    pub fn clock(&self) -> Clock {
+        Clock::anchored(self.start.clock_anchor)
+    }
+
+    /// Tells the supervisor that everything is taken up again. From now on every watched thread must show
+    /// progress.
+    pub fn ready(&self) -> strowger_io::Result<()> {
+        self.control.send(READY, &[]).map(drop)
+    }
+
+    /// Whether the supervisor said to stop (or is gone). To be asked whenever the worker's descriptor is
+    /// readable, or now and then.
+    pub fn must_stop(&mut self) -> bool {
+        let (mut buffer, mut unwanted) = ([0; 64], Vec::new());
+        while !self.told_to_stop {
+            match self.control.receive(&mut buffer, &mut unwanted) {
+                Ok(Received::Nothing) => break,
+                Ok(Received::Message(len)) => {
+                    self.told_to_stop = Notice::decode(&buffer[..len]) == Some(Notice::Stop);
+                }
+                Ok(Received::Closed) | Err(_) => self.told_to_stop = true,
+            }
+        }
+        self.told_to_stop
+    }
+
+    /// Waits until the supervisor says to stop.
+    pub fn wait_for_stop(&mut self) -> strowger_io::Result<()> {
+        let poller = Poller::new()?;
+        poller.add(&self.control, 0, Interest::READ)?;
+        let mut events = Events::new(1);
+        while !self.must_stop() {
+            poller.wait(&mut events, None)?;
+        }
+        Ok(())
+    }
+}
+
+impl AsFd for Worker {
+    /// Readable when the supervisor has something to say.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.control.as_fd()
+    }
+}
