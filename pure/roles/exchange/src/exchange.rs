@@ -1,0 +1,236 @@
+use std::time::Duration;
+
+use contract::account::Tenants;
+use contract::domains::Domains;
+use contract::{CallId, Envelope};
+use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag, Timers};
+
+use crate::answer::Answerer;
+use crate::bindings::Ended;
+use crate::calls::Held;
+use crate::counters::Counters;
+use crate::kept;
+use crate::questions::{About, Questions};
+use crate::records::Records;
+use crate::settings::Settings;
+use crate::view::View;
+use crate::waiting::Waiting;
+
+/// What can happen to an exchange thread.
+#[derive(Clone, Debug, PartialEq)]
+pub enum In {
+    /// A SIP message came from the edge: a request with the edge's Via on top, a response without.
+    Sip(Vec<u8>),
+    /// A request, an answer or a notice came on the bus. A request's `id` is whatever leads the answer back.
+    Bus(Envelope),
+    /// So long has the oldest message waited that is still to be looked at.
+    Pressure(Duration),
+}
+
+/// What an exchange thread wants done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Out {
+    /// A SIP message for the edge: a response with the edge's Via on top, a request with the edge's flow as
+    /// its Route.
+    Sip {
+        /// The whole message.
+        bytes: Vec<u8>,
+        /// In which call it was said; none if in no call.
+        rung: Option<Rung>,
+    },
+    /// A message that came in belongs to a call: for whoever draws the ladder.
+    Heard {
+        /// The whole message, as it came.
+        bytes: Vec<u8>,
+        /// In which call it was said.
+        rung: Rung,
+    },
+    /// A request or an answer for the bus. An answer has the `id` that its request had.
+    Bus(Envelope),
+    /// A message came to the wrong thread: the owner of `shard` must get it.
+    Forward {
+        /// Whose.
+        shard: Shard,
+        /// The whole message, as it came.
+        bytes: Vec<u8>,
+    },
+}
+
+/// Between whom a message was said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rung {
+    /// The call.
+    pub call: CallId,
+    /// The party at the other end: `caller`, or the callee's contact.
+    pub party: String,
+}
+
+/// What has a deadline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Timer {
+    Call(CallId),
+    Question(u64),
+    Tenants,
+    Records,
+}
+
+/// What became of a record that was kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Restored {
+    /// It is state again.
+    Taken,
+    /// Its tag is none of ours.
+    Foreign,
+    /// It is of a format that we don't know, or broken: it stays as it was.
+    Unreadable,
+}
+
+/// The exchange of one thread: registrar, authentication, location, routing and the calls of its shards.
+#[derive(Debug)]
+pub struct Exchange {
+    pub(crate) view: View,
+    pub(crate) questions: Questions,
+    pub(crate) waiting: Waiting,
+    pub(crate) records: Records,
+    pub(crate) timers: Timers<Timer>,
+    pub(crate) counters: Counters,
+    pub(crate) in_hand: Option<(Tag, Key)>,
+    ended: Vec<Ended>,
+}
+
+impl Exchange {
+    /// An exchange that knows nothing yet. [`Exchange::restore`] it, then [`Exchange::resume`] it.
+    pub fn new(settings: Settings, secret: Secret, now: Moment) -> Self {
+        let waiting = Waiting::new(settings.waiting.room);
+        let view = View::new(settings, secret, now);
+        Exchange {
+            questions: Questions::new(view.mint.hash().clone()),
+            view,
+            waiting,
+            records: Records::default(),
+            timers: Timers::new(),
+            counters: Counters::default(),
+            in_hand: None,
+            ended: Vec::new(),
+        }
+    }
+
+    /// Takes back a thing that was kept; of one thing only the newest record.
+    pub fn restore(&mut self, record: Record) -> Restored {
+        let key = record.key.0;
+        let taken = match record.tag {
+            _ if record.body.is_empty() => {
+                self.forget(record.tag, record.key);
+                true
+            }
+            kept::BINDINGS => self.view.bindings.put(key, record.body),
+            kept::ACCOUNT => self.view.accounts.restore(key, record.body),
+            kept::CALL => match Held::read(&record.body) {
+                Some(held) => {
+                    self.timers.set(Timer::Call(held.call.id()), held.call.deadline());
+                    self.view.calls.put(held);
+                    true
+                }
+                None => false,
+            },
+            kept::TENANTS => match contract::decode::<Tenants>(&record.body) {
+                Ok(tenants) => {
+                    self.view.domains = Some(Domains::new(tenants));
+                    true
+                }
+                Err(_) => false,
+            },
+            kept::CALL_RECORD => self.records.restore(CallId(key as u64), record.shard, record.body),
+            Tag(_) => return Restored::Foreign,
+        };
+        if taken { Restored::Taken } else { Restored::Unreadable }
+    }
+
+    /// Forgets a thing, as it was never kept: after a panic the one in hand is forgotten, and restored from
+    /// its last record if it has one.
+    pub fn forget(&mut self, tag: Tag, key: Key) {
+        match tag {
+            kept::BINDINGS => self.view.bindings.remove(key.0),
+            kept::ACCOUNT => {
+                self.view.accounts.forget(key.0);
+            }
+            kept::CALL => {
+                let id = CallId(key.0 as u64);
+                self.timers.set(Timer::Call(id), None);
+                if let Some(held) = self.view.calls.forget(id) {
+                    self.close_questions(&held);
+                }
+            }
+            kept::TENANTS => self.view.domains = None,
+            kept::CALL_RECORD => {
+                self.records.is_safe(CallId(key.0 as u64));
+            }
+            Tag(_) => {}
+        }
+    }
+
+    /// What was being changed when the last decision panicked; none if it was nothing that is kept.
+    pub fn in_hand(&self) -> Option<(Tag, Key)> {
+        self.in_hand
+    }
+
+    /// Goes on, once everything is restored: what was asked is asked again.
+    pub fn resume(&mut self, now: Moment, out: &mut Outbox<Out>) {
+        self.ask(About::Tenants, now, out);
+        let calls: Vec<CallId> = self.view.calls.all().map(call::Call::id).collect();
+        for id in calls {
+            self.with_call(id, now, out, |call, world, now, said| call.resume(world, now, said));
+        }
+        self.keep_records(now, out);
+    }
+
+    /// What decisions are made by.
+    pub fn settings(&self) -> &Settings {
+        &self.view.settings
+    }
+
+    pub(crate) fn answerer(&self) -> Answerer<'_> {
+        Answerer { hash: self.view.mint.hash(), server: &self.view.settings.server }
+    }
+
+    fn expire_bindings(&mut self, now: Moment, out: &mut Outbox<Out>) {
+        self.view.bindings.expire(now, &mut self.ended);
+        for Ended { key, body } in self.ended.drain(..) {
+            let shard = contract::sharding::shard_of_key(key);
+            out.keep(Record { tag: kept::BINDINGS, shard, key: Key(key), body });
+        }
+    }
+}
+
+impl Machine for Exchange {
+    type In = In;
+    type Out = Out;
+
+    fn handle(&mut self, now: Moment, input: In, out: &mut Outbox<Out>) {
+        self.in_hand = None;
+        match input {
+            In::Sip(bytes) => self.sip(now, bytes, out),
+            In::Bus(envelope) => self.bus(now, envelope, out),
+            In::Pressure(waited) => self.view.waited = waited,
+        }
+    }
+
+    fn expire(&mut self, now: Moment, out: &mut Outbox<Out>) {
+        self.in_hand = None;
+        while let Some(timer) = self.timers.pop_due(now) {
+            match timer {
+                Timer::Call(id) => {
+                    self.with_call(id, now, out, |call, world, now, said| call.expire(world, now, said));
+                }
+                Timer::Question(id) => self.ask_again(id, now, out),
+                Timer::Tenants => self.ask(About::Tenants, now, out),
+                Timer::Records => self.keep_records(now, out),
+            }
+        }
+        self.expire_bindings(now, out);
+    }
+
+    fn next_deadline(&self) -> Option<Moment> {
+        [self.timers.next(), self.view.bindings.next_deadline()].into_iter().flatten().min()
+    }
+}

@@ -1,0 +1,93 @@
+//! Where a user's phones are: the owner of the bindings says so, be it us or another.
+
+use call::{Answer, Route, Wanted};
+use contract::registration::{Contact, Locate, Located};
+use contract::{Aor, CallId, sharding};
+use machine::{Moment, Outbox};
+use sip::Status;
+
+use crate::destination::{self, Way};
+use crate::exchange::{Exchange, Out};
+use crate::questions::About;
+use crate::waiting::Waiter;
+
+impl Exchange {
+    /// Finds the way that a call wants; none if others must be asked first, then the call is told.
+    pub(crate) fn route(
+        &mut self,
+        call: CallId,
+        wanted: Wanted,
+        now: Moment,
+        out: &mut Outbox<Out>,
+    ) -> Option<Route> {
+        match destination::route(&wanted, &self.view, now) {
+            Way::Found(route) => Some(route),
+            Way::Phones(aor) => {
+                let key = sharding::binding_key(self.view.mint.hash(), aor.tenant, aor.user.as_bytes());
+                if self.view.settings.owned.owns(sharding::shard_of_key(key)) {
+                    let contacts = self.view.bindings.contacts(key, now);
+                    return Some(Route::Ring { to: aor.user, contacts });
+                }
+                self.ask(About::Phones { call, serial: wanted.serial, aor }, now, out);
+                None
+            }
+            Way::Ask(question) => {
+                let about = About::from(question);
+                self.waiting.route(self.questions.id(&about), call, wanted);
+                self.ask(about, now, out);
+                None
+            }
+        }
+    }
+
+    /// Decides again what waited for an answer.
+    pub(crate) fn wake(&mut self, question: u64, now: Moment, out: &mut Outbox<Out>) {
+        for waiter in self.waiting.take(question) {
+            match waiter {
+                Waiter::Request(bytes) => self.sip(now, bytes, out),
+                Waiter::Route(call, wanted) => {
+                    let serial = wanted.serial;
+                    if let Some(route) = self.route(call, wanted, now, out) {
+                        self.tell(call, Answer::Route { serial, route }, now, out);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Refuses what waited in vain.
+    pub(crate) fn give_up(&mut self, question: u64, now: Moment, out: &mut Outbox<Out>) {
+        for waiter in self.waiting.take(question) {
+            match waiter {
+                Waiter::Request(bytes) => self.turn_away(&bytes, out),
+                Waiter::Route(call, wanted) => self.no_way(call, wanted.serial, now, out),
+            }
+        }
+    }
+
+    /// Nobody could say where a call leads.
+    pub(crate) fn no_way(&mut self, call: CallId, serial: u32, now: Moment, out: &mut Outbox<Out>) {
+        let route =
+            Route::Refuse { status: Status::SERVICE_UNAVAILABLE, cause: "accounts out of reach".into() };
+        self.tell(call, Answer::Route { serial, route }, now, out);
+    }
+
+    /// The phones of a user whose bindings are another's.
+    pub(crate) fn located(
+        &mut self,
+        (call, serial): (CallId, u32),
+        aor: Aor,
+        contacts: Vec<Contact>,
+        now: Moment,
+        out: &mut Outbox<Out>,
+    ) {
+        self.tell(call, Answer::Route { serial, route: Route::Ring { to: aor.user, contacts } }, now, out);
+    }
+
+    /// Says where the phones of a user of ours are.
+    pub(crate) fn locate(&self, asked: &Locate, now: Moment) -> Located {
+        let Aor { tenant, user } = &asked.aor;
+        let key = sharding::binding_key(self.view.mint.hash(), *tenant, user.as_bytes());
+        Located { contacts: self.view.bindings.contacts(key, now) }
+    }
+}

@@ -1,0 +1,94 @@
+//! What is shed when there is more than we can do, in order of worth: strangers first, then refreshes, then
+//! new calls of registered phones; never what is inside a dialog, nor an emergency.
+
+use std::time::Duration;
+
+use machine::Moment;
+use sip::{Method, Name, Status};
+
+use crate::authentication;
+use crate::decide::{Decision, Reply};
+use crate::hashes;
+use crate::request::{HostText, Request};
+use crate::view::View;
+
+/// What a request is worth under overload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Worth {
+    Stranger,
+    Refresh,
+    Call,
+    Emergency,
+}
+
+/// Refuses what is not worth its work just now, with 503 and a Retry-After that differs from phone to phone.
+pub(crate) fn shed(request: &Request<'_>, view: &View, now: Moment) -> Result<(), Decision> {
+    let limits = &view.settings.overload;
+    if view.waited < limits.strangers {
+        return Ok(());
+    }
+    let (from, to) = match worth(request, view, now) {
+        Worth::Stranger => (limits.strangers, limits.refreshes),
+        Worth::Refresh => (limits.refreshes, limits.calls),
+        Worth::Call => (limits.calls, limits.all),
+        Worth::Emergency => return Ok(()),
+    };
+    // A retransmission draws the same lot as its original.
+    let lot = view.mint.hash().sum64(hashes::LOT, &[request.call_id, &request.cseq.number.to_le_bytes()]);
+    if lot % 1000 < share(view.waited, from, to) { Err(later(view, lot).into()) } else { Ok(()) }
+}
+
+/// How many of a thousand are shed: none at `from`, all at `to`.
+fn share(waited: Duration, from: Duration, to: Duration) -> u64 {
+    let over = waited.saturating_sub(from).as_micros();
+    let range = to.saturating_sub(from).as_micros().max(1);
+    u64::try_from(over * 1000 / range).unwrap_or(u64::MAX).min(1000)
+}
+
+/// 503, to come back after a while.
+pub(crate) fn later(view: &View, lot: u64) -> Reply {
+    let least = view.settings.overload.retry_after.as_secs().max(1);
+    let after = least + (lot >> 32) % (least + 1);
+    Reply::new(Status::SERVICE_UNAVAILABLE).with(Name::RetryAfter, after.to_string())
+}
+
+fn worth(request: &Request<'_>, view: &View, now: Moment) -> Worth {
+    let emergency = &view.settings.overload.emergency;
+    if request.method == Method::Invite && emergency.contains(&request.dialed()) {
+        return Worth::Emergency;
+    }
+    let known = authentication::has_nonce(request, view, now) || is_registered(request, view, now);
+    match request.method {
+        _ if !known => Worth::Stranger,
+        Method::Register => Worth::Refresh,
+        _ => Worth::Call,
+    }
+}
+
+/// Whether the one it comes from has a phone here. With several threads, the binding may be another's: then
+/// we know the account at least.
+fn is_registered(request: &Request<'_>, view: &View, now: Moment) -> bool {
+    let from = HostText::from(request.from.uri.host);
+    let Some(tenant) = view.domains.as_ref().and_then(|domains| domains.tenant(&[from.as_bytes()])) else {
+        return false;
+    };
+    let user = request.from.uri.user.unwrap_or_default();
+    let key = contract::sharding::binding_key(view.mint.hash(), tenant.id, user);
+    if view.settings.owned.owns(contract::sharding::shard_of_key(key)) {
+        view.bindings.is_registered(key, now)
+    } else {
+        view.accounts.has(view.accounts.key(tenant.id, user))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longer_messages_wait_the_more_are_shed() {
+        let ms = Duration::from_millis;
+        let shares = [0, 100, 150, 200, 900].map(|waited| share(ms(waited), ms(100), ms(200)));
+        assert_eq!(shares, [0, 0, 500, 1000, 1000]);
+    }
+}

@@ -1,0 +1,57 @@
+use std::collections::BTreeMap;
+
+use contract::CallId;
+use contract::record::CallRecord;
+use machine::{Record, Shard};
+
+use crate::kept;
+
+const FORMAT: u8 = 1;
+
+/// Records of calls that are over, until the store has them.
+#[derive(Debug, Default)]
+pub(crate) struct Records {
+    held: BTreeMap<CallId, (Shard, Vec<u8>)>,
+}
+
+impl Records {
+    /// Takes a record, and says what to keep of it: `format 1 | MessagePack`.
+    pub(crate) fn take(&mut self, record: &CallRecord, shard: Shard) -> Record {
+        let mut body = vec![FORMAT];
+        body.extend_from_slice(&contract::encode(record));
+        self.held.insert(record.id, (shard, body.clone()));
+        Record { tag: kept::CALL_RECORD, shard, key: kept::call_key(record.id), body }
+    }
+
+    /// Takes back what was kept; false if it is none of ours.
+    pub(crate) fn restore(&mut self, id: CallId, shard: Shard, body: Vec<u8>) -> bool {
+        let ours = read(&body).is_some();
+        if ours {
+            self.held.insert(id, (shard, body));
+        }
+        ours
+    }
+
+    /// The next that the store shall keep.
+    pub(crate) fn next(&self, most: usize) -> Vec<CallRecord> {
+        self.held.values().take(most).filter_map(|(_, body)| read(body)).collect()
+    }
+
+    /// The store has it; says what to keep of it from now on: nothing.
+    pub(crate) fn is_safe(&mut self, id: CallId) -> Option<Record> {
+        let (shard, _) = self.held.remove(&id)?;
+        Some(Record { tag: kept::CALL_RECORD, shard, key: kept::call_key(id), body: Vec::new() })
+    }
+
+    /// How many wait for the store.
+    pub(crate) fn len(&self) -> usize {
+        self.held.len()
+    }
+}
+
+fn read(body: &[u8]) -> Option<CallRecord> {
+    match body.split_first() {
+        Some((&FORMAT, record)) => contract::decode(record).ok(),
+        Some(_) | None => None,
+    }
+}

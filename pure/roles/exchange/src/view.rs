@@ -1,0 +1,45 @@
+use std::time::Duration;
+
+use contract::domains::Domains;
+use machine::{KeyedHash, Mint, Moment, Secret};
+use sip::digest::NonceMint;
+
+use crate::accounts::Accounts;
+use crate::bindings::Bindings;
+use crate::calls::Calls;
+use crate::replays::Replays;
+use crate::settings::Settings;
+
+/// What decisions are made from.
+#[derive(Debug)]
+pub(crate) struct View {
+    pub(crate) settings: Settings,
+    pub(crate) mint: Mint,
+    pub(crate) nonces: NonceMint,
+    /// The tenants, as soon as they are known.
+    pub(crate) domains: Option<Domains>,
+    pub(crate) accounts: Accounts,
+    pub(crate) bindings: Bindings,
+    pub(crate) replays: Replays,
+    pub(crate) calls: Calls,
+    /// How long messages wait at present before they are looked at.
+    pub(crate) waited: Duration,
+}
+
+impl View {
+    /// Nothing known yet.
+    pub(crate) fn new(settings: Settings, secret: Secret, now: Moment) -> Self {
+        let hash = KeyedHash::new(secret.clone());
+        View {
+            mint: Mint::new(secret),
+            nonces: NonceMint::new(hash.clone(), settings.authentication.nonce_lifetime),
+            domains: None,
+            accounts: Accounts::new(settings.accounts, hash.clone()),
+            bindings: Bindings::default(),
+            replays: Replays::new(settings.authentication.nonces, now),
+            calls: Calls::new(hash),
+            waited: Duration::ZERO,
+            settings,
+        }
+    }
+}
