@@ -1,1 +1,30 @@
-//! The bus on one host: in-process and Unix sockets.
+//! The bus on one host: messages of `pure/contract` over Unix sockets in a directory of their own.
+//!
+//! Each member that answers (a signalling thread, the media worker, the office) has a listening socket
+//! that the *supervisor* binds and holds. So a connect succeeds while the member is being started again, and
+//! what was said meanwhile waits in the socket. Members connect when they have something to say, and again
+//! when a connection broke; a request that was not answered before the break is sent once more.
+//!
+//! - [`Topology`]: who is there, and who is meant by a subject and a shard.
+//! - [`Endpoint`]: for loops that wait in epoll: one descriptor to wait for, nothing blocks.
+//! - [`Client`] and [`Server`]: for tokio; typed by conversation.
+//! - [`Carrier`]: what any bus does, so that one that leaves the host can stand in its place.
+
+mod addressed;
+mod carrier;
+mod client;
+mod endpoint;
+mod frame;
+mod link;
+mod local;
+mod server;
+mod topology;
+
+pub use addressed::Addressed;
+pub use carrier::{Carrier, Unanswered};
+pub use client::Client;
+pub use endpoint::{Counters, Endpoint, NotSent, Peer, Received};
+pub use frame::LONGEST;
+pub use local::Local;
+pub use server::{Served, Server};
+pub use topology::{Member, Topology};

@@ -1,0 +1,75 @@
+use std::sync::Arc;
+
+use contract::{Body, Conversation, Notice};
+use machine::Shard;
+
+use crate::{Addressed, Carrier, Local, Member, NotSent, Topology, Unanswered};
+
+/// Asks and tells from tokio, typed by conversation. Clones share their connections.
+#[derive(Debug)]
+pub struct Client<K = Local> {
+    carrier: Arc<K>,
+}
+
+impl<K> Clone for Client<K> {
+    fn clone(&self) -> Self {
+        Client { carrier: self.carrier.clone() }
+    }
+}
+
+impl Client<Local> {
+    /// Speaks to the members of `topology`. Must be called within a tokio runtime.
+    pub fn local(topology: Topology) -> Self {
+        Client::over(Local::new(topology))
+    }
+
+    /// Who is there.
+    pub fn topology(&self) -> &Topology {
+        self.carrier.topology()
+    }
+
+    /// Asks one member by name, whatever the routing says.
+    pub async fn ask_member<C: Conversation>(
+        &self,
+        member: Member,
+        conversation: &C,
+    ) -> Result<C::Answer, Unanswered> {
+        let request = Addressed::request(None, conversation);
+        read::<C>(self.carrier.request_of(member, request, C::WITHIN).await)
+    }
+}
+
+impl<K: Carrier> Client<K> {
+    /// Speaks over `carrier`.
+    pub fn over(carrier: K) -> Self {
+        Client { carrier: Arc::new(carrier) }
+    }
+
+    /// Asks the owner of `shard` (or the one member of the role) and waits as long as the conversation says.
+    pub async fn ask<C: Conversation>(
+        &self,
+        shard: Option<Shard>,
+        conversation: &C,
+    ) -> Result<C::Answer, Unanswered> {
+        read::<C>(self.carrier.request(Addressed::request(shard, conversation), C::WITHIN).await)
+    }
+
+    /// Asks every member of the role, all at once; by the member's name.
+    pub async fn ask_all<C: Conversation>(
+        &self,
+        conversation: &C,
+    ) -> Vec<(String, Result<C::Answer, Unanswered>)> {
+        let answers = self.carrier.request_all(Addressed::request(None, conversation), C::WITHIN).await;
+        answers.into_iter().map(|(member, answer)| (member, read::<C>(answer))).collect()
+    }
+
+    /// Tells the owner of `shard`, or every member of the role.
+    pub fn tell<N: Notice>(&self, shard: Option<Shard>, notice: &N) -> Result<(), NotSent> {
+        self.carrier.publish(Addressed::notice(shard, notice))
+    }
+}
+
+fn read<C: Conversation>(answer: Result<Body, Unanswered>) -> Result<C::Answer, Unanswered> {
+    contract::decode(&answer?)
+        .map_err(|source| Unanswered::Garbled { subject: C::SUBJECT.to_string(), source })
+}

@@ -1,0 +1,118 @@
+use std::fmt;
+use std::io;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
+
+use contract::Role;
+use machine::Shard;
+
+/// Paths of Unix sockets end at 107 bytes.
+const LONGEST_PATH: usize = 107;
+
+/// Somebody who can be spoken to on the bus.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Member {
+    /// A signalling thread, by its number.
+    Signalling(u16),
+    /// The media worker.
+    Media,
+    /// The office worker: billing, accounts, records, the REST API.
+    Office,
+}
+
+impl fmt::Display for Member {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Member::Signalling(thread) => write!(f, "signalling-{thread}"),
+            Member::Media => f.write_str("media"),
+            Member::Office => f.write_str("office"),
+        }
+    }
+}
+
+/// Who is there, and where.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    dir: PathBuf,
+    threads: u16,
+}
+
+impl Topology {
+    /// The sockets are in `dir`; `threads` signalling threads share the shards.
+    pub fn new(dir: impl Into<PathBuf>, threads: u16) -> Self {
+        Topology { dir: dir.into(), threads: threads.max(1) }
+    }
+
+    /// How many signalling threads there are.
+    pub fn threads(&self) -> u16 {
+        self.threads
+    }
+
+    /// Everybody.
+    pub fn members(&self) -> impl Iterator<Item = Member> + use<> {
+        (0..self.threads).map(Member::Signalling).chain([Member::Media, Member::Office])
+    }
+
+    /// Where `member` listens.
+    pub fn path(&self, member: Member) -> PathBuf {
+        self.dir.join(format!("bus-{member}"))
+    }
+
+    /// Binds the socket of `member`. Whoever holds what comes back keeps the member reachable, so the
+    /// supervisor does it, once, and deals it to the member's process.
+    pub fn bind(&self, member: Member) -> io::Result<UnixListener> {
+        let path = self.path(member);
+        check_length(&path)?;
+        match std::fs::remove_file(&path) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        UnixListener::bind(&path)
+    }
+
+    /// Who is meant by a role and a shard: edges, exchanges and apps live in the signalling threads, each
+    /// with its own shards; without a shard all of them are meant.
+    pub fn route(&self, role: Role, shard: Option<Shard>) -> Vec<Member> {
+        match (role, shard) {
+            (Role::Media, _) => vec![Member::Media],
+            (Role::Billing | Role::Api, _) => vec![Member::Office],
+            (Role::Edge | Role::Exchange | Role::Apps, Some(shard)) => {
+                vec![Member::Signalling(shard.thread(self.threads))]
+            }
+            (Role::Edge | Role::Exchange | Role::Apps, None) => {
+                (0..self.threads).map(Member::Signalling).collect()
+            }
+        }
+    }
+}
+
+fn check_length(path: &Path) -> io::Result<()> {
+    let length = path.as_os_str().len();
+    if length <= LONGEST_PATH {
+        return Ok(());
+    }
+    let text = format!("{} has {length} bytes, a socket's path at most {LONGEST_PATH}", path.display());
+    Err(io::Error::new(io::ErrorKind::InvalidInput, text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shard_has_one_owner_and_a_role_without_shard_has_all() {
+        let topology = Topology::new("/run/x", 2);
+        let two = Member::Signalling;
+        assert_eq!(topology.route(Role::Exchange, Some(Shard::of(17))), vec![two(1)]);
+        assert_eq!(topology.route(Role::Exchange, None), vec![two(0), two(1)]);
+        assert_eq!(topology.route(Role::Media, Some(Shard::of(17))), vec![Member::Media]);
+        assert_eq!(topology.route(Role::Billing, None), vec![Member::Office]);
+        assert_eq!(topology.members().count(), 4);
+    }
+
+    #[test]
+    fn a_path_that_is_too_long_is_said_to_be() {
+        let error = Topology::new("/tmp/".to_string() + &"x".repeat(120), 1).bind(Member::Media).unwrap_err();
+        assert!(error.to_string().contains("at most 107"), "{error}");
+    }
+}
