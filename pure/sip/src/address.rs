@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use crate::error::{ParseError, Problem};
-use crate::params::{Params, unescape};
-use crate::scan::{Cursor, is_token_byte, trim};
+use crate::params::{Param, Params, unescape_text};
+use crate::scan::{Cursor, is_space, is_token_byte, trim};
 use crate::uri::Uri;
 
 /// A URI with an optional display name and parameters of the header.
@@ -26,38 +26,14 @@ impl<'a> NameAddr<'a> {
     /// # Errors
     /// When a part of it is malformed. A tag has to be a token.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(bytes);
+        Self::read(Cursor::new("address", bytes))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         cursor.skip_space();
-        let display = read_display(&mut cursor)?;
-        let start = cursor.at();
-        let uri_bytes = match display {
-            Display::Bare => {
-                // Without brackets, parameters are the header's, and there can be no headers.
-                cursor.skip_while(|byte| !matches!(byte, b';' | b' ' | b'\t' | b'\r' | b'\n'));
-                let uri = cursor.since(start);
-                if let Some(at) = memchr::memchr3(b'?', b',', b'>', uri) {
-                    return Err(ParseError::new("value", start + at, Problem::Unexpected(uri[at])));
-                }
-                uri
-            }
-            Display::None | Display::Text(_) => read_brackets(&mut cursor)?,
-        };
-        let base = start + usize::from(!matches!(display, Display::Bare));
-        let uri = Uri::parse(uri_bytes).map_err(|error| error.within("value", base))?;
-        let params_at = cursor.at();
-        let params = Params::visit(cursor.rest(), |param| match param.value {
-            Some(value)
-                if param.name.eq_ignore_ascii_case(b"tag") && !value.iter().all(|&b| is_token_byte(b)) =>
-            {
-                Err(ParseError::new("value", 0, Problem::Expected("a token as tag")))
-            }
-            None if param.name.eq_ignore_ascii_case(b"tag") => {
-                Err(ParseError::new("value", 0, Problem::Expected("a value of tag")))
-            }
-            _ => Ok(()),
-        })
-        .map_err(|error| error.within("value", params_at))?;
-        let display = if let Display::Text(text) = display { Some(text) } else { None };
+        let (display, uri_bytes) = read_display(&mut cursor)?;
+        let uri = Uri::read(cursor.part(uri_bytes))?;
+        let params = Params::visit(cursor, check_tag)?;
         Ok(Self { display, uri, uri_bytes, params })
     }
 
@@ -76,56 +52,66 @@ impl<'a> NameAddr<'a> {
     /// The display name as its sender meant it, escapes and folds resolved; other bytes than UTF-8 replaced.
     #[must_use]
     pub fn display_text(&self) -> Option<Cow<'a, str>> {
-        self.display.map(|raw| match unescape(raw) {
-            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-        })
+        self.display.map(unescape_text)
     }
 }
 
-/// What stands before the URI.
-#[derive(Clone, Copy)]
-enum Display<'a> {
-    /// Nothing, and the URI has no brackets.
-    Bare,
-    /// Nothing but an opening bracket.
-    None,
-    Text(&'a [u8]),
+#[inline]
+fn check_tag<'a>(cursor: &Cursor<'a>, param: Param<'a>) -> Result<(), ParseError> {
+    let is_token = |value: &[u8]| value.iter().all(|&byte| is_token_byte(byte));
+    if param.is("tag") && !param.value.is_some_and(is_token) {
+        return Err(cursor.expected("a token as tag"));
+    }
+    Ok(())
 }
 
-/// Leaves the cursor at the opening bracket, or at the bare URI.
-fn read_display<'a>(cursor: &mut Cursor<'a>) -> Result<Display<'a>, ParseError> {
+/// The display name and the URI; leaves the cursor behind the latter.
+#[inline]
+fn read_display<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), ParseError> {
     match cursor.peek() {
-        None => Err(cursor.expected("an address")),
-        Some(b'<') => Ok(Display::None),
+        Some(b'<') => Ok((None, read_brackets(cursor)?)),
         Some(b'"') => {
             let text = cursor.quoted()?;
             cursor.skip_space();
-            if cursor.peek() == Some(b'<') { Ok(Display::Text(text)) } else { Err(cursor.expected("'<'")) }
+            Ok((Some(text), read_brackets(cursor)?))
         }
-        Some(_) => {
-            let Some(length) = memchr::memchr(b'<', cursor.rest()) else { return Ok(Display::Bare) };
-            let text = &cursor.rest()[..length];
-            if let Some(at) = text.iter().position(|&byte| matches!(byte, b'"' | b',' | b';' | b'>' | 0)) {
-                cursor.skip(at);
-                return Err(cursor.error(Problem::Unexpected(text[at])));
-            }
-            cursor.skip(length);
-            Ok(Display::Text(trim(text)))
-        }
+        Some(_) => read_unquoted(cursor),
+        None => Err(cursor.expected("an address")),
     }
 }
 
+/// A URI without brackets, or a display name without quotes.
+fn read_unquoted<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), ParseError> {
+    let start = cursor.at();
+    let mut ahead = *cursor;
+    ahead.skip_while(|byte| byte != b'<');
+    if ahead.is_end() {
+        // Without brackets, parameters are the header's, and there can be no headers.
+        cursor.skip_while(|byte| !is_space(byte) && !matches!(byte, b';' | b'?' | b',' | b'>'));
+        return match cursor.peek() {
+            Some(b'?' | b',' | b'>') => Err(cursor.unexpected()),
+            _ => Ok((None, cursor.since(start))),
+        };
+    }
+    cursor.skip_while(|byte| !matches!(byte, b'<' | b'"' | b',' | b';' | b'>' | 0));
+    if cursor.peek() != Some(b'<') {
+        return Err(cursor.unexpected());
+    }
+    let text = trim(cursor.since(start));
+    Ok((Some(text), read_brackets(cursor)?))
+}
+
+#[inline]
 fn read_brackets<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
     cursor.expect(b'<', "'<'")?;
     let start = cursor.at();
-    let Some(length) = memchr::memchr(b'>', cursor.rest()) else {
-        return Err(cursor.error(Problem::Unterminated("angle bracket")));
-    };
-    cursor.skip(length);
+    cursor.skip_while(|byte| byte != b'>');
     let inside = cursor.since(start);
-    cursor.skip(1);
-    Ok(inside)
+    if cursor.eat(b'>') {
+        Ok(inside)
+    } else {
+        Err(cursor.error_at(start, Problem::Unterminated("angle bracket")))
+    }
 }
 
 /// One value of a Contact header.
@@ -141,7 +127,11 @@ impl<'a> Contact<'a> {
     /// # Errors
     /// When a part of it is malformed, or `*`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        NameAddr::parse(bytes).map(|address| Self { address })
+        Self::read(Cursor::new("Contact", bytes))
+    }
+
+    pub(crate) fn read(cursor: Cursor<'a>) -> Result<Self, ParseError> {
+        NameAddr::read(cursor).map(|address| Self { address })
     }
 
     /// The `expires` parameter in seconds.
@@ -150,10 +140,9 @@ impl<'a> Contact<'a> {
     /// When it is no number, or one above 2^32 - 1.
     pub fn expires(&self) -> Result<Option<u32>, ParseError> {
         let Some(value) = self.address.params.get("expires") else { return Ok(None) };
-        let mut cursor = Cursor::new(value);
-        let seconds = cursor.number_u32();
-        let seconds = seconds.and_then(|seconds| cursor.end().map(|()| seconds));
-        seconds.map(Some).map_err(|error| error.within("Contact", 0))
+        let mut cursor = Cursor::new("Contact", value);
+        let seconds = cursor.number_u32()?;
+        cursor.end().map(|()| Some(seconds))
     }
 
     /// The `q` parameter in thousandths (0 to 1000).

@@ -25,15 +25,16 @@ impl<'a> Auth<'a> {
     /// # Errors
     /// When the scheme is missing, or Digest's list of parameters is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
+        Self::read(Cursor::new("credentials", value))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         cursor.skip_space();
         let scheme = cursor.token("an authentication scheme")?;
         cursor.skip_space();
         let auth = Self { scheme, list: cursor.rest() };
         if auth.is_digest() {
-            let base = cursor.at();
-            let mut cursor = Cursor::new(auth.list);
-            while next(&mut cursor).map_err(|error| error.within("value", base))?.is_some() {}
+            while next(&mut cursor)?.is_some() {}
         }
         Ok(auth)
     }
@@ -46,7 +47,7 @@ impl<'a> Auth<'a> {
 
     /// The parameters in their order.
     pub fn iter(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
-        let mut cursor = Cursor::new(self.list);
+        let mut cursor = Cursor::new("credentials", self.list);
         std::iter::from_fn(move || next(&mut cursor).ok().flatten())
     }
 
@@ -54,7 +55,7 @@ impl<'a> Auth<'a> {
     #[must_use]
     pub fn get(&self, name: &str) -> Option<&'a [u8]> {
         let mut fields = self.iter();
-        fields.find(|field| field.name.eq_ignore_ascii_case(name.as_bytes())).and_then(|field| field.bare())
+        fields.find(|field| field.is(name)).and_then(|field| field.bare())
     }
 
     /// A parameter's value with its escapes resolved.

@@ -6,7 +6,7 @@ use crate::values::value_end;
 use crate::write::{push_clean, push_line, push_number};
 
 /// How many edits find place without an allocation.
-const INLINE: usize = 12;
+const INLINE: usize = 8;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Action {
@@ -61,6 +61,7 @@ pub struct Edit<'e, B = Vec<u8>> {
 
 impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     /// No changes yet.
+    #[inline]
     pub const fn new(message: &'e Message<B>) -> Self {
         Self {
             message,
@@ -75,6 +76,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
         }
     }
 
+    #[inline]
     fn push(mut self, action: Action, name: Name, other: &'e str, value: &'e [u8]) -> Self {
         let op = Op { action, name, other, value, done: false };
         self.touched |= name.bit();
@@ -88,6 +90,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     }
 
     /// Gives a request another target.
+    #[inline]
     pub fn set_request_uri(mut self, uri: &'e (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.uri = Some(uri.as_ref());
         self
@@ -95,48 +98,57 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
 
     /// Puts a line above all of this header's lines; below Via if there are none. The last one prepended
     /// is on top.
+    #[inline]
     pub fn prepend(self, name: Name, value: &'e (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.push(Action::Prepend, name, "", value.as_ref())
     }
 
     /// Puts a line below all of this header's lines; at the end if there are none.
+    #[inline]
     pub fn append(self, name: Name, value: &'e (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.push(Action::Append, name, "", value.as_ref())
     }
 
     /// Like `append`, for a header of any name.
+    #[inline]
     pub fn append_other(self, name: &'e str, value: &'e (impl AsRef<[u8]> + ?Sized)) -> Self {
         let known = Name::of(name.as_bytes());
         self.push(Action::Append, known, name, value.as_ref())
     }
 
     /// Takes the first comma-separated value away; called twice, the first two.
+    #[inline]
     pub fn remove_first_value(self, name: Name) -> Self {
         self.push(Action::RemoveFirstValue, name, "", &[])
     }
 
     /// Puts another value in the place of the first line's value.
+    #[inline]
     pub fn replace_first(self, name: Name, value: &'e (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.push(Action::ReplaceFirst, name, "", value.as_ref())
     }
 
     /// Puts another value in the place of the first comma-separated value.
+    #[inline]
     pub fn replace_first_value(self, name: Name, value: &'e (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.push(Action::ReplaceFirstValue, name, "", value.as_ref())
     }
 
     /// Takes all lines of this header away.
+    #[inline]
     pub fn remove_all(self, name: Name) -> Self {
         self.push(Action::RemoveAll, name, "", &[])
     }
 
     /// Like `remove_all`, for a header of any name.
+    #[inline]
     pub fn remove_all_other(self, name: &'e str) -> Self {
         let known = Name::of(name.as_bytes());
         self.push(Action::RemoveAll, known, name, &[])
     }
 
     /// Takes all lines of this header away and puts one at the end instead.
+    #[inline]
     pub fn set(self, name: Name, value: &'e (impl AsRef<[u8]> + ?Sized)) -> Self {
         self.remove_all(name).append(name, value)
     }
@@ -152,6 +164,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     }
 
     /// Adds a Content-Length if the message has none: a stream needs one, a datagram doesn't.
+    #[inline]
     pub fn with_content_length(mut self) -> Self {
         self.with_length = true;
         self

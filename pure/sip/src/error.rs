@@ -52,9 +52,4 @@ impl ParseError {
     pub(crate) const fn new(header: &'static str, offset: usize, problem: Problem) -> Self {
         Self { header, offset, problem }
     }
-
-    /// The same error, seen from the header whose value starts at `base`.
-    pub(crate) const fn within(self, header: &'static str, base: usize) -> Self {
-        Self { header, offset: base + self.offset, problem: self.problem }
-    }
 }

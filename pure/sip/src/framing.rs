@@ -4,7 +4,7 @@ use crate::error::{ParseError, Problem};
 use crate::message::Message;
 use crate::name::Name;
 use crate::parse::read_length;
-use crate::scan::trim;
+use crate::scan::Cursor;
 
 /// How much a receiver is willing to hold of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +149,7 @@ fn body_length(head: &[u8], limit: usize) -> Result<usize, ParseError> {
             if length.is_some() {
                 return Err(ParseError::new(name, base, Problem::Repeated));
             }
-            let read = read_length(trim(value)).map_err(|error| error.within(name, base))?;
+            let read = read_length(trimmed(value, base))?;
             if read > limit {
                 return Err(ParseError::new(name, base, Problem::TooLong(limit)));
             }
@@ -158,6 +158,13 @@ fn body_length(head: &[u8], limit: usize) -> Result<usize, ParseError> {
         lines = end;
     }
     length.ok_or(ParseError::new(name, head.len(), Problem::Missing))
+}
+
+/// A Content-Length's value, ready to be read.
+fn trimmed(value: &[u8], base: usize) -> Cursor<'_> {
+    let mut cursor = Cursor::within(Name::ContentLength.as_str(), base, value);
+    cursor.skip_space();
+    cursor
 }
 
 /// A value from `start` to the end of its last folded line.

@@ -23,34 +23,44 @@ impl<'a> Host<'a> {
     /// # Errors
     /// When it is neither an address nor a name.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(bytes);
+        let mut cursor = Cursor::new("host", bytes);
         let host = Self::read(&mut cursor)?;
         cursor.end().map(|()| host)
     }
 
+    #[inline]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let start = cursor.at();
         if cursor.eat(b'[') {
             return Self::read_v6(cursor);
         }
         cursor.skip_while(is_host_byte);
-        let text = ascii(cursor.since(start));
-        if text.is_empty() {
-            return Err(cursor.expected("a host"));
+        let text = cursor.since(start);
+        match text.last() {
+            None => Err(cursor.expected("a host")),
+            // A name's last label has a letter, an address's has none.
+            Some(last) if last.is_ascii_alphabetic() => Ok(Self::Name(ascii(text))),
+            Some(_) => Self::read_digits(text).ok_or_else(|| {
+                cursor.error_at(start, Problem::Expected("an IPv4 address or a domain name"))
+            }),
         }
-        let top = text.trim_end_matches('.').rsplit('.').next().unwrap_or_default();
-        if !top.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Ok(Self::Name(text));
+    }
+
+    /// What doesn't end in a letter: an address, or a name like `host-1` or `example.com.`.
+    fn read_digits(text: &'a [u8]) -> Option<Self> {
+        if let Some(address) = read_v4(text) {
+            return Some(Self::V4(address));
         }
-        let wrong = ParseError::new("host", start, Problem::Expected("an IPv4 address or a domain name"));
-        text.parse().map(Self::V4).map_err(|_| wrong)
+        let name = text.strip_suffix(b".").unwrap_or(text);
+        let top = name.rsplit(|&byte| byte == b'.').next()?;
+        (!top.iter().all(u8::is_ascii_digit)).then(|| Self::Name(ascii(text)))
     }
 
     fn read_v6(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let start = cursor.at();
         cursor.skip_while(|byte| byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
-        let wrong = ParseError::new("host", start, Problem::Expected("an IPv6 address"));
-        let address = ascii(cursor.since(start)).parse().map_err(|_| wrong)?;
+        let wrong = |_| cursor.error_at(start, Problem::Expected("an IPv6 address"));
+        let address = ascii(cursor.since(start)).parse().map_err(wrong)?;
         cursor.expect(b']', "']'")?;
         Ok(Self::V6(address))
     }
@@ -64,7 +74,7 @@ impl<'a> Host<'a> {
             return Ok((host, None));
         }
         ahead.skip_space();
-        let port = ahead.number(u64::from(u16::MAX))? as u16;
+        let port = ahead.number_u16()?;
         *cursor = ahead;
         Ok((host, Some(port)))
     }
@@ -87,6 +97,24 @@ impl<'a> Host<'a> {
             (a, b) => a == b,
         }
     }
+}
+
+/// Four decimal numbers (RFC 3261 allows leading zeros).
+fn read_v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let mut octets = [0u16; 4];
+    let (mut at, mut digits) = (0, 0);
+    for &byte in text {
+        match byte {
+            b'0'..=b'9' if digits < 3 => {
+                octets[at] = octets[at] * 10 + u16::from(byte - b'0');
+                digits += 1;
+            }
+            b'.' if digits > 0 && at < 3 => (at, digits) = (at + 1, 0),
+            _ => return None,
+        }
+    }
+    let [a, b, c, d] = octets.map(|octet| u8::try_from(octet).ok());
+    if at == 3 && digits > 0 { Some(Ipv4Addr::new(a?, b?, c?, d?)) } else { None }
 }
 
 impl fmt::Display for Host<'_> {

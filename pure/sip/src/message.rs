@@ -6,14 +6,13 @@ use std::fmt;
 use crate::error::{ParseError, Problem};
 use crate::method::Method;
 use crate::name::Name;
-use crate::parse::parse_index;
-use crate::scan::{ascii, trim};
+use crate::scan::{Cursor, trim};
 use crate::status::Status;
 use crate::uri::Uri;
 use crate::values::Values;
 
 /// How many headers find place without an allocation.
-pub(crate) const INLINE: usize = 40;
+pub(crate) const INLINE: usize = 32;
 
 /// A range of a message's bytes.
 #[derive(Debug, Clone, Copy, Default)]
@@ -23,6 +22,7 @@ pub(crate) struct Span {
 }
 
 impl Span {
+    #[inline]
     pub(crate) fn of(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]
     }
@@ -68,18 +68,25 @@ impl Headers {
         Self { inline: [Header::NONE; INLINE], count: 0, spill: Vec::new() }
     }
 
+    #[inline]
     pub(crate) fn push(&mut self, header: Header) {
         if let Some(place) = self.inline.get_mut(self.count) {
             *place = header;
         } else {
-            if self.spill.is_empty() {
-                self.spill.extend_from_slice(&self.inline);
-            }
-            self.spill.push(header);
+            self.push_spilled(header);
         }
         self.count += 1;
     }
 
+    #[cold]
+    fn push_spilled(&mut self, header: Header) {
+        if self.spill.is_empty() {
+            self.spill.extend_from_slice(&self.inline);
+        }
+        self.spill.push(header);
+    }
+
+    #[inline]
     pub(crate) fn as_slice(&self) -> &[Header] {
         if self.spill.is_empty() { &self.inline[..self.count] } else { &self.spill }
     }
@@ -110,6 +117,29 @@ pub(crate) struct Index {
     pub(crate) trouble: Option<ParseError>,
 }
 
+impl Index {
+    #[inline]
+    const fn new() -> Self {
+        const NOTHING: Span = Span { start: 0, end: 0 };
+        Self {
+            start: Start::Request { method: NOTHING, uri: NOTHING },
+            whole: NOTHING,
+            headers_at: 0,
+            headers_end: 0,
+            body: NOTHING,
+            headers: Headers::new(),
+            version_ok: false,
+            trouble: None,
+        }
+    }
+
+    /// Notes the first trouble only.
+    #[cold]
+    pub(crate) fn note(&mut self, header: &'static str, offset: usize, problem: Problem) {
+        self.trouble.get_or_insert(ParseError::new(header, offset, problem));
+    }
+}
+
 /// A SIP message: its bytes and an index of its headers.
 ///
 /// Parsing finds where headers stand and looks at nothing else; what a header says is read on access,
@@ -130,9 +160,11 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When there is nothing that could be answered: no start line of SIP. All other wrongs are found by
     /// [`check`](Message::check) and by the typed headers.
+    #[inline]
     pub fn parse(bytes: B) -> Result<Self, ParseError> {
-        let index = parse_index(bytes.as_ref())?;
-        Ok(Self { bytes, index })
+        let mut message = Self { bytes, index: Index::new() };
+        message.index.read(message.bytes.as_ref())?;
+        Ok(message)
     }
 
     /// The message's bytes, from the start line to the end of the body.
@@ -142,6 +174,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     /// All bytes that were given to `parse`: what offsets count in.
+    #[inline]
     pub(crate) fn all(&self) -> &[u8] {
         self.bytes.as_ref()
     }
@@ -150,6 +183,7 @@ impl<B: AsRef<[u8]>> Message<B> {
         &self.index
     }
 
+    #[inline]
     pub(crate) fn lines(&self) -> &[Header] {
         self.index.headers.as_slice()
     }
@@ -188,7 +222,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     #[must_use]
     pub fn method(&self) -> Option<Method<'_>> {
         match self.index.start {
-            Start::Request { method, .. } => Some(Method::named(ascii(method.of(self.all())))),
+            Start::Request { method, .. } => Some(Method::of_token(method.of(self.all()))),
             Start::Response { .. } => None,
         }
     }
@@ -199,8 +233,9 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// When it is malformed, or the message is a response.
     pub fn request_uri(&self) -> Result<Uri<'_>, ParseError> {
         match self.index.start {
-            Start::Request { uri, .. } => Uri::parse(uri.of(self.all()))
-                .map_err(|error| error.within("Request-URI", uri.start as usize)),
+            Start::Request { uri, .. } => {
+                Uri::read(Cursor::within("Request-URI", uri.start as usize, uri.of(self.all())))
+            }
             Start::Response { .. } => Err(ParseError::new("Request-URI", 0, Problem::Missing)),
         }
     }
@@ -244,6 +279,7 @@ impl<B: AsRef<[u8]>> Message<B> {
         self.line(name).map(|header| header.value.of(self.all()))
     }
 
+    #[inline]
     pub(crate) fn line(&self, name: Name) -> Option<&Header> {
         self.lines().iter().find(|header| header.name == name)
     }

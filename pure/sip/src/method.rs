@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::scan::ascii;
+
 macro_rules! methods {
     ($($variant:ident $text:literal $doc:literal;)*) => {
         /// What a request asks for. Methods are case-sensitive.
@@ -21,11 +23,17 @@ macro_rules! methods {
 
             /// The method of this name, whatever the name.
             #[must_use]
-            pub const fn named(text: &'a str) -> Self {
-                match text.as_bytes() {
-                    $(name if same(name, $text.as_bytes()) => Self::$variant,)*
-                    _ => Self::Other(text),
-                }
+            pub fn named(text: &'a str) -> Self {
+                match text { $($text => Self::$variant,)* _ => Self::Other(text) }
+            }
+
+            /// The method whose name, a token, these bytes are.
+            #[inline]
+            pub(crate) fn of_token(token: &'a [u8]) -> Self {
+                $(if token == $text.as_bytes() {
+                    return Self::$variant;
+                })*
+                Self::Other(ascii(token))
             }
         }
     };
@@ -46,20 +54,6 @@ methods! {
     Subscribe "SUBSCRIBE" "RFC 6665: asks to be notified.";
     Message "MESSAGE" "RFC 3428: carries an instant message.";
     Publish "PUBLISH" "RFC 3903: publishes event state.";
-}
-
-const fn same(a: &[u8], b: &[u8]) -> bool {
-    if a.len() != b.len() {
-        return false;
-    }
-    let mut at = 0;
-    while at < a.len() {
-        if a[at] != b[at] {
-            return false;
-        }
-        at += 1;
-    }
-    true
 }
 
 impl fmt::Display for Method<'_> {

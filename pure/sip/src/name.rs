@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::scan::all;
+
 macro_rules! names {
     ($($variant:ident $text:literal $(/ $compact:literal)?;)*) => {
         /// A header's name. Headers of other names are kept too, and found by text.
@@ -101,54 +103,101 @@ names! {
     TargetDialog "Target-Dialog";
 }
 
-const SLOTS: usize = 256;
-const EMPTY: u8 = u8::MAX;
+/// A spelling of at most 16 letters in lower case, as two words.
+type Key = (u64, u64);
 
-/// Where to look a spelling up; collisions go to the next free slot.
-const TABLE: [u8; SLOTS] = {
-    let mut table = [EMPTY; SLOTS];
+const SLOTS: usize = 256;
+const LOWER: u64 = all(0x20);
+
+/// Short spellings; collisions go to the next free slot. A key of zeros is a free slot.
+const TABLE: [(Key, Name); SLOTS] = {
+    let mut table = [((0, 0), Name::Other); SLOTS];
     let mut at = 0;
     while at < SPELLINGS.len() {
-        let mut slot = slot(SPELLINGS[at].0.as_bytes());
-        while table[slot] != EMPTY {
-            slot = (slot + 1) % SLOTS;
+        let (text, name) = SPELLINGS[at];
+        if text.len() <= 16 {
+            let key = key(text.as_bytes());
+            let mut slot = slot(key);
+            while table[slot].0.0 != 0 {
+                slot = (slot + 1) % SLOTS;
+            }
+            table[slot] = (key, name);
         }
-        table[slot] = at as u8;
         at += 1;
     }
     table
 };
 
-/// Length, first, middle and last letter tell nearly all names apart.
-const fn slot(name: &[u8]) -> usize {
-    if name.is_empty() {
-        return 0;
+/// The key of at most 16 letters.
+const fn key(text: &[u8]) -> Key {
+    let (mut low, mut high, mut at) = (0, 0, 0);
+    while at < text.len() {
+        let letter = (text[at] | 0x20) as u64;
+        if at < 8 {
+            low |= letter << (8 * at);
+        } else {
+            high |= letter << (8 * (at - 8));
+        }
+        at += 1;
     }
-    let first = (name[0] | 0x20) as usize;
-    let middle = (name[name.len() / 2] | 0x20) as usize;
-    let last = (name[name.len() - 1] | 0x20) as usize;
-    (name.len() * 41 + first * 7 + middle * 3 + last * 29) % SLOTS
+    (low, high)
+}
+
+#[inline]
+const fn slot(key: Key) -> usize {
+    ((key.0 ^ key.1.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
+}
+
+/// How many bytes of a word stand before its first colon; 8 if there is none.
+#[inline]
+const fn colon_in(word: u64) -> usize {
+    let other = word ^ all(b':');
+    let found = other.wrapping_sub(all(1)) & !other & all(0x80);
+    found.trailing_zeros() as usize / 8
+}
+
+#[inline]
+fn look_up(key: Key) -> Name {
+    let mut at = slot(key);
+    loop {
+        let (found, name) = TABLE[at];
+        if found == key || found.0 == 0 {
+            return name;
+        }
+        at = (at + 1) % SLOTS;
+    }
 }
 
 impl Name {
     /// The name spelled so, in any case or in its compact form.
     #[must_use]
     pub fn of(spelling: &[u8]) -> Self {
-        let mut slot = slot(spelling);
-        loop {
-            let entry = TABLE[slot];
-            if entry == EMPTY {
-                return Self::Other;
-            }
-            let (text, name) = SPELLINGS[entry as usize];
-            if text.as_bytes() == spelling || text.as_bytes().eq_ignore_ascii_case(spelling) {
-                return name;
-            }
-            slot = (slot + 1) % SLOTS;
+        let same = |(text, _): &&(&str, Self)| text.as_bytes().eq_ignore_ascii_case(spelling);
+        if spelling.len() <= 16 {
+            let name = look_up(key(spelling));
+            // Making a control character lower case can make a letter of it.
+            return if spelling.iter().any(u8::is_ascii_control) { Self::Other } else { name };
         }
+        SPELLINGS.iter().filter(|(text, _)| text.len() == spelling.len()).find(same).map_or(Self::Other, |s| s.1)
+    }
+
+    /// The name that a line begins with and the place of its colon, if that is among the first 16 bytes.
+    /// The line has no control characters but white space.
+    #[inline]
+    pub(crate) fn leading(line: &[u8; 16]) -> Option<(Self, usize)> {
+        let words = u128::from_le_bytes(*line);
+        let (low, high) = (words as u64, (words >> 64) as u64);
+        let before = |word: u64, length: usize| (word | LOWER) & ((1 << (8 * length)) - 1);
+        let colon = colon_in(low);
+        if colon < 8 {
+            return Some((look_up((before(low, colon), 0)), colon));
+        }
+        let colon = colon_in(high);
+        (colon < 8).then(|| (look_up((low | LOWER, before(high, colon))), 8 + colon))
     }
 
     /// This name's place in a set of names.
+    #[inline]
     pub(crate) const fn bit(self) -> u128 {
         1 << self as u8
     }
@@ -187,14 +236,20 @@ mod tests {
 
     #[test]
     fn the_table_has_short_probes() {
-        let longest = SPELLINGS.iter().map(|(text, _)| {
-            let (mut at, mut probes) = (slot(text.as_bytes()), 1);
-            while SPELLINGS[TABLE[at] as usize].0 != *text {
-                at = (at + 1) % SLOTS;
-                probes += 1;
-            }
-            probes
-        });
-        assert!(longest.max() <= Some(4));
+        for (text, _) in SPELLINGS.iter().filter(|(text, _)| text.len() <= 16) {
+            let key = key(text.as_bytes());
+            let probes = (0..).take_while(|step| TABLE[(slot(key) + step) % SLOTS].0 != key).count();
+            assert!(probes < 4, "{text} takes {probes}");
+        }
+    }
+
+    #[test]
+    fn a_line_tells_its_name() {
+        assert_eq!(Name::leading(b"via: SIP/2.0/UDP"), Some((Name::Via, 3)));
+        assert_eq!(Name::leading(b"Content-Length:3"), Some((Name::ContentLength, 14)));
+        assert_eq!(Name::leading(b"Via : SIP/2.0/UD"), Some((Name::Other, 4)));
+        assert_eq!(Name::of(b"Call\rID"), Name::Other);
+        assert_eq!(Name::leading(b"WWW-Authenticate"), None);
+        assert_eq!(Name::leading(b": nothing before"), Some((Name::Other, 0)));
     }
 }

@@ -26,23 +26,29 @@ impl<'a> Params<'a> {
     /// # Errors
     /// When a name or a value is missing, or a quoted string does not end.
     pub fn parse(raw: &'a [u8]) -> Result<Self, ParseError> {
-        Self::visit(raw, |_| Ok(()))
+        Self::read(Cursor::new("parameters", raw))
     }
 
-    /// Parameters of a URI, whose bytes were looked at already.
+    pub(crate) fn read(cursor: Cursor<'a>) -> Result<Self, ParseError> {
+        Self::visit(cursor, |_, _| Ok(()))
+    }
+
+    /// What was looked at already.
     pub(crate) const fn trusted(raw: &'a [u8]) -> Self {
         Self { raw }
     }
 
-    /// Like `parse`, showing each parameter on the way.
+    /// Reads to the end, showing each parameter on the way; the cursor is behind it.
+    #[inline]
     pub(crate) fn visit(
-        raw: &'a [u8],
-        mut see: impl FnMut(Param<'a>) -> Result<(), ParseError>,
+        mut cursor: Cursor<'a>,
+        mut see: impl FnMut(&Cursor<'a>, Param<'a>) -> Result<(), ParseError>,
     ) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(raw);
+        let raw = cursor.rest();
         cursor.skip_space();
         while !cursor.is_end() {
-            see(next(&mut cursor)?)?;
+            let param = next(&mut cursor)?;
+            see(&cursor, param)?;
             cursor.skip_space();
         }
         Ok(Self { raw })
@@ -50,7 +56,7 @@ impl<'a> Params<'a> {
 
     /// The parameters in their order.
     pub fn iter(&self) -> impl Iterator<Item = Param<'a>> + use<'a> {
-        let mut cursor = Cursor::new(self.raw);
+        let mut cursor = Cursor::new("parameters", self.raw);
         std::iter::from_fn(move || {
             cursor.skip_space();
             if cursor.is_end() { None } else { next(&mut cursor).ok() }
@@ -75,7 +81,7 @@ impl<'a> Params<'a> {
         if self.raw.is_empty() {
             return None;
         }
-        self.iter().find(|param| param.name.eq_ignore_ascii_case(name.as_bytes()))
+        self.iter().find(|param| param.is(name))
     }
 
     /// Whether there is a parameter of this name, with or without a value.
@@ -98,6 +104,13 @@ impl<'a> Params<'a> {
 }
 
 impl<'a> Param<'a> {
+    /// Whether this is its name, in any case.
+    #[inline]
+    #[must_use]
+    pub fn is(&self, name: &str) -> bool {
+        self.name.len() == name.len() && self.name.eq_ignore_ascii_case(name.as_bytes())
+    }
+
     /// The value without its quotes, escapes kept.
     #[must_use]
     pub fn bare(&self) -> Option<&'a [u8]> {
@@ -131,6 +144,15 @@ pub(crate) fn unescape(inside: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(text)
 }
 
+/// Like [`unescape`], as text; other bytes than UTF-8 are replaced.
+pub(crate) fn unescape_text(inside: &[u8]) -> Cow<'_, str> {
+    match unescape(inside) {
+        Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
+        Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
+    }
+}
+
+#[inline]
 fn next<'a>(cursor: &mut Cursor<'a>) -> Result<Param<'a>, ParseError> {
     cursor.expect(b';', "';'")?;
     cursor.skip_space();

@@ -4,105 +4,193 @@
 //! is noted as the message's trouble, so that a server can refuse it with a 400.
 
 use crate::error::{ParseError, Problem};
-use crate::message::{Header, Headers, Index, Span, Start};
+use crate::message::{Header, Index, Span, Start};
 use crate::name::Name;
-use crate::scan::{Cursor, is_token_byte, trim};
+use crate::scan::{Cursor, find_control, is_space, is_token_byte};
 use crate::status::Status;
 
-/// Notes the first trouble only.
-struct Trouble(Option<ParseError>);
-
-impl Trouble {
-    fn note(&mut self, header: &'static str, offset: usize, problem: Problem) {
-        self.0.get_or_insert(ParseError::new(header, offset, problem));
-    }
-}
-
 /// One line: where it ends, and where the next begins.
+#[derive(Clone, Copy)]
 struct Line {
     end: usize,
     next: usize,
 }
 
-pub(crate) fn parse_index(bytes: &[u8]) -> Result<Index, ParseError> {
-    if u32::try_from(bytes.len()).is_err() {
-        return Err(ParseError::new("message", 0, Problem::TooLong(u32::MAX as usize)));
+impl Index {
+    /// Finds everything in the bytes of one message.
+    pub(crate) fn read(&mut self, bytes: &[u8]) -> Result<(), ParseError> {
+        if u32::try_from(bytes.len()).is_err() {
+            return Err(ParseError::new("message", 0, Problem::TooLong(u32::MAX as usize)));
+        }
+        let first = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+        let line = self.line_at(bytes, first);
+        self.read_start(bytes, first, line.end)?;
+        self.headers_at = line.next as u32;
+        let body_at = self.read_headers(bytes, line.next);
+        self.body = self.read_body(bytes, body_at);
+        self.whole = Span { start: first as u32, end: self.body.end };
+        Ok(())
     }
-    let first = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
-    let mut trouble = Trouble(None);
-    let line = line_at(bytes, first, &mut trouble);
-    let (start, version_ok) = read_start(bytes, first, line.end, &mut trouble)?;
-    let headers_at = line.next;
-    let mut headers = Headers::new();
-    let (headers_end, body_at) = read_headers(bytes, headers_at, &mut headers, &mut trouble);
-    let body = read_body(bytes, body_at, &headers, &mut trouble);
-    Ok(Index {
-        start,
-        whole: Span { start: first as u32, end: body.end },
-        headers_at: headers_at as u32,
-        headers_end: headers_end as u32,
-        body,
-        headers,
-        version_ok,
-        trouble: trouble.0,
-    })
-}
 
-/// The line that begins at `start`. A line end that isn't CRLF is trouble, but ends the line.
-fn line_at(bytes: &[u8], start: usize, trouble: &mut Trouble) -> Line {
-    let mut from = start;
-    loop {
-        let Some(found) = memchr::memchr2(b'\r', b'\n', &bytes[from..]) else {
-            trouble.note("message", bytes.len(), Problem::Unterminated("header section"));
-            return Line { end: bytes.len(), next: bytes.len() };
-        };
-        let end = from + found;
-        if bytes[end..].starts_with(b"\r\n") {
+    /// The line that begins at `start`. A line end that isn't CRLF is trouble, but ends the line.
+    #[inline]
+    fn line_at(&mut self, bytes: &[u8], start: usize) -> Line {
+        let end = find_control(bytes, start);
+        if bytes.get(end) == Some(&b'\r') && bytes.get(end + 1) == Some(&b'\n') {
             return Line { end, next: end + 2 };
         }
-        trouble.note("message", end, Problem::BareLineEnd);
-        if bytes[end] == b'\n' {
-            return Line { end, next: end + 1 };
+        self.odd_line_at(bytes, end)
+    }
+
+    /// A line with other controls than CRLF, the first of them at `at`.
+    #[cold]
+    fn odd_line_at(&mut self, bytes: &[u8], mut at: usize) -> Line {
+        while let Some(&control) = bytes.get(at) {
+            match control {
+                b'\r' if bytes.get(at + 1) == Some(&b'\n') => return Line { end: at, next: at + 2 },
+                b'\n' => {
+                    self.note("message", at, Problem::BareLineEnd);
+                    return Line { end: at, next: at + 1 };
+                }
+                b'\r' => self.note("message", at, Problem::BareLineEnd),
+                _ => {}
+            }
+            at = find_control(bytes, at + 1);
         }
-        from = end + 1;
+        self.note("message", bytes.len(), Problem::Unterminated("header section"));
+        Line { end: bytes.len(), next: bytes.len() }
+    }
+
+    fn read_start(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), ParseError> {
+        let line = &bytes[start..end];
+        let wrong = |at: usize, what| ParseError::new("start line", start + at, Problem::Expected(what));
+        let first = memchr::memchr(b' ', line).ok_or_else(|| wrong(0, "a request or status line"))?;
+        if is_protocol(&line[..first]) {
+            let (status, reason) =
+                read_status(&line[first + 1..]).ok_or_else(|| wrong(first + 1, "a status"))?;
+            let reason = Span { start: (start + first + 1 + reason) as u32, end: end as u32 };
+            self.start = Start::Response { status, reason };
+            self.version_ok = is_version(&line[..first]);
+            return Ok(());
+        }
+        if first == 0 || !line[..first].iter().all(|&byte| is_token_byte(byte)) {
+            return Err(wrong(0, "a method"));
+        }
+        let trimmed = line.trim_ascii_end();
+        if trimmed.len() < line.len() {
+            self.note("start line", start + trimmed.len(), Problem::Expected("a line end"));
+        }
+        let last = memchr::memrchr(b' ', trimmed).filter(|&last| last > first);
+        let last = last.ok_or_else(|| wrong(first + 1, "a Request-URI and a version"))?;
+        if !is_protocol(&trimmed[last + 1..]) {
+            return Err(wrong(last + 1, "SIP/2.0"));
+        }
+        let method = Span { start: start as u32, end: (start + first) as u32 };
+        let uri = Span { start: (start + first + 1) as u32, end: (start + last) as u32 };
+        self.start = Start::Request { method, uri };
+        self.version_ok = is_version(&trimmed[last + 1..]);
+        Ok(())
+    }
+
+    /// Gives where the body begins.
+    #[inline]
+    fn read_headers(&mut self, bytes: &[u8], start: usize) -> usize {
+        let mut at = start;
+        while at < bytes.len() {
+            let mut line = self.line_at(bytes, at);
+            if line.end == at {
+                self.headers_end = at as u32;
+                return line.next;
+            }
+            while let Some(b' ' | b'\t') = bytes.get(line.next) {
+                line = self.line_at(bytes, line.next);
+            }
+            let header = self.read_header(bytes, at, line.end);
+            self.headers.push(header);
+            at = line.next;
+        }
+        self.note("message", bytes.len(), Problem::Unterminated("header section"));
+        self.headers_end = at as u32;
+        at
+    }
+
+    #[inline]
+    fn read_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
+        let leading = bytes[start..].first_chunk().and_then(Name::leading);
+        match leading {
+            Some((name, colon)) if name != Name::Other && start + colon < end => {
+                header(bytes, start, name, colon, start + colon + 1, end)
+            }
+            _ => self.read_other_header(bytes, start, end),
+        }
+    }
+
+    /// A header with a long or unknown name, or with white space behind its name.
+    fn read_other_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
+        let line = &bytes[start..end];
+        let Some(colon) = memchr::memchr(b':', line) else {
+            self.note("header", start, Problem::Expected("a name and a colon"));
+            return header(bytes, start, Name::Other, usize::MAX, start, end);
+        };
+        let mut name_len = colon;
+        while name_len > 0 && matches!(line[name_len - 1], b' ' | b'\t') {
+            name_len -= 1;
+        }
+        let name = Name::of(&line[..name_len]);
+        if name == Name::Other && (name_len == 0 || !line[..name_len].iter().all(|&b| is_token_byte(b))) {
+            self.note("header", start, Problem::Expected("a name and a colon"));
+        }
+        header(bytes, start, name, name_len, start + colon + 1, end)
+    }
+
+    /// The body's span, by Content-Length or to the end.
+    fn read_body(&mut self, bytes: &[u8], start: usize) -> Span {
+        const NAME: &str = Name::ContentLength.as_str();
+        let rest = Span { start: start as u32, end: bytes.len() as u32 };
+        let mut lines = self.headers.as_slice().iter().filter(|header| header.name == Name::ContentLength);
+        let Some(first) = lines.next().copied() else { return rest };
+        let base = first.value.start as usize;
+        if lines.next().is_some() {
+            self.note(NAME, base, Problem::Repeated);
+        }
+        match read_length(Cursor::within(NAME, base, first.value.of(bytes))) {
+            Ok(length) if start + length <= bytes.len() => Span { end: (start + length) as u32, ..rest },
+            Ok(_) => {
+                self.note(NAME, base, Problem::Truncated);
+                rest
+            }
+            Err(error) => {
+                self.note(NAME, error.offset, error.problem);
+                rest
+            }
+        }
     }
 }
 
-fn read_start(
-    bytes: &[u8],
-    start: usize,
-    end: usize,
-    trouble: &mut Trouble,
-) -> Result<(Start, bool), ParseError> {
-    let line = &bytes[start..end];
-    let wrong = |at: usize, what| ParseError::new("start line", start + at, Problem::Expected(what));
-    let first = memchr::memchr(b' ', line).ok_or_else(|| wrong(0, "a request or status line"))?;
-    if line[..first].get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/")) {
-        let (status, reason) = read_status(&line[first + 1..]).ok_or_else(|| wrong(first + 1, "a status"))?;
-        let at = start + first + 1 + reason;
-        let reason = Span { start: at as u32, end: end as u32 };
-        return Ok((Start::Response { status, reason }, is_version(&line[..first])));
+/// A header whose value stands between `value` and `end`, white space around it.
+#[inline]
+fn header(bytes: &[u8], start: usize, name: Name, name_len: usize, value: usize, end: usize) -> Header {
+    let (mut from, mut to) = (value, end);
+    while from < to && bytes.get(from).copied().is_some_and(is_space) {
+        from += 1;
     }
-    if first == 0 || !line[..first].iter().all(|&byte| is_token_byte(byte)) {
-        return Err(wrong(0, "a method"));
+    while from < to && bytes.get(to - 1).copied().is_some_and(is_space) {
+        to -= 1;
     }
-    let trimmed = line.trim_ascii_end();
-    if trimmed.len() < line.len() {
-        trouble.note("start line", start + trimmed.len(), Problem::Expected("a line end"));
+    Header {
+        start: start as u32,
+        value: Span { start: from as u32, end: to as u32 },
+        name,
+        name_len: u16::try_from(name_len).unwrap_or(u16::MAX),
     }
-    let last = memchr::memrchr(b' ', trimmed).filter(|&last| last > first);
-    let last = last.ok_or_else(|| wrong(first + 1, "a Request-URI and a version"))?;
-    let version = &trimmed[last + 1..];
-    if !version.get(..4).is_some_and(|head| head.eq_ignore_ascii_case(b"SIP/")) {
-        return Err(wrong(last + 1, "SIP/2.0"));
-    }
-    let method = Span { start: start as u32, end: (start + first) as u32 };
-    let uri = Span { start: (start + first + 1) as u32, end: (start + last) as u32 };
-    Ok((Start::Request { method, uri }, is_version(version)))
+}
+
+fn is_protocol(text: &[u8]) -> bool {
+    text.first_chunk::<4>().is_some_and(|head| head == b"SIP/" || head.eq_ignore_ascii_case(b"SIP/"))
 }
 
 fn is_version(text: &[u8]) -> bool {
-    text.eq_ignore_ascii_case(b"SIP/2.0")
+    text == b"SIP/2.0" || text.eq_ignore_ascii_case(b"SIP/2.0")
 }
 
 /// The status, and where behind it the reason begins.
@@ -117,72 +205,8 @@ fn read_status(text: &[u8]) -> Option<(Status, usize)> {
     }
 }
 
-/// Gives where the header section ends, and where the body begins.
-fn read_headers(bytes: &[u8], start: usize, headers: &mut Headers, trouble: &mut Trouble) -> (usize, usize) {
-    let mut at = start;
-    while at < bytes.len() {
-        let mut line = line_at(bytes, at, trouble);
-        if line.end == at {
-            return (at, line.next);
-        }
-        while let Some(b' ' | b'\t') = bytes.get(line.next) {
-            line = line_at(bytes, line.next, trouble);
-        }
-        headers.push(read_header(bytes, at, line.end, trouble));
-        at = line.next;
-    }
-    trouble.note("message", bytes.len(), Problem::Unterminated("header section"));
-    (at, at)
-}
-
-fn read_header(bytes: &[u8], start: usize, end: usize, trouble: &mut Trouble) -> Header {
-    let line = &bytes[start..end];
-    let Some(colon) = memchr::memchr(b':', line) else {
-        trouble.note("header", start, Problem::Expected("a name and a colon"));
-        let value = Span { start: start as u32, end: end as u32 };
-        return Header { start: start as u32, value, name: Name::Other, name_len: u16::MAX };
-    };
-    let mut name_len = colon;
-    while name_len > 0 && matches!(line[name_len - 1], b' ' | b'\t') {
-        name_len -= 1;
-    }
-    let name = Name::of(&line[..name_len]);
-    if name == Name::Other && (name_len == 0 || !line[..name_len].iter().all(|&byte| is_token_byte(byte))) {
-        trouble.note("header", start, Problem::Expected("a name and a colon"));
-    }
-    let value = trim(&line[colon + 1..]);
-    let value_start = if value.is_empty() { colon + 1 } else { crate::scan::offset(line, value) };
-    let value = Span { start: (start + value_start) as u32, end: (start + value_start + value.len()) as u32 };
-    let name_len = u16::try_from(name_len).unwrap_or(u16::MAX);
-    Header { start: start as u32, value, name, name_len }
-}
-
-/// The body's span, by Content-Length or to the end.
-fn read_body(bytes: &[u8], start: usize, headers: &Headers, trouble: &mut Trouble) -> Span {
-    let rest = Span { start: start as u32, end: bytes.len() as u32 };
-    let mut lines = headers.as_slice().iter().filter(|header| header.name == Name::ContentLength);
-    let Some(header) = lines.next() else { return rest };
-    let base = header.value.start as usize;
-    if lines.next().is_some() {
-        trouble.note(Name::ContentLength.as_str(), base, Problem::Repeated);
-    }
-    match read_length(header.value.of(bytes)) {
-        Ok(length) if start + length <= bytes.len() => Span { end: (start + length) as u32, ..rest },
-        Ok(_) => {
-            trouble.note(Name::ContentLength.as_str(), base, Problem::Truncated);
-            rest
-        }
-        Err(error) => {
-            let error = error.within(Name::ContentLength.as_str(), base);
-            trouble.note(error.header, error.offset, error.problem);
-            rest
-        }
-    }
-}
-
 /// A Content-Length: nothing but digits, below 2^31.
-pub(crate) fn read_length(value: &[u8]) -> Result<usize, ParseError> {
-    let mut cursor = Cursor::new(value);
+pub(crate) fn read_length(mut cursor: Cursor<'_>) -> Result<usize, ParseError> {
     let length = cursor.number((1 << 31) - 1)?;
     cursor.end().map(|()| length as usize)
 }

@@ -40,23 +40,28 @@ const CLASS: [u8; 256] = {
     class
 };
 
+#[inline]
 pub(crate) fn is_token_byte(byte: u8) -> bool {
     CLASS[byte as usize] & TOKEN != 0
 }
 
+#[inline]
 pub(crate) fn is_space(byte: u8) -> bool {
     CLASS[byte as usize] & SPACE != 0
 }
 
+#[inline]
 pub(crate) fn is_host_byte(byte: u8) -> bool {
     CLASS[byte as usize] & HOST != 0
 }
 
+#[inline]
 pub(crate) fn is_uri_byte(byte: u8) -> bool {
     CLASS[byte as usize] & URI != 0
 }
 
 /// Without the white space (and folds) at both ends.
+#[inline]
 pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = bytes
         && is_space(*first)
@@ -72,99 +77,171 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
 }
 
 /// Where `part`, a slice of `whole`, begins.
+#[inline]
 pub(crate) fn offset(whole: &[u8], part: &[u8]) -> usize {
     (part.as_ptr() as usize).saturating_sub(whole.as_ptr() as usize)
 }
 
 /// Text that is known to be ASCII.
+#[inline]
 pub(crate) fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
 }
 
-/// Reads a value from left to right; its errors count from the value's first byte.
+/// The same byte in every place of a word.
+pub(crate) const fn all(byte: u8) -> u64 {
+    0x0101_0101_0101_0101 * byte as u64
+}
+
+/// The first line end or other control byte below 0x0e from `at` on; the end if there is none.
+///
+/// Lines are short: eight bytes at a time in registers beat a call to `memchr`.
+#[inline]
+pub(crate) fn find_control(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
+        let word = u64::from_le_bytes(*word);
+        // The high bit of each byte that is below; exact up to the first.
+        let below = word.wrapping_sub(all(0x0e)) & !word & all(0x80);
+        if below != 0 {
+            return at + below.trailing_zeros() as usize / 8;
+        }
+        at += 8;
+    }
+    while bytes.get(at).is_some_and(|&byte| byte >= 0x0e) {
+        at += 1;
+    }
+    at
+}
+
+/// Reads a value from left to right. Its errors name the header and count from the message's first byte.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
+    header: &'static str,
+    /// Where `bytes` begins in the message.
+    base: usize,
 }
 
 impl<'a> Cursor<'a> {
-    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, at: 0 }
+    /// Over bytes that stand alone.
+    #[inline]
+    pub(crate) const fn new(header: &'static str, bytes: &'a [u8]) -> Self {
+        Self::within(header, 0, bytes)
     }
 
+    /// Over the value of a header, which begins at `base`.
+    #[inline]
+    pub(crate) const fn within(header: &'static str, base: usize, bytes: &'a [u8]) -> Self {
+        Self { bytes, at: 0, header, base }
+    }
+
+    /// Over a part of what this one reads.
+    #[inline]
+    pub(crate) fn part(&self, part: &'a [u8]) -> Self {
+        Self::within(self.header, self.base + offset(self.bytes, part), part)
+    }
+
+    #[inline]
     pub(crate) const fn at(&self) -> usize {
         self.at
     }
 
+    #[inline]
     pub(crate) fn is_end(&self) -> bool {
         self.at >= self.bytes.len()
     }
 
+    #[inline]
     pub(crate) fn peek(&self) -> Option<u8> {
         self.bytes.get(self.at).copied()
     }
 
+    #[inline]
     pub(crate) fn rest(&self) -> &'a [u8] {
-        &self.bytes[self.at..]
+        self.bytes.get(self.at..).unwrap_or_default()
     }
 
+    #[inline]
     pub(crate) fn since(&self, start: usize) -> &'a [u8] {
-        &self.bytes[start..self.at]
+        self.bytes.get(start..self.at).unwrap_or_default()
     }
 
     /// Goes over bytes that the caller has looked at.
+    #[inline]
     pub(crate) fn skip(&mut self, count: usize) {
         self.at = (self.at + count).min(self.bytes.len());
     }
 
-    pub(crate) fn error(&self, problem: Problem) -> ParseError {
-        ParseError::new("value", self.at, problem)
+    #[cold]
+    pub(crate) fn error_at(&self, at: usize, problem: Problem) -> ParseError {
+        ParseError { header: self.header, offset: self.base + at, problem }
     }
 
+    #[cold]
+    pub(crate) fn error(&self, problem: Problem) -> ParseError {
+        self.error_at(self.at, problem)
+    }
+
+    #[cold]
     pub(crate) fn expected(&self, what: &'static str) -> ParseError {
         self.error(Problem::Expected(what))
     }
 
-    pub(crate) fn skip_space(&mut self) {
-        self.skip_while(is_space);
+    /// What stands here may not.
+    #[cold]
+    pub(crate) fn unexpected(&self) -> ParseError {
+        self.error(self.peek().map_or(Problem::Expected("more"), Problem::Unexpected))
     }
 
+    #[inline]
+    pub(crate) fn skip_space(&mut self) {
+        while self.peek().is_some_and(is_space) {
+            self.at += 1;
+        }
+    }
+
+    #[inline]
     pub(crate) fn skip_while(&mut self, class: impl Fn(u8) -> bool) {
-        while let Some(byte) = self.peek()
-            && class(byte)
-        {
+        while self.peek().is_some_and(&class) {
             self.at += 1;
         }
     }
 
     /// Goes over `byte` if it is next.
+    #[inline]
     pub(crate) fn eat(&mut self, byte: u8) -> bool {
         let found = self.peek() == Some(byte);
         self.at += usize::from(found);
         found
     }
 
+    #[inline]
     pub(crate) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), ParseError> {
         if self.eat(byte) { Ok(()) } else { Err(self.expected(what)) }
     }
 
     /// Nothing but white space may follow.
+    #[inline]
     pub(crate) fn end(&mut self) -> Result<(), ParseError> {
         self.skip_space();
-        match self.peek() {
-            None => Ok(()),
-            Some(byte) => Err(self.error(Problem::Unexpected(byte))),
-        }
+        if self.is_end() { Ok(()) } else { Err(self.unexpected()) }
     }
 
+    #[inline]
     pub(crate) fn token(&mut self, what: &'static str) -> Result<&'a str, ParseError> {
+        self.token_bytes(what).map(ascii)
+    }
+
+    #[inline]
+    pub(crate) fn token_bytes(&mut self, what: &'static str) -> Result<&'a [u8], ParseError> {
         let start = self.at;
         self.skip_while(is_token_byte);
-        if self.at == start { Err(self.expected(what)) } else { Ok(ascii(self.since(start))) }
+        if self.at == start { Err(self.expected(what)) } else { Ok(self.since(start)) }
     }
 
     /// A parameter's name: a token in headers, a little more in URIs.
+    #[inline]
     pub(crate) fn param_name(&mut self) -> Result<&'a [u8], ParseError> {
         let start = self.at;
         self.skip_while(|byte| CLASS[byte as usize] & VALUE != 0 && byte != b'=');
@@ -172,6 +249,7 @@ impl<'a> Cursor<'a> {
     }
 
     /// An unquoted parameter value, or a quoted string with its quotes.
+    #[inline]
     pub(crate) fn gen_value(&mut self) -> Result<&'a [u8], ParseError> {
         let start = self.at;
         if self.peek() == Some(b'"') {
@@ -186,23 +264,21 @@ impl<'a> Cursor<'a> {
     pub(crate) fn quoted(&mut self) -> Result<&'a [u8], ParseError> {
         let open = self.at;
         self.expect(b'"', "a quoted string")?;
-        let start = self.at;
         loop {
-            let Some(found) = memchr::memchr2(b'"', b'\\', self.rest()) else {
-                self.at = open;
-                return Err(self.error(Problem::Unterminated("quoted string")));
-            };
-            let byte = self.bytes[self.at + found];
-            if byte == b'"' {
-                let inside = &self.bytes[start..self.at + found];
-                self.at += found + 1;
-                return Ok(inside);
+            self.skip_while(|byte| !matches!(byte, b'"' | b'\\'));
+            match self.peek() {
+                None => return Err(self.error_at(open, Problem::Unterminated("quoted string"))),
+                Some(b'"') => break,
+                Some(_) => self.skip(2),
             }
-            self.skip(found + 2);
         }
+        let inside = self.since(open + 1);
+        self.skip(1);
+        Ok(inside)
     }
 
     /// A decimal number of at most `max`.
+    #[inline]
     pub(crate) fn number(&mut self, max: u64) -> Result<u64, ParseError> {
         let start = self.at;
         let mut number: u64 = 0;
@@ -214,12 +290,18 @@ impl<'a> Cursor<'a> {
             return Err(self.expected("a number"));
         }
         if number > max {
-            return Err(ParseError::new("value", start, Problem::TooLarge(max)));
+            return Err(self.error_at(start, Problem::TooLarge(max)));
         }
         Ok(number)
     }
 
+    #[inline]
     pub(crate) fn number_u32(&mut self) -> Result<u32, ParseError> {
         self.number(u64::from(u32::MAX)).map(|number| number as u32)
+    }
+
+    #[inline]
+    pub(crate) fn number_u16(&mut self) -> Result<u16, ParseError> {
+        self.number(u64::from(u16::MAX)).map(|number| number as u16)
     }
 }

@@ -3,49 +3,72 @@
 use crate::address::{Contact, NameAddr};
 use crate::auth::Auth;
 use crate::error::{ParseError, Problem};
-use crate::message::Message;
+use crate::message::{Header, Message};
 use crate::name::Name;
-use crate::scan::{Cursor, offset};
+use crate::scan::Cursor;
 use crate::value::{CSeq, ContentType, Event, RAck, Reason, RetryAfter, SessionExpires};
+use crate::values::Values;
 use crate::via::Via;
 
 impl<B: AsRef<[u8]>> Message<B> {
+    /// Over the value of a line.
+    #[inline]
+    fn cursor(&self, line: &Header) -> Cursor<'_> {
+        Cursor::within(line.name.as_str(), line.value.start as usize, line.value.of(self.all()))
+    }
+
     /// The header that must be there, read by `read`.
+    #[inline]
     fn must<'a, T>(
         &'a self,
         name: Name,
-        read: impl FnOnce(&'a [u8]) -> Result<T, ParseError>,
+        read: impl FnOnce(Cursor<'a>) -> Result<T, ParseError>,
     ) -> Result<T, ParseError> {
-        match self.raw(name) {
-            Some(value) => self.located(name, value, read(value)),
+        match self.line(name) {
+            Some(line) => read(self.cursor(line)),
             None => Err(self.missing(name)),
         }
     }
 
     /// The header that may be there, read by `read`.
+    #[inline]
     fn may<'a, T>(
         &'a self,
         name: Name,
-        read: impl FnOnce(&'a [u8]) -> Result<T, ParseError>,
+        read: impl FnOnce(Cursor<'a>) -> Result<T, ParseError>,
     ) -> Result<Option<T>, ParseError> {
-        self.raw(name).map(|value| self.located(name, value, read(value))).transpose()
+        self.line(name).map(|line| read(self.cursor(line))).transpose()
     }
 
-    fn located<T>(&self, name: Name, value: &[u8], read: Result<T, ParseError>) -> Result<T, ParseError> {
-        read.map_err(|error| error.within(name.as_str(), offset(self.all(), value)))
-    }
-
+    #[cold]
     pub(crate) fn missing(&self, name: Name) -> ParseError {
         ParseError::new(name.as_str(), self.index().headers_end as usize, Problem::Missing)
     }
 
     /// Each value of a list, read by `read`.
+    #[inline]
     fn each<'a, T>(
         &'a self,
         name: Name,
-        read: impl Fn(&'a [u8]) -> Result<T, ParseError>,
+        read: impl Fn(Cursor<'a>) -> Result<T, ParseError> + Copy,
     ) -> impl Iterator<Item = Result<T, ParseError>> {
-        self.values(name).map(move |value| self.located(name, value, read(value)))
+        self.lines().iter().filter(move |line| line.name == name).flat_map(move |line| {
+            let cursor = self.cursor(line);
+            Values::new(cursor.rest()).map(move |value| read(cursor.part(value)))
+        })
+    }
+
+    /// The first value of a list.
+    #[inline]
+    fn first<'a, T>(
+        &'a self,
+        name: Name,
+        read: impl FnOnce(Cursor<'a>) -> Result<T, ParseError>,
+    ) -> Result<T, ParseError> {
+        self.must(name, |cursor| match Values::new(cursor.rest()).next() {
+            Some(value) => read(cursor.part(value)),
+            None => Err(cursor.expected("a value")),
+        })
     }
 
     /// `Call-ID`: visible ASCII.
@@ -53,10 +76,14 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is missing, empty, or has other bytes than visible ASCII.
     pub fn call_id(&self) -> Result<&[u8], ParseError> {
-        self.must(Name::CallId, |value| match value.iter().position(|byte| !byte.is_ascii_graphic()) {
-            Some(at) => Err(ParseError::new("value", at, Problem::Unexpected(value[at]))),
-            None if value.is_empty() => Err(ParseError::new("value", 0, Problem::Expected("an identifier"))),
-            None => Ok(value),
+        self.must(Name::CallId, |mut cursor| {
+            cursor.skip_while(|byte| byte.is_ascii_graphic());
+            let id = cursor.since(0);
+            match cursor.is_end() {
+                true if !id.is_empty() => Ok(id),
+                true => Err(cursor.expected("an identifier")),
+                false => Err(cursor.unexpected()),
+            }
         })
     }
 
@@ -65,7 +92,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn cseq(&self) -> Result<CSeq<'_>, ParseError> {
-        self.must(Name::CSeq, CSeq::parse)
+        self.must(Name::CSeq, CSeq::read)
     }
 
     /// `From`.
@@ -73,7 +100,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn from(&self) -> Result<NameAddr<'_>, ParseError> {
-        self.must(Name::From, NameAddr::parse)
+        self.must(Name::From, NameAddr::read)
     }
 
     /// `To`.
@@ -81,7 +108,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn to(&self) -> Result<NameAddr<'_>, ParseError> {
-        self.must(Name::To, NameAddr::parse)
+        self.must(Name::To, NameAddr::read)
     }
 
     /// The topmost `Via`.
@@ -89,12 +116,12 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn top_via(&self) -> Result<Via<'_>, ParseError> {
-        self.vias().next().unwrap_or_else(|| Err(self.missing(Name::Via)))
+        self.first(Name::Via, Via::read)
     }
 
     /// All `Via` values, from the top.
     pub fn vias(&self) -> impl Iterator<Item = Result<Via<'_>, ParseError>> {
-        self.each(Name::Via, Via::parse)
+        self.each(Name::Via, Via::read)
     }
 
     /// Whether `Contact` is `*`.
@@ -105,7 +132,7 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     /// All `Contact` values; `*` is an error here.
     pub fn contacts(&self) -> impl Iterator<Item = Result<Contact<'_>, ParseError>> {
-        self.each(Name::Contact, Contact::parse)
+        self.each(Name::Contact, Contact::read)
     }
 
     /// The first `Contact`.
@@ -113,12 +140,12 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is missing or malformed.
     pub fn contact(&self) -> Result<Contact<'_>, ParseError> {
-        self.contacts().next().unwrap_or_else(|| Err(self.missing(Name::Contact)))
+        self.first(Name::Contact, Contact::read)
     }
 
     /// Addresses of any header that is a list of them, such as `P-Asserted-Identity`.
     pub fn addresses(&self, name: Name) -> impl Iterator<Item = Result<NameAddr<'_>, ParseError>> {
-        self.each(name, NameAddr::parse)
+        self.each(name, NameAddr::read)
     }
 
     /// All `Route` values, from the top.
@@ -137,8 +164,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     fn number(&self, name: Name, max: u64) -> Result<Option<u64>, ParseError> {
-        self.may(name, |value| {
-            let mut cursor = Cursor::new(value);
+        self.may(name, |mut cursor| {
             let number = cursor.number(max)?;
             cursor.end().map(|()| number)
         })
@@ -185,12 +211,12 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is malformed.
     pub fn content_type(&self) -> Result<Option<ContentType<'_>>, ParseError> {
-        self.may(Name::ContentType, ContentType::parse)
+        self.may(Name::ContentType, ContentType::read)
     }
 
     /// The credentials of every line of `Authorization` or `Proxy-Authorization`.
     pub fn credentials(&self, name: Name) -> impl Iterator<Item = Result<Auth<'_>, ParseError>> {
-        self.raw_all(name).map(move |value| self.located(name, value, Auth::parse(value)))
+        self.lines().iter().filter(move |line| line.name == name).map(|line| Auth::read(self.cursor(line)))
     }
 
     /// The first Digest credentials for this realm in `Authorization` or `Proxy-Authorization`.
@@ -217,7 +243,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is malformed.
     pub fn session_expires(&self) -> Result<Option<SessionExpires>, ParseError> {
-        self.may(Name::SessionExpires, SessionExpires::parse)
+        self.may(Name::SessionExpires, SessionExpires::read)
     }
 
     /// `Min-SE`, in seconds.
@@ -226,7 +252,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// When it is malformed.
     pub fn min_se(&self) -> Result<Option<u32>, ParseError> {
         // It may carry parameters, none of which is defined.
-        self.may(Name::MinSe, SessionExpires::parse).map(|min| min.map(|min| min.secs))
+        self.may(Name::MinSe, SessionExpires::read).map(|min| min.map(|min| min.secs))
     }
 
     /// The tokens of a list header, such as `Supported` or `Accept`.
@@ -260,7 +286,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is malformed.
     pub fn rack(&self) -> Result<Option<RAck<'_>>, ParseError> {
-        self.may(Name::RAck, RAck::parse)
+        self.may(Name::RAck, RAck::read)
     }
 
     /// `RSeq`.
@@ -276,7 +302,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is malformed.
     pub fn retry_after(&self) -> Result<Option<RetryAfter<'_>>, ParseError> {
-        self.may(Name::RetryAfter, RetryAfter::parse)
+        self.may(Name::RetryAfter, RetryAfter::read)
     }
 
     /// `Event`.
@@ -284,12 +310,12 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is malformed.
     pub fn event(&self) -> Result<Option<Event<'_>>, ParseError> {
-        self.may(Name::Event, Event::parse)
+        self.may(Name::Event, Event::read)
     }
 
     /// All `Reason` values.
     pub fn reasons(&self) -> impl Iterator<Item = Result<Reason<'_>, ParseError>> {
-        self.each(Name::Reason, Reason::parse)
+        self.each(Name::Reason, Reason::read)
     }
 
     /// The first `Reason`.

@@ -48,13 +48,12 @@ impl<'a> Uri<'a> {
     /// # Errors
     /// When it isn't a URI, or not one that its scheme allows; white space is never allowed.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        if let Some(at) = bytes.iter().position(|&byte| !is_uri_byte(byte)) {
-            return Err(ParseError::new("URI", at, Problem::Unexpected(bytes[at])));
-        }
-        let mut cursor = Cursor::new(bytes);
+        Self::read(Cursor::new("URI", bytes))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let scheme = read_scheme(&mut cursor)?;
-        let rest = cursor.rest();
-        let uri = Self {
+        let mut uri = Self {
             scheme,
             user: None,
             password: None,
@@ -62,58 +61,71 @@ impl<'a> Uri<'a> {
             port: None,
             params: Params::default(),
             headers: None,
-            rest,
+            rest: cursor.rest(),
         };
         match scheme {
-            Scheme::Sip | Scheme::Sips => uri.read_sip(cursor),
-            Scheme::Tel => uri.read_tel(cursor),
-            Scheme::Other(_) if rest.is_empty() => Err(cursor.expected("something after the scheme")),
-            Scheme::Other(_) => Ok(uri),
-        }
-        .map_err(|error| error.within("URI", 0))
-    }
-
-    fn read_sip(mut self, mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
-        if let Some(length) = memchr::memchr(b'@', cursor.rest()) {
-            let userinfo = &cursor.rest()[..length];
-            let colon = memchr::memchr(b':', userinfo);
-            let user = &userinfo[..colon.unwrap_or(length)];
-            if user.is_empty() {
-                return Err(cursor.expected("a user before '@'"));
+            Scheme::Sip | Scheme::Sips => {
+                uri.read_user(&mut cursor)?;
+                uri.host = Host::read(&mut cursor)?;
+                if cursor.eat(b':') {
+                    uri.port = Some(cursor.number_u16()?);
+                }
+                uri.read_tail(&mut cursor)?;
             }
-            self.user = Some(user);
-            self.password = colon.map(|at| &userinfo[at + 1..]);
-            cursor.skip(length + 1);
+            Scheme::Tel => {
+                let start = cursor.at();
+                cursor.skip_while(|byte| is_uri_byte(byte) && !matches!(byte, b';' | b'?'));
+                if cursor.at() == start {
+                    return Err(cursor.expected("a number"));
+                }
+                uri.user = Some(cursor.since(start));
+                uri.read_tail(&mut cursor)?;
+            }
+            Scheme::Other(_) => {
+                cursor.skip_while(is_uri_byte);
+                if uri.rest.is_empty() {
+                    return Err(cursor.expected("something after the scheme"));
+                }
+            }
         }
-        self.host = Host::read(&mut cursor)?;
-        if cursor.eat(b':') {
-            self.port = Some(cursor.number(u64::from(u16::MAX))? as u16);
-        }
-        self.read_tail(cursor)
+        if cursor.is_end() { Ok(uri) } else { Err(cursor.unexpected()) }
     }
 
-    fn read_tel(mut self, mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
-        let start = cursor.at();
-        cursor.skip_while(|byte| byte != b';' && byte != b'?');
-        if cursor.at() == start {
-            return Err(cursor.expected("a number"));
+    /// `user[:password]@`, if there is an at sign. A user part may hold nearly anything.
+    #[inline]
+    fn read_user(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ParseError> {
+        let mut ahead = *cursor;
+        ahead.skip_while(|byte| is_uri_byte(byte) && byte != b'@');
+        if ahead.peek() != Some(b'@') {
+            return Ok(());
         }
-        self.user = Some(cursor.since(start));
-        self.read_tail(cursor)
+        let userinfo = ahead.since(cursor.at());
+        let colon = userinfo.iter().position(|&byte| byte == b':');
+        let user = &userinfo[..colon.unwrap_or(userinfo.len())];
+        if user.is_empty() {
+            return Err(cursor.expected("a user before '@'"));
+        }
+        self.user = Some(user);
+        self.password = colon.map(|at| &userinfo[at + 1..]);
+        ahead.skip(1);
+        *cursor = ahead;
+        Ok(())
     }
 
     /// Parameters and headers.
-    fn read_tail(mut self, mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
-        let start = cursor.at();
-        if !matches!(cursor.peek(), None | Some(b';' | b'?')) {
-            return Err(cursor.expected("the end of the URI, ';' or '?'"));
+    #[inline]
+    fn read_tail(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ParseError> {
+        if cursor.peek() == Some(b';') {
+            let start = cursor.at();
+            cursor.skip_while(|byte| is_uri_byte(byte) && !matches!(byte, b'?' | b'@'));
+            self.params = Params::trusted(cursor.since(start));
         }
-        cursor.skip_while(|byte| byte != b'?');
-        let params = cursor.since(start);
-        Params::parse(params).map_err(|error| error.within("URI", start))?;
-        self.params = Params::trusted(params);
-        self.headers = cursor.eat(b'?').then(|| cursor.rest());
-        Ok(self)
+        if cursor.eat(b'?') {
+            let start = cursor.at();
+            cursor.skip_while(|byte| is_uri_byte(byte) && byte != b'@');
+            self.headers = Some(cursor.since(start));
+        }
+        Ok(())
     }
 
     /// Whether the scheme is sip or sips.
@@ -170,16 +182,16 @@ impl<'a> Uri<'a> {
     }
 }
 
+#[inline]
 fn read_scheme<'a>(cursor: &mut Cursor<'a>) -> Result<Scheme<'a>, ParseError> {
-    let bytes = cursor.rest();
-    if let [b's', b'i', b'p', b':', ..] = bytes {
+    if cursor.rest().starts_with(b"sip:") {
         cursor.skip(4);
         return Ok(Scheme::Sip);
     }
     cursor.skip_while(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'-' | b'.'));
     let text = cursor.since(0);
     if !text.first().is_some_and(u8::is_ascii_alphabetic) {
-        return Err(ParseError::new("URI", 0, Problem::Expected("a scheme")));
+        return Err(cursor.error_at(0, Problem::Expected("a scheme")));
     }
     cursor.expect(b':', "':' after the scheme")?;
     Ok(match text {

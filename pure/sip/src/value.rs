@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use crate::error::{ParseError, Problem};
 use crate::method::Method;
-use crate::params::{Params, unescape};
+use crate::params::{Params, unescape_text};
 use crate::scan::Cursor;
 
 /// `CSeq`: the request's place in its dialog, and its method.
@@ -22,7 +22,10 @@ impl<'a> CSeq<'a> {
     /// # Errors
     /// When the number is missing or not below 2^31, or the method is no token.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
+        Self::read(Cursor::new("CSeq", value))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let number = cursor.number((1 << 31) - 1)? as u32;
         let method = read_method(&mut cursor)?;
         cursor.end().map(|()| Self { number, method })
@@ -35,7 +38,7 @@ fn read_method<'a>(cursor: &mut Cursor<'a>) -> Result<Method<'a>, ParseError> {
     if cursor.at() == before {
         return Err(cursor.expected("white space"));
     }
-    cursor.token("a method").map(Method::named)
+    cursor.token_bytes("a method").map(Method::of_token)
 }
 
 /// `RAck` (RFC 3262): which provisional response a PRACK acknowledges.
@@ -53,7 +56,10 @@ impl<'a> RAck<'a> {
     /// # Errors
     /// When one of its three parts is missing or too large.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
+        Self::read(Cursor::new("RAck", value))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let response = cursor.number_u32()?;
         cursor.skip_space();
         let number = cursor.number((1 << 31) - 1)? as u32;
@@ -86,15 +92,17 @@ impl SessionExpires {
     /// # Errors
     /// When the seconds or the refresher are malformed.
     pub fn parse(value: &[u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
+        Self::read(Cursor::new("Session-Expires", value))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'_>) -> Result<Self, ParseError> {
         let secs = cursor.number_u32()?;
-        let base = cursor.at();
-        let params = Params::parse(cursor.rest()).map_err(|error| error.within("value", base))?;
+        let params = Params::read(cursor)?;
         let refresher = match params.get("refresher") {
             None => None,
             Some(who) if who.eq_ignore_ascii_case(b"uac") => Some(Refresher::Uac),
             Some(who) if who.eq_ignore_ascii_case(b"uas") => Some(Refresher::Uas),
-            Some(_) => return Err(ParseError::new("value", base, Problem::Expected("uac or uas"))),
+            Some(_) => return Err(cursor.expected("uac or uas")),
         };
         Ok(Self { secs, refresher })
     }
@@ -117,14 +125,16 @@ impl<'a> ContentType<'a> {
     /// # Errors
     /// When type or subtype are missing or a parameter is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
+        Self::read(Cursor::new("Content-Type", value))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let kind = cursor.token("a media type")?;
         cursor.skip_space();
         cursor.expect(b'/', "'/'")?;
         cursor.skip_space();
         let subtype = cursor.token("a media subtype")?;
-        let base = cursor.at();
-        let params = Params::parse(cursor.rest()).map_err(|error| error.within("value", base))?;
+        let params = Params::read(cursor)?;
         Ok(Self { kind, subtype, params })
     }
 
@@ -152,10 +162,12 @@ impl<'a> Event<'a> {
     /// # Errors
     /// When the token is missing or a parameter is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
+        Self::read(Cursor::new("Event", value))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let package = cursor.token("a token")?;
-        let base = cursor.at();
-        let params = Params::parse(cursor.rest()).map_err(|error| error.within("value", base))?;
+        let params = Params::read(cursor)?;
         Ok(Self { package, params })
     }
 }
@@ -177,26 +189,24 @@ impl<'a> Reason<'a> {
     /// # Errors
     /// When the protocol is missing, or the cause is no number below 65,536.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let Event { package: protocol, params } = Event::parse(value)?;
-        let cause = match params.get("cause") {
-            None => None,
-            Some(digits) => {
-                let mut cursor = Cursor::new(digits);
-                let cause = cursor.number(u64::from(u16::MAX))? as u16;
-                cursor.end()?;
-                Some(cause)
-            }
+        Self::read(Cursor::new("Reason", value))
+    }
+
+    pub(crate) fn read(cursor: Cursor<'a>) -> Result<Self, ParseError> {
+        let Event { package: protocol, params } = Event::read(cursor)?;
+        let read_cause = |digits| {
+            let mut cursor = cursor.part(digits);
+            let cause = cursor.number_u16()?;
+            cursor.end().map(|()| cause)
         };
+        let cause = params.get("cause").map(read_cause).transpose()?;
         Ok(Self { protocol, cause, params })
     }
 
     /// The text for humans, escapes resolved.
     #[must_use]
     pub fn text(&self) -> Option<Cow<'a, str>> {
-        self.params.get("text").map(|raw| match unescape(raw) {
-            Cow::Borrowed(bytes) => String::from_utf8_lossy(bytes),
-            Cow::Owned(bytes) => Cow::Owned(String::from_utf8_lossy(&bytes).into_owned()),
-        })
+        self.params.get("text").map(unescape_text)
     }
 }
 
@@ -215,14 +225,16 @@ impl<'a> RetryAfter<'a> {
     /// # Errors
     /// When the seconds are missing or too many, or a parameter is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(value);
+        Self::read(Cursor::new("Retry-After", value))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let secs = cursor.number_u32()?;
         cursor.skip_space();
         if cursor.peek() == Some(b'(') {
             skip_comment(&mut cursor)?;
         }
-        let base = cursor.at();
-        let params = Params::parse(cursor.rest()).map_err(|error| error.within("value", base))?;
+        let params = Params::read(cursor)?;
         Ok(Self { secs, params })
     }
 }

@@ -30,30 +30,39 @@ impl<'a> Iterator for Values<'a> {
 }
 
 /// Where the first value ends: at its comma or at the end.
+#[inline]
 pub(crate) fn value_end(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(found) = memchr::memchr3(b',', b'"', b'<', &bytes[at..]) {
-        at += found;
-        match bytes[at] {
+    while let Some(byte) = bytes.get(at) {
+        match byte {
             b',' => return at,
             b'"' => at = quoted_end(bytes, at),
-            _ => at = memchr::memchr(b'>', &bytes[at..]).map_or(bytes.len(), |length| at + length + 1),
+            b'<' => at = find(bytes, at, |byte| byte == b'>') + 1,
+            _ => at += 1,
         }
     }
     bytes.len()
 }
 
 /// Behind the quoted string that opens at `open`; the end if it never closes.
+#[inline]
 fn quoted_end(bytes: &[u8], open: usize) -> usize {
     let mut at = open + 1;
-    while let Some(found) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
-        at += found;
-        if bytes[at] == b'"' {
-            return at + 1;
+    loop {
+        at = find(bytes, at, |byte| matches!(byte, b'"' | b'\\'));
+        match bytes.get(at) {
+            Some(b'\\') => at += 2,
+            _ => return at + 1,
         }
-        at += 2;
     }
-    bytes.len()
+}
+
+#[inline]
+fn find(bytes: &[u8], mut at: usize, wanted: impl Fn(u8) -> bool) -> usize {
+    while bytes.get(at).is_some_and(|&byte| !wanted(byte)) {
+        at += 1;
+    }
+    at
 }
 
 #[cfg(test)]

@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{ParseError, Problem};
 use crate::host::Host;
 use crate::params::{Param, Params};
-use crate::scan::{Cursor, is_token_byte};
+use crate::scan::{Cursor, ascii, is_space, is_token_byte};
 
 /// What a message travels over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -113,7 +113,7 @@ pub struct Via<'a> {
 /// The parameters that every hop looks at, found on the way.
 #[derive(Debug, Clone, Copy, Default)]
 struct Known<'a> {
-    branch: Option<&'a str>,
+    branch: Option<&'a [u8]>,
     received: Option<Host<'a>>,
     rport: Option<Option<u16>>,
     maddr: Option<Host<'a>>,
@@ -125,21 +125,22 @@ impl<'a> Via<'a> {
     /// # Errors
     /// When a part of it is malformed, or its protocol isn't SIP/2.0.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new(bytes);
+        Self::read(Cursor::new("Via", bytes))
+    }
+
+    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let transport = read_protocol(&mut cursor)?;
         cursor.skip_space();
         let (host, port) = Host::read_with_port(&mut cursor)?;
         let mut known = Known::default();
-        let base = cursor.at();
-        let params = Params::visit(cursor.rest(), |param| known.note(param));
-        let params = params.map_err(|error| error.within("Via", base))?;
+        let params = Params::visit(cursor, |cursor, param| known.note(cursor, param))?;
         Ok(Self { transport, host, port, params, known })
     }
 
     /// The branch, which names the transaction.
     #[must_use]
     pub fn branch(&self) -> Option<&'a str> {
-        self.known.branch
+        self.known.branch.map(ascii)
     }
 
     /// Where the request really came from, if the receiver noted it.
@@ -184,61 +185,60 @@ impl<'a> Via<'a> {
 }
 
 /// `SIP/2.0/UDP`, white space around the slashes allowed.
+#[inline]
 fn read_protocol<'a>(cursor: &mut Cursor<'a>) -> Result<Transport<'a>, ParseError> {
-    if let [b'S', b'I', b'P', b'/', b'2', b'.', b'0', b'/', b'U', b'D', b'P', b' ', ..] = cursor.rest() {
+    if cursor.rest().starts_with(b"SIP/2.0/UDP ") {
         cursor.skip(12);
         return Ok(Transport::Udp);
     }
     cursor.skip_space();
-    let start = cursor.at();
-    for (part, what) in [("SIP", "SIP"), ("2.0", "2.0")] {
-        if !cursor.token(what)?.eq_ignore_ascii_case(part) {
-            return Err(ParseError::new("Via", start, Problem::Expected("SIP/2.0")));
+    for part in ["SIP", "2.0"] {
+        let start = cursor.at();
+        if !cursor.token(part)?.eq_ignore_ascii_case(part) {
+            return Err(cursor.error_at(start, Problem::Expected("SIP/2.0")));
         }
         cursor.skip_space();
         cursor.expect(b'/', "'/'")?;
         cursor.skip_space();
     }
     let transport = Transport::named(cursor.token("a transport")?);
-    match cursor.peek() {
-        Some(b' ' | b'\t' | b'\r' | b'\n') => Ok(transport),
-        _ => Err(cursor.expected("white space")),
-    }
+    if cursor.peek().is_some_and(is_space) { Ok(transport) } else { Err(cursor.expected("white space")) }
 }
 
 impl<'a> Known<'a> {
     /// Takes note of a parameter; the first of a name counts.
-    fn note(&mut self, param: Param<'a>) -> Result<(), ParseError> {
-        let wrong = |what| ParseError::new("Via", 0, Problem::Expected(what));
-        match param.name.len() {
-            5 if param.name.eq_ignore_ascii_case(b"rport") && self.rport.is_none() => {
-                self.rport = Some(param.value.map(read_port).transpose()?);
+    #[inline]
+    fn note(&mut self, cursor: &Cursor<'a>, param: Param<'a>) -> Result<(), ParseError> {
+        let value = param.value.unwrap_or_default();
+        if param.is("branch") && self.branch.is_none() {
+            if value.is_empty() || !value.iter().all(|&byte| is_token_byte(byte)) {
+                return Err(cursor.expected("a token as branch"));
             }
-            5 if param.name.eq_ignore_ascii_case(b"maddr") && self.maddr.is_none() => {
-                self.maddr = Some(Host::parse(param.value.unwrap_or_default())?);
-            }
-            6 if param.name.eq_ignore_ascii_case(b"branch") && self.branch.is_none() => {
-                let value = param.value.filter(|value| value.iter().all(|&b| is_token_byte(b)));
-                self.branch = Some(value.map(crate::scan::ascii).ok_or(wrong("a token as branch"))?);
-            }
-            8 if param.name.eq_ignore_ascii_case(b"received") && self.received.is_none() => {
-                self.received = Some(read_received(param.value.unwrap_or_default())?);
-            }
-            _ => {}
+            self.branch = Some(value);
+        } else if param.is("rport") && self.rport.is_none() {
+            self.rport = Some(param.value.map(|value| read_port(cursor.part(value))).transpose()?);
+        } else if param.is("received") && self.received.is_none() {
+            self.received = Some(read_received(cursor.part(value))?);
+        } else if param.is("maddr") && self.maddr.is_none() {
+            let mut inside = cursor.part(value);
+            self.maddr = Some(Host::read(&mut inside)?);
+            inside.end()?;
         }
         Ok(())
     }
 }
 
-fn read_port(value: &[u8]) -> Result<u16, ParseError> {
-    let mut cursor = Cursor::new(value);
-    let port = cursor.number(u64::from(u16::MAX))? as u16;
+fn read_port(mut cursor: Cursor<'_>) -> Result<u16, ParseError> {
+    let port = cursor.number_u16()?;
     cursor.end().map(|()| port)
 }
 
 /// RFC 5118 4.5: an IPv6 address in `received` stands with or without brackets.
-fn read_received(value: &[u8]) -> Result<Host<'_>, ParseError> {
-    let host = Host::parse(value);
-    let bare = std::str::from_utf8(value).ok().and_then(|text| text.parse().ok()).map(Host::V6);
-    host.or_else(|error| bare.ok_or(error))
+fn read_received<'a>(mut cursor: Cursor<'a>) -> Result<Host<'a>, ParseError> {
+    let bare = std::str::from_utf8(cursor.rest()).ok().and_then(|text| text.parse().ok());
+    if let Some(address) = bare {
+        return Ok(Host::V6(address));
+    }
+    let host = Host::read(&mut cursor)?;
+    cursor.end().map(|()| host)
 }
