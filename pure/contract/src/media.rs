@@ -3,7 +3,7 @@
 //! `Anchor` says the whole wish each time, under a rising version: a repeat, or one that comes after a
 //! death on either side, does no harm.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use machine::{Epoch, Shard};
@@ -42,6 +42,8 @@ pub struct LegWish {
     pub remote_rtp: Option<SocketAddr>,
     /// Where the phone wants its RTCP; none: RTP's port plus one.
     pub remote_rtcp: Option<SocketAddr>,
+    /// The host that the phone's signalling comes from: RTP from there is better known than RTP from elsewhere.
+    pub signalling: Option<IpAddr>,
     /// RTCP comes and goes on the RTP port (RFC 5761).
     pub rtcp_mux: bool,
     /// The leg that hears this one; none: nobody.

@@ -1,0 +1,6 @@
+mod fencing;
+mod playing;
+mod relaying;
+mod stage;
+mod surviving;
+mod telling;
