@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use crate::error::{ParseError, Problem};
 use crate::params::{Param, Params, unescape_text};
-use crate::scan::{Cursor, is_space, is_token_byte, trim};
+use crate::scan::{Cursor, is_space, trim};
 use crate::uri::Uri;
+use crate::words;
 
 /// A URI with an optional display name and parameters of the header.
 #[derive(Debug, Clone, Copy)]
@@ -58,8 +59,7 @@ impl<'a> NameAddr<'a> {
 
 #[inline]
 fn check_tag<'a>(cursor: &Cursor<'a>, param: Param<'a>) -> Result<(), ParseError> {
-    let is_token = |value: &[u8]| value.iter().all(|&byte| is_token_byte(byte));
-    if param.is("tag") && !param.value.is_some_and(is_token) {
+    if param.is("tag") && param.token().is_none() {
         return Err(cursor.expected("a token as tag"));
     }
     Ok(())
@@ -83,9 +83,7 @@ fn read_display<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [u
 /// A URI without brackets, or a display name without quotes.
 fn read_unquoted<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), ParseError> {
     let start = cursor.at();
-    let mut ahead = *cursor;
-    ahead.skip_while(|byte| byte != b'<');
-    if ahead.is_end() {
+    if words::find(cursor.rest(), b'<').is_none() {
         // Without brackets, parameters are the header's, and there can be no headers.
         cursor.skip_while(|byte| !is_space(byte) && !matches!(byte, b';' | b'?' | b',' | b'>'));
         return match cursor.peek() {
@@ -104,14 +102,7 @@ fn read_unquoted<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [
 #[inline]
 fn read_brackets<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
     cursor.expect(b'<', "'<'")?;
-    let start = cursor.at();
-    cursor.skip_while(|byte| byte != b'>');
-    let inside = cursor.since(start);
-    if cursor.eat(b'>') {
-        Ok(inside)
-    } else {
-        Err(cursor.error_at(start, Problem::Unterminated("angle bracket")))
-    }
+    cursor.until(b'>').ok_or_else(|| cursor.error(Problem::Unterminated("angle bracket")))
 }
 
 /// One value of a Contact header.

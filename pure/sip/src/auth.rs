@@ -144,10 +144,10 @@ fn next<'a>(cursor: &mut Cursor<'a>) -> Result<Option<Param<'a>>, ParseError> {
     cursor.skip_space();
     cursor.expect(b'=', "'='")?;
     cursor.skip_space();
-    let value = Some(cursor.gen_value()?);
+    let (value, is_token) = cursor.gen_value()?;
     cursor.skip_space();
     if !cursor.is_end() && cursor.peek() != Some(b',') {
         return Err(cursor.expected("','"));
     }
-    Ok(Some(Param { name, value }))
+    Ok(Some(Param::new(name, Some(value), is_token)))
 }

@@ -25,6 +25,7 @@ mod uri;
 mod value;
 mod values;
 mod via;
+mod words;
 mod write;
 
 pub mod dialog;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::scan::all;
+use crate::words::{all, first, same};
 
 macro_rules! names {
     ($($variant:ident $text:literal $(/ $compact:literal)?;)*) => {
@@ -148,13 +148,17 @@ const fn slot(key: Key) -> usize {
     ((key.0 ^ key.1.rotate_left(29)).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as usize
 }
 
-/// How many bytes of a word stand before its first colon; 8 if there is none.
-#[inline]
-const fn colon_in(word: u64) -> usize {
-    let other = word ^ all(b':');
-    let found = other.wrapping_sub(all(1)) & !other & all(0x80);
-    found.trailing_zeros() as usize / 8
-}
+/// Spellings of more than 16 letters.
+const LONG: [(&str, Name); 8] = [
+    ("Content-Disposition", Name::ContentDisposition),
+    ("Proxy-Authorization", Name::ProxyAuthorization),
+    ("Proxy-Authenticate", Name::ProxyAuthenticate),
+    ("Authentication-Info", Name::AuthenticationInfo),
+    ("Subscription-State", Name::SubscriptionState),
+    ("P-Asserted-Identity", Name::PAssertedIdentity),
+    ("P-Preferred-Identity", Name::PPreferredIdentity),
+    ("Request-Disposition", Name::RequestDisposition),
+];
 
 #[inline]
 fn look_up(key: Key) -> Name {
@@ -172,13 +176,15 @@ impl Name {
     /// The name spelled so, in any case or in its compact form.
     #[must_use]
     pub fn of(spelling: &[u8]) -> Self {
-        let same = |(text, _): &&(&str, Self)| text.as_bytes().eq_ignore_ascii_case(spelling);
         if spelling.len() <= 16 {
             let name = look_up(key(spelling));
             // Making a control character lower case can make a letter of it.
             return if spelling.iter().any(u8::is_ascii_control) { Self::Other } else { name };
         }
-        SPELLINGS.iter().filter(|(text, _)| text.len() == spelling.len()).find(same).map_or(Self::Other, |s| s.1)
+        let same = |text: &str| {
+            text.len() == spelling.len() && text.as_bytes().eq_ignore_ascii_case(spelling)
+        };
+        LONG.iter().find(|(text, _)| same(text)).map_or(Self::Other, |&(_, name)| name)
     }
 
     /// The name that a line begins with and the place of its colon, if that is among the first 16 bytes.
@@ -188,11 +194,11 @@ impl Name {
         let words = u128::from_le_bytes(*line);
         let (low, high) = (words as u64, (words >> 64) as u64);
         let before = |word: u64, length: usize| (word | LOWER) & ((1 << (8 * length)) - 1);
-        let colon = colon_in(low);
+        let colon = first(same(low, b':'));
         if colon < 8 {
             return Some((look_up((before(low, colon), 0)), colon));
         }
-        let colon = colon_in(high);
+        let colon = first(same(high, b':'));
         (colon < 8).then(|| (look_up((low | LOWER, before(high, colon))), 8 + colon))
     }
 

@@ -18,6 +18,7 @@ pub struct Param<'a> {
     pub name: &'a [u8],
     /// Its value as it stands there, with quotes if it has any; `None` for a flag.
     pub value: Option<&'a [u8]>,
+    is_token: bool,
 }
 
 impl<'a> Params<'a> {
@@ -104,6 +105,17 @@ impl<'a> Params<'a> {
 }
 
 impl<'a> Param<'a> {
+    #[inline]
+    pub(crate) const fn new(name: &'a [u8], value: Option<&'a [u8]>, is_token: bool) -> Self {
+        Self { name, value, is_token }
+    }
+
+    /// The value if it is a token.
+    #[inline]
+    pub(crate) const fn token(&self) -> Option<&'a [u8]> {
+        if self.is_token { self.value } else { None }
+    }
+
     /// Whether this is its name, in any case.
     #[inline]
     #[must_use]
@@ -159,8 +171,9 @@ fn next<'a>(cursor: &mut Cursor<'a>) -> Result<Param<'a>, ParseError> {
     let name = cursor.param_name()?;
     cursor.skip_space();
     if !cursor.eat(b'=') {
-        return Ok(Param { name, value: None });
+        return Ok(Param::new(name, None, false));
     }
     cursor.skip_space();
-    Ok(Param { name, value: Some(cursor.gen_value()?) })
+    let (value, is_token) = cursor.gen_value()?;
+    Ok(Param::new(name, Some(value), is_token))
 }

@@ -6,8 +6,9 @@
 use crate::error::{ParseError, Problem};
 use crate::message::{Header, Index, Span, Start};
 use crate::name::Name;
-use crate::scan::{Cursor, find_control, is_space, is_token_byte};
+use crate::scan::{Cursor, is_space, is_token_byte};
 use crate::status::Status;
+use crate::words::{self, find_control};
 
 /// One line: where it ends, and where the next begins.
 #[derive(Clone, Copy)]
@@ -116,10 +117,9 @@ impl Index {
 
     #[inline]
     fn read_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
-        let leading = bytes[start..].first_chunk().and_then(Name::leading);
-        match leading {
+        match bytes.get(start..).and_then(<[u8]>::first_chunk).and_then(Name::leading) {
             Some((name, colon)) if name != Name::Other && start + colon < end => {
-                header(bytes, start, name, colon, start + colon + 1, end)
+                header(bytes, start, name, colon, end)
             }
             _ => self.read_other_header(bytes, start, end),
         }
@@ -128,19 +128,18 @@ impl Index {
     /// A header with a long or unknown name, or with white space behind its name.
     fn read_other_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
         let line = &bytes[start..end];
-        let Some(colon) = memchr::memchr(b':', line) else {
+        let Some(colon) = words::find(line, b':') else {
             self.note("header", start, Problem::Expected("a name and a colon"));
-            return header(bytes, start, Name::Other, usize::MAX, start, end);
+            let value = Span { start: start as u32, end: end as u32 };
+            return Header { start: start as u32, value, name: Name::Other, name_len: u16::MAX };
         };
-        let mut name_len = colon;
-        while name_len > 0 && matches!(line[name_len - 1], b' ' | b'\t') {
-            name_len -= 1;
-        }
-        let name = Name::of(&line[..name_len]);
-        if name == Name::Other && (name_len == 0 || !line[..name_len].iter().all(|&b| is_token_byte(b))) {
+        let spelling = line[..colon].trim_ascii_end();
+        let name = Name::of(spelling);
+        if name == Name::Other && !(spelling.iter().all(|&b| is_token_byte(b)) && !spelling.is_empty()) {
             self.note("header", start, Problem::Expected("a name and a colon"));
         }
-        header(bytes, start, name, name_len, start + colon + 1, end)
+        let name_len = u16::try_from(spelling.len()).unwrap_or(u16::MAX);
+        Header { name_len, ..header(bytes, start, name, colon, end) }
     }
 
     /// The body's span, by Content-Length or to the end.
@@ -167,22 +166,18 @@ impl Index {
     }
 }
 
-/// A header whose value stands between `value` and `end`, white space around it.
+/// A header whose value stands between `colon` (counted from `start`) and `end`, white space around it.
 #[inline]
-fn header(bytes: &[u8], start: usize, name: Name, name_len: usize, value: usize, end: usize) -> Header {
-    let (mut from, mut to) = (value, end);
+fn header(bytes: &[u8], start: usize, name: Name, colon: usize, end: usize) -> Header {
+    let (mut from, mut to) = (start + colon + 1, end);
     while from < to && bytes.get(from).copied().is_some_and(is_space) {
         from += 1;
     }
     while from < to && bytes.get(to - 1).copied().is_some_and(is_space) {
         to -= 1;
     }
-    Header {
-        start: start as u32,
-        value: Span { start: from as u32, end: to as u32 },
-        name,
-        name_len: u16::try_from(name_len).unwrap_or(u16::MAX),
-    }
+    let value = Span { start: from as u32, end: to as u32 };
+    Header { start: start as u32, value, name, name_len: colon as u16 }
 }
 
 fn is_protocol(text: &[u8]) -> bool {

@@ -3,12 +3,15 @@
 //! Inside a value a line end can only be part of a fold (RFC 3261 7.3.1), so it counts as white space.
 
 use crate::error::{ParseError, Problem};
+use crate::words;
 
 const TOKEN: u8 = 1;
 const SPACE: u8 = 2;
 const HOST: u8 = 4;
 /// May stand in an unquoted parameter value: anything printable that does not end it.
 const VALUE: u8 = 8;
+/// May stand in a parameter's name: the same but for the equals sign.
+const PARAM: u8 = 32;
 /// May stand in a URI.
 const URI: u8 = 16;
 
@@ -30,7 +33,7 @@ const CLASS: [u8; 256] = {
             class[byte] |= SPACE;
         }
         if b > 0x20 && b != 0x7f && !matches!(b, b';' | b',' | b'"' | b'<' | b'>') {
-            class[byte] |= VALUE;
+            class[byte] |= if b == b'=' { VALUE } else { VALUE | PARAM };
         }
         if b > 0x20 && b != 0x7f && !matches!(b, b'"' | b'<' | b'>') {
             class[byte] |= URI;
@@ -86,31 +89,6 @@ pub(crate) fn offset(whole: &[u8], part: &[u8]) -> usize {
 #[inline]
 pub(crate) fn ascii(bytes: &[u8]) -> &str {
     std::str::from_utf8(bytes).unwrap_or_default()
-}
-
-/// The same byte in every place of a word.
-pub(crate) const fn all(byte: u8) -> u64 {
-    0x0101_0101_0101_0101 * byte as u64
-}
-
-/// The first line end or other control byte below 0x0e from `at` on; the end if there is none.
-///
-/// Lines are short: eight bytes at a time in registers beat a call to `memchr`.
-#[inline]
-pub(crate) fn find_control(bytes: &[u8], mut at: usize) -> usize {
-    while let Some(word) = bytes.get(at..).and_then(<[u8]>::first_chunk::<8>) {
-        let word = u64::from_le_bytes(*word);
-        // The high bit of each byte that is below; exact up to the first.
-        let below = word.wrapping_sub(all(0x0e)) & !word & all(0x80);
-        if below != 0 {
-            return at + below.trailing_zeros() as usize / 8;
-        }
-        at += 8;
-    }
-    while bytes.get(at).is_some_and(|&byte| byte >= 0x0e) {
-        at += 1;
-    }
-    at
 }
 
 /// Reads a value from left to right. Its errors name the header and count from the message's first byte.
@@ -244,20 +222,29 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn param_name(&mut self) -> Result<&'a [u8], ParseError> {
         let start = self.at;
-        self.skip_while(|byte| CLASS[byte as usize] & VALUE != 0 && byte != b'=');
+        self.skip_while(|byte| CLASS[byte as usize] & PARAM != 0);
         if self.at == start { Err(self.expected("a parameter name")) } else { Ok(self.since(start)) }
     }
 
-    /// An unquoted parameter value, or a quoted string with its quotes.
+    /// An unquoted parameter value, or a quoted string with its quotes; and whether it is a token.
     #[inline]
-    pub(crate) fn gen_value(&mut self) -> Result<&'a [u8], ParseError> {
+    pub(crate) fn gen_value(&mut self) -> Result<(&'a [u8], bool), ParseError> {
         let start = self.at;
-        if self.peek() == Some(b'"') {
-            self.quoted()?;
-        } else {
-            self.skip_while(|byte| CLASS[byte as usize] & VALUE != 0);
+        self.skip_while(is_token_byte);
+        let mut is_token = true;
+        match self.peek() {
+            Some(b'"') if self.at == start => {
+                self.quoted()?;
+                is_token = false;
+            }
+            Some(byte) if CLASS[byte as usize] & VALUE != 0 => {
+                self.skip_while(|byte| CLASS[byte as usize] & VALUE != 0);
+                is_token = false;
+            }
+            _ if self.at == start => return Err(self.expected("a value")),
+            _ => {}
         }
-        if self.at == start { Err(self.expected("a value")) } else { Ok(self.since(start)) }
+        Ok((self.since(start), is_token))
     }
 
     /// A quoted string; gives what stands between the quotes, escapes and folds kept.
@@ -265,16 +252,26 @@ impl<'a> Cursor<'a> {
         let open = self.at;
         self.expect(b'"', "a quoted string")?;
         loop {
-            self.skip_while(|byte| !matches!(byte, b'"' | b'\\'));
-            match self.peek() {
-                None => return Err(self.error_at(open, Problem::Unterminated("quoted string"))),
-                Some(b'"') => break,
-                Some(_) => self.skip(2),
+            let Some(found) = words::find_quote(self.rest()) else {
+                return Err(self.error_at(open, Problem::Unterminated("quoted string")));
+            };
+            self.at += found;
+            if self.peek() == Some(b'"') {
+                let inside = self.since(open + 1);
+                self.at += 1;
+                return Ok(inside);
             }
+            self.skip(2);
         }
-        let inside = self.since(open + 1);
-        self.skip(1);
-        Ok(inside)
+    }
+
+    /// Everything up to `byte`, which is gone over too; nothing happens if there is none.
+    #[inline]
+    pub(crate) fn until(&mut self, byte: u8) -> Option<&'a [u8]> {
+        let rest = self.rest();
+        let length = words::find(rest, byte)?;
+        self.at += length + 1;
+        rest.get(..length)
     }
 
     /// A decimal number of at most `max`.

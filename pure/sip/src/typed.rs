@@ -9,6 +9,7 @@ use crate::scan::Cursor;
 use crate::value::{CSeq, ContentType, Event, RAck, Reason, RetryAfter, SessionExpires};
 use crate::values::Values;
 use crate::via::Via;
+use crate::words;
 
 impl<B: AsRef<[u8]>> Message<B> {
     /// Over the value of a line.
@@ -77,13 +78,12 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// When it is missing, empty, or has other bytes than visible ASCII.
     pub fn call_id(&self) -> Result<&[u8], ParseError> {
         self.must(Name::CallId, |mut cursor| {
-            cursor.skip_while(|byte| byte.is_ascii_graphic());
-            let id = cursor.since(0);
-            match cursor.is_end() {
-                true if !id.is_empty() => Ok(id),
-                true => Err(cursor.expected("an identifier")),
-                false => Err(cursor.unexpected()),
+            let id = cursor.rest();
+            if words::is_graphic(id) && !id.is_empty() {
+                return Ok(id);
             }
+            cursor.skip_while(|byte| byte.is_ascii_graphic());
+            Err(cursor.unexpected())
         })
     }
 

@@ -7,6 +7,7 @@ use crate::error::{ParseError, Problem};
 use crate::host::Host;
 use crate::params::{Param, Params};
 use crate::scan::{Cursor, ascii, is_uri_byte};
+use crate::words;
 
 /// What kind of URI it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,6 +53,10 @@ impl<'a> Uri<'a> {
     }
 
     pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+        if !words::is_uri(cursor.rest()) {
+            cursor.skip_while(is_uri_byte);
+            return Err(cursor.unexpected());
+        }
         let scheme = read_scheme(&mut cursor)?;
         let mut uri = Self {
             scheme,
@@ -70,19 +75,19 @@ impl<'a> Uri<'a> {
                 if cursor.eat(b':') {
                     uri.port = Some(cursor.number_u16()?);
                 }
-                uri.read_tail(&mut cursor)?;
+                uri.read_tail(&mut cursor);
             }
             Scheme::Tel => {
                 let start = cursor.at();
-                cursor.skip_while(|byte| is_uri_byte(byte) && !matches!(byte, b';' | b'?'));
+                cursor.skip_while(|byte| !matches!(byte, b';' | b'?'));
                 if cursor.at() == start {
                     return Err(cursor.expected("a number"));
                 }
                 uri.user = Some(cursor.since(start));
-                uri.read_tail(&mut cursor)?;
+                uri.read_tail(&mut cursor);
             }
             Scheme::Other(_) => {
-                cursor.skip_while(is_uri_byte);
+                cursor.skip(uri.rest.len());
                 if uri.rest.is_empty() {
                     return Err(cursor.expected("something after the scheme"));
                 }
@@ -94,38 +99,29 @@ impl<'a> Uri<'a> {
     /// `user[:password]@`, if there is an at sign. A user part may hold nearly anything.
     #[inline]
     fn read_user(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ParseError> {
-        let mut ahead = *cursor;
-        ahead.skip_while(|byte| is_uri_byte(byte) && byte != b'@');
-        if ahead.peek() != Some(b'@') {
-            return Ok(());
-        }
-        let userinfo = ahead.since(cursor.at());
-        let colon = userinfo.iter().position(|&byte| byte == b':');
+        let start = *cursor;
+        let Some(userinfo) = cursor.until(b'@') else { return Ok(()) };
+        let colon = words::find(userinfo, b':');
         let user = &userinfo[..colon.unwrap_or(userinfo.len())];
         if user.is_empty() {
-            return Err(cursor.expected("a user before '@'"));
+            return Err(start.expected("a user before '@'"));
         }
         self.user = Some(user);
         self.password = colon.map(|at| &userinfo[at + 1..]);
-        ahead.skip(1);
-        *cursor = ahead;
         Ok(())
     }
 
     /// Parameters and headers.
     #[inline]
-    fn read_tail(&mut self, cursor: &mut Cursor<'a>) -> Result<(), ParseError> {
-        if cursor.peek() == Some(b';') {
-            let start = cursor.at();
-            cursor.skip_while(|byte| is_uri_byte(byte) && !matches!(byte, b'?' | b'@'));
-            self.params = Params::trusted(cursor.since(start));
+    fn read_tail(&mut self, cursor: &mut Cursor<'a>) {
+        let tail = cursor.rest();
+        let question = words::find(tail, b'?');
+        let params = &tail[..question.unwrap_or(tail.len())];
+        if params.is_empty() || params.starts_with(b";") {
+            self.params = Params::trusted(params);
+            self.headers = question.map(|at| &tail[at + 1..]);
+            cursor.skip(tail.len());
         }
-        if cursor.eat(b'?') {
-            let start = cursor.at();
-            cursor.skip_while(|byte| is_uri_byte(byte) && byte != b'@');
-            self.headers = Some(cursor.since(start));
-        }
-        Ok(())
     }
 
     /// Whether the scheme is sip or sips.

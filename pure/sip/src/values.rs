@@ -1,6 +1,7 @@
 //! The comma-separated values of a header, over all of its lines.
 
 use crate::scan::trim;
+use crate::words;
 
 /// Iterates over the values of one line; commas in quoted strings and in angle brackets don't separate.
 ///
@@ -33,36 +34,29 @@ impl<'a> Iterator for Values<'a> {
 #[inline]
 pub(crate) fn value_end(bytes: &[u8]) -> usize {
     let mut at = 0;
-    while let Some(byte) = bytes.get(at) {
-        match byte {
+    while let Some(found) = bytes.get(at..).and_then(words::find_separator) {
+        at += found;
+        match bytes[at] {
             b',' => return at,
             b'"' => at = quoted_end(bytes, at),
-            b'<' => at = find(bytes, at, |byte| byte == b'>') + 1,
-            _ => at += 1,
+            _ => at = words::find(&bytes[at..], b'>').map_or(bytes.len(), |length| at + length + 1),
         }
     }
     bytes.len()
 }
 
-/// Behind the quoted string that opens at `open`; the end if it never closes.
+/// Behind the quoted string that opens at `open`; the end or behind it if it never closes.
 #[inline]
 fn quoted_end(bytes: &[u8], open: usize) -> usize {
     let mut at = open + 1;
-    loop {
-        at = find(bytes, at, |byte| matches!(byte, b'"' | b'\\'));
-        match bytes.get(at) {
-            Some(b'\\') => at += 2,
-            _ => return at + 1,
+    while let Some(found) = bytes.get(at..).and_then(words::find_quote) {
+        at += found;
+        if bytes[at] == b'"' {
+            return at + 1;
         }
+        at += 2;
     }
-}
-
-#[inline]
-fn find(bytes: &[u8], mut at: usize, wanted: impl Fn(u8) -> bool) -> usize {
-    while bytes.get(at).is_some_and(|&byte| !wanted(byte)) {
-        at += 1;
-    }
-    at
+    bytes.len()
 }
 
 #[cfg(test)]

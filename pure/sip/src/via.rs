@@ -5,7 +5,7 @@ use std::fmt;
 use crate::error::{ParseError, Problem};
 use crate::host::Host;
 use crate::params::{Param, Params};
-use crate::scan::{Cursor, ascii, is_space, is_token_byte};
+use crate::scan::{Cursor, ascii, is_space};
 
 /// What a message travels over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -211,10 +211,7 @@ impl<'a> Known<'a> {
     fn note(&mut self, cursor: &Cursor<'a>, param: Param<'a>) -> Result<(), ParseError> {
         let value = param.value.unwrap_or_default();
         if param.is("branch") && self.branch.is_none() {
-            if value.is_empty() || !value.iter().all(|&byte| is_token_byte(byte)) {
-                return Err(cursor.expected("a token as branch"));
-            }
-            self.branch = Some(value);
+            self.branch = Some(param.token().ok_or_else(|| cursor.expected("a token as branch"))?);
         } else if param.is("rport") && self.rport.is_none() {
             self.rport = Some(param.value.map(|value| read_port(cursor.part(value))).transpose()?);
         } else if param.is("received") && self.received.is_none() {
