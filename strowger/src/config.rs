@@ -1,6 +1,6 @@
 //! One TOML file says it all; every key has a default, unknown ones are refused.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -286,6 +286,11 @@ impl Config {
             u32::from(self.media.first_port) + 2 * u32::from(self.media.legs) > 65_536,
             "media.legs: expected media.first_port + 2 * media.legs to be at most 65536",
         );
+        let address = &self.media.address;
+        say(
+            !address.is_empty() && address.parse::<IpAddr>().is_err(),
+            "media.address: expected an IP address, or nothing",
+        );
         say(self.media.legs > 7_000, "media.legs: expected at most 7000 (descriptors of one process)");
         say(self.billing.step_seconds == 0, "billing.step_seconds: expected at least 1");
         say(self.billing.reserve_seconds < 10, "billing.reserve_seconds: expected at least 10");
@@ -296,5 +301,11 @@ impl Config {
     /// RFC 3261's timers as values.
     pub(crate) fn t1(&self) -> Duration {
         Duration::from_millis(self.sip.t1_ms)
+    }
+
+    /// The address that the media ports are bound to.
+    pub(crate) fn media_bind(&self) -> IpAddr {
+        let first = self.sip.listen.first().map_or(IpAddr::from([127, 0, 0, 1]), |listen| listen.address.ip());
+        self.media.address.parse().unwrap_or(first)
     }
 }

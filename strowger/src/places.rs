@@ -94,6 +94,16 @@ impl Places {
         self.runtime.join("journal-media")
     }
 
+    /// The ladder memory of signalling thread `thread`.
+    pub(crate) fn ladder(&self, thread: u16) -> PathBuf {
+        self.runtime.join(format!("ladder-{thread}"))
+    }
+
+    /// What the supervisor tells of its workers.
+    pub(crate) fn status(&self) -> PathBuf {
+        self.runtime.join("status.json")
+    }
+
     /// Inputs that were set aside, for people to look at.
     pub(crate) fn quarantine(&self) -> PathBuf {
         self.data.join("quarantine")

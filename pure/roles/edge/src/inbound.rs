@@ -91,10 +91,15 @@ impl Edge {
         let ours = response.top_via().ok()?;
         self.flow_of_branch(ours.branch()?)?;
         let beneath = response.values(Name::Via).nth(1)?;
-        let branch = Via::parse(beneath).ok()?.branch()?.strip_prefix(COOKIE)?;
-        let token = self.mint.read(Kind::Branch, branch.as_bytes())?;
+        let shard = self.shard_of_branch(Via::parse(beneath).ok()?.branch()?)?;
         Edit::new(response).remove_first_value(Name::Via).write(into);
-        Some(token.shard)
+        Some(shard)
+    }
+
+    /// The shard in a branch that an exchange minted.
+    pub(crate) fn shard_of_branch(&self, branch: &str) -> Option<Shard> {
+        let token = branch.strip_prefix(COOKIE)?;
+        self.mint.read(Kind::Branch, token.as_bytes()).map(|token| token.shard)
     }
 
     /// Our Via: where responses find us, and in its branch where they go from here.

@@ -1,5 +1,6 @@
 use std::net::SocketAddr;
 
+use machine::Shard;
 use sip::{Edit, Message, Method, Name, Status, Transport, Via};
 
 use crate::{Edge, Flow, reply};
@@ -48,12 +49,24 @@ impl Edge {
     }
 
     /// The answer that an exchange gets when the connection of a flow is gone and no other can be made
-    /// (RFC 5626 11.6), or when there is no way at all. `request` is as the exchange wrote it.
-    pub fn flow_failed(&self, request: &[u8], into: &mut Vec<u8>) -> Outbound {
-        match Message::parse(request) {
-            Ok(request) if request.is_request() => self.unreachable(&request, into),
-            _ => Outbound::Drop(Unsent::NoWay),
+    /// (RFC 5626 11.6). `wire` is the request as it was to go out.
+    pub fn unsent(&self, wire: &[u8], into: &mut Vec<u8>) -> Outbound {
+        let mut request = Vec::with_capacity(wire.len());
+        match Message::parse(wire) {
+            Ok(sent) if sent.is_request() => {
+                Edit::new(&sent).remove_first_value(Name::Via).write(&mut request)
+            }
+            _ => return Outbound::Drop(Unsent::NoWay),
         }
+        match Message::parse(&request[..]) {
+            Ok(request) => self.unreachable(&request, into),
+            Err(_) => Outbound::Drop(Unsent::Unreadable),
+        }
+    }
+
+    /// Whose an answer of the edge's own is ([`Outbound::Answer`]).
+    pub fn shard_of_answer(&self, answer: &[u8]) -> Option<Shard> {
+        self.shard_of_branch(Message::parse(answer).ok()?.top_via().ok()?.branch()?)
     }
 
     fn unreachable(&self, request: &Message<&[u8]>, into: &mut Vec<u8>) -> Outbound {

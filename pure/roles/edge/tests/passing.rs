@@ -180,7 +180,13 @@ fn a_lost_flow_is_answered_with_430_and_a_forged_one_is_not_believed() {
         .replace("X-Kept", "Route: <sip:0123456789abcdefghj@192.0.2.1:5060;lr>\r\nX-Kept");
     let mut answer = Vec::new();
     assert_eq!(edge.outbound(forged.as_bytes(), &mut answer), Outbound::Answer);
-    assert_eq!(edge.flow_failed(&invite, &mut answer), Outbound::Answer);
+    assert_eq!(edge.shard_of_answer(&answer), Some(Shard::of(77)));
+    let wire = String::from_utf8(invite).unwrap().replacen(
+        "Via:",
+        "Via: SIP/2.0/TCP 192.0.2.1;branch=z9hG4bKe.x\r\nVia:",
+        1,
+    );
+    assert_eq!(edge.unsent(wire.as_bytes(), &mut answer), Outbound::Answer);
     let message = Message::parse(&answer[..]).unwrap();
     assert_eq!(message.status().unwrap().code(), 430);
     assert_eq!(message.vias().count(), 1);
