@@ -76,14 +76,13 @@ impl Watch {
     pub(crate) fn look(&mut self, patience: u32) -> Option<usize> {
         let threads = (self.page.at(0).load(Ordering::Relaxed) as usize).min(Counters::COUNT - 1);
         self.seen.resize(threads, (0, 0));
-        let page = &self.page;
-        let stuck = self.seen.iter_mut().enumerate().find_map(|(number, (last, still))| {
+        let (page, seen) = (&self.page, &mut self.seen);
+        seen.iter_mut().enumerate().find_map(|(number, (last, still))| {
             let now = page.at(number + 1).load(Ordering::Relaxed);
             *still = if now == *last && now != LEFT { *still + 1 } else { 0 };
             *last = now;
             (*still >= patience).then_some(number + 1)
-        });
-        stuck
+        })
     }
 }
 

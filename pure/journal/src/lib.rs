@@ -19,13 +19,16 @@ mod batches;
 mod index;
 mod journal;
 mod layout;
+pub mod log;
 mod recovery;
 mod ring;
 mod scan;
+mod tail;
 mod turn;
 
 pub use journal::{Entry, Journal, Kept, Stats, TooSmall};
 pub use layout::SEGMENT;
 pub use recovery::{Damage, OpenError, Recovered, Undecided, What};
 pub use ring::Region;
+pub use tail::{Lapped, Position, Tail, Window};
 pub use turn::{Blame, Cause, Durable, Inputs, Shell, Turn, TurnStats};
