@@ -84,6 +84,14 @@ impl UdpSocket {
         local(&self.fd)
     }
 
+    /// From now on the kernel holds so many bytes for us (but a datagram or two in any case) before it drops
+    /// datagrams.
+    pub fn hold_at_most(&self, bytes: usize) -> Result<()> {
+        let value = libc::c_int::try_from(bytes).unwrap_or(libc::c_int::MAX);
+        let result = set_option(&self.fd, libc::SOL_SOCKET, libc::SO_RCVBUF, value);
+        check("set the buffer of descriptor", self.fd.as_raw_fd(), result).map(drop)
+    }
+
     /// Receives one datagram into `buffer`; `None` if there is none.
     pub fn receive(&self, buffer: &mut [u8]) -> Result<Option<(usize, SocketAddr)>> {
         let mut storage = blank();
