@@ -4,9 +4,8 @@ use std::borrow::Cow;
 
 use crate::error::{ParseError, Problem};
 use crate::params::{Param, Params, unescape_text};
-use crate::scan::{Cursor, is_space, trim};
+use crate::scan::{Cursor, is_space, offset, trim};
 use crate::uri::Uri;
-use crate::words;
 
 /// A URI with an optional display name and parameters of the header.
 #[derive(Debug, Clone, Copy)]
@@ -27,12 +26,12 @@ impl<'a> NameAddr<'a> {
     /// # Errors
     /// When a part of it is malformed. A tag has to be a token.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("address", bytes))
+        Cursor::new("address", bytes).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         cursor.skip_space();
-        let (display, uri_bytes) = read_display(&mut cursor)?;
+        let (display, uri_bytes) = read_display(cursor)?;
         let uri = Uri::read(cursor.part(uri_bytes))?;
         let params = Params::visit(cursor, check_tag)?;
         Ok(Self { display, uri, uri_bytes, params })
@@ -82,21 +81,20 @@ fn read_display<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [u
 
 /// A URI without brackets, or a display name without quotes.
 fn read_unquoted<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [u8]), ParseError> {
+    let mut ahead = *cursor;
+    ahead.skip_while(|byte| !matches!(byte, b'<' | b'"' | b',' | b'>' | 0));
+    if ahead.peek() == Some(b'<') {
+        let text = trim(ahead.since(cursor.at()));
+        *cursor = ahead;
+        return Ok((Some(text), read_brackets(cursor)?));
+    }
+    // Without brackets, parameters are the header's, and there can be no headers.
     let start = cursor.at();
-    if words::find(cursor.rest(), b'<').is_none() {
-        // Without brackets, parameters are the header's, and there can be no headers.
-        cursor.skip_while(|byte| !is_space(byte) && !matches!(byte, b';' | b'?' | b',' | b'>'));
-        return match cursor.peek() {
-            Some(b'?' | b',' | b'>') => Err(cursor.unexpected()),
-            _ => Ok((None, cursor.since(start))),
-        };
+    cursor.skip_while(|byte| !is_space(byte) && !matches!(byte, b';' | b'?' | b',' | b'>'));
+    match cursor.peek() {
+        Some(b'?' | b'>') => Err(cursor.unexpected()),
+        _ => Ok((None, cursor.since(start))),
     }
-    cursor.skip_while(|byte| !matches!(byte, b'<' | b'"' | b',' | b';' | b'>' | 0));
-    if cursor.peek() != Some(b'<') {
-        return Err(cursor.unexpected());
-    }
-    let text = trim(cursor.since(start));
-    Ok((Some(text), read_brackets(cursor)?))
 }
 
 #[inline]
@@ -110,6 +108,8 @@ fn read_brackets<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
 pub struct Contact<'a> {
     /// Where somebody can be reached.
     pub address: NameAddr<'a>,
+    /// Where the parameters begin in the message.
+    params_at: usize,
 }
 
 impl<'a> Contact<'a> {
@@ -118,11 +118,19 @@ impl<'a> Contact<'a> {
     /// # Errors
     /// When a part of it is malformed, or `*`.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("Contact", bytes))
+        Cursor::new("Contact", bytes).whole(Self::read)
     }
 
-    pub(crate) fn read(cursor: Cursor<'a>) -> Result<Self, ParseError> {
-        NameAddr::read(cursor).map(|address| Self { address })
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
+        let address = NameAddr::read(cursor)?;
+        Ok(Self { address, params_at: cursor.place() - address.params.as_bytes().len() })
+    }
+
+    /// Over the value of a parameter.
+    fn param(&self, name: &str) -> Option<Cursor<'a>> {
+        let value = self.address.params.get(name)?;
+        let base = self.params_at + offset(self.address.params.as_bytes(), value);
+        Some(Cursor::within("Contact", base, value))
     }
 
     /// The `expires` parameter in seconds.
@@ -130,10 +138,7 @@ impl<'a> Contact<'a> {
     /// # Errors
     /// When it is no number, or one above 2^32 - 1.
     pub fn expires(&self) -> Result<Option<u32>, ParseError> {
-        let Some(value) = self.address.params.get("expires") else { return Ok(None) };
-        let mut cursor = Cursor::new("Contact", value);
-        let seconds = cursor.number_u32()?;
-        cursor.end().map(|()| Some(seconds))
+        self.param("expires").map(|cursor| cursor.whole(Cursor::number_u32)).transpose()
     }
 
     /// The `q` parameter in thousandths (0 to 1000).
@@ -141,12 +146,13 @@ impl<'a> Contact<'a> {
     /// # Errors
     /// When it isn't a number from 0 to 1 with at most three digits after the point.
     pub fn q(&self) -> Result<Option<u16>, ParseError> {
-        self.address.params.get("q").map(read_q).transpose()
+        self.param("q").map(read_q).transpose()
     }
 }
 
-fn read_q(value: &[u8]) -> Result<u16, ParseError> {
-    let wrong = ParseError::new("Contact", 0, Problem::Expected("q from 0 to 1"));
+fn read_q(cursor: Cursor<'_>) -> Result<u16, ParseError> {
+    let wrong = cursor.expected("q from 0 to 1");
+    let value = cursor.rest();
     let (whole, fraction) = match value {
         [whole @ (b'0' | b'1')] => (*whole, &[][..]),
         [whole @ (b'0' | b'1'), b'.', fraction @ ..] if fraction.len() <= 3 => (*whole, fraction),

@@ -25,16 +25,16 @@ impl<'a> Auth<'a> {
     /// # Errors
     /// When the scheme is missing, or Digest's list of parameters is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("credentials", value))
+        Self::read(&mut Cursor::new("credentials", value))
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         cursor.skip_space();
         let scheme = cursor.token("an authentication scheme")?;
         cursor.skip_space();
         let auth = Self { scheme, list: cursor.rest() };
         if auth.is_digest() {
-            while next(&mut cursor)?.is_some() {}
+            while next(cursor)?.is_some() {}
         }
         Ok(auth)
     }

@@ -2,6 +2,7 @@
 
 use crate::message::{Header, Message, Start};
 use crate::name::Name;
+use crate::scan::offset;
 use crate::values::value_end;
 use crate::write::{push_clean, push_line, push_number};
 
@@ -26,10 +27,12 @@ struct Op<'e> {
     other: &'e str,
     value: &'e [u8],
     done: bool,
+    /// Prepended to a header that the message doesn't have.
+    stray: bool,
 }
 
 impl Op<'_> {
-    const NONE: Self = Op { action: Action::RemoveAll, name: Name::Other, other: "", value: &[], done: true };
+    const NONE: Self = Op { action: Action::RemoveAll, name: Name::Other, other: "", value: &[], done: true, stray: false };
 
     fn text(&self) -> &[u8] {
         if self.name == Name::Other { self.other.as_bytes() } else { self.name.as_str().as_bytes() }
@@ -52,7 +55,8 @@ pub struct Edit<'e, B = Vec<u8>> {
     ops: [Op<'e>; INLINE],
     count: usize,
     spill: Vec<Op<'e>>,
-    touched: u128,
+    /// Which names have edits; several names share a bit.
+    touched: u64,
     uri: Option<&'e [u8]>,
     body: Option<&'e [u8]>,
     content_type: &'e str,
@@ -78,7 +82,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
 
     #[inline]
     fn push(mut self, action: Action, name: Name, other: &'e str, value: &'e [u8]) -> Self {
-        let op = Op { action, name, other, value, done: false };
+        let op = Op { action, name, other, value, done: false, stray: false };
         self.touched |= name.bit();
         if let Some(place) = self.ops.get_mut(self.count) {
             *place = op;
@@ -219,18 +223,20 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
         let message = self.message;
         let bytes = message.all();
         let lines = message.lines();
-        let below_via = lines.iter().rposition(|line| line.name == Name::Via).map_or(0, |last| last + 1);
+        let strays = self.find_strays();
         // Untouched lines are copied in runs.
         let mut run = message.index().headers_at as usize;
         for (at, line) in lines.iter().enumerate() {
+            let touched = self.touched & line.name.bit() != 0;
+            let stray = strays.is_some_and(|below_via| at == 0 || at == below_via);
+            if !touched && !stray {
+                continue;
+            }
             let start = line.start as usize;
             let end = lines.get(at + 1).map_or(message.index().headers_end, |next| next.start) as usize;
-            let touched = self.touched & line.name.bit() != 0;
-            if touched || at == 0 || at == below_via {
-                out.extend_from_slice(&bytes[run..start]);
-                run = start;
-                self.write_prepended(out, line, at == 0, at == below_via);
-            }
+            out.extend_from_slice(&bytes[run..start]);
+            run = start;
+            self.write_prepended(out, line, at == 0, strays == Some(at));
             if touched && self.write_touched(out, line, end) {
                 run = end;
             }
@@ -248,12 +254,28 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
         self.write_appended(out, None);
     }
 
+    /// Marks what is prepended to headers that the message doesn't have; gives the place below Via if
+    /// there is any such.
+    fn find_strays(&mut self) -> Option<usize> {
+        let message = self.message;
+        let mut any = false;
+        for op in self.all_ops().filter(|op| op.action == Action::Prepend) {
+            op.stray = message.line(op.name).is_none();
+            any |= op.stray;
+        }
+        let last = || message.lines().iter().rposition(|line| line.name == Name::Via);
+        any.then(|| last().map_or(0, |last| last + 1))
+    }
+
     /// Prepended lines that belong above this line.
     fn write_prepended(&mut self, out: &mut Vec<u8>, line: &Header, top: bool, below_via: bool) {
         let message = self.message;
         for op in self.all_ops().rev().filter(|op| op.action == Action::Prepend && !op.done) {
-            let here = op.concerns(line, message.all())
-                || ((if op.name == Name::Via { top } else { below_via }) && message.line(op.name).is_none());
+            let here = match op.stray {
+                false => op.concerns(line, message.all()),
+                true if op.name == Name::Via => top,
+                true => below_via,
+            };
             if here {
                 push_line(out, op.text(), op.value);
                 op.done = true;
@@ -291,8 +313,9 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     fn write_touched(&mut self, out: &mut Vec<u8>, line: &Header, end: usize) -> bool {
         let message = self.message;
         let bytes = message.all();
-        let (value_at, value_end_at) = (line.value.start as usize, line.value.end as usize);
-        let mut rest = &bytes[value_at..value_end_at];
+        let value = line.value_in(bytes);
+        let value_at = offset(bytes, value);
+        let mut rest = value;
         let mut changed = false;
         let mut replaced: Option<&[u8]> = None;
         for op in self.all_ops().filter(|op| !op.done && op.concerns(line, bytes)) {
@@ -318,7 +341,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
             out.extend_from_slice(&bytes[line.start as usize..value_at]);
             push_clean(out, replaced.unwrap_or_default());
             out.extend_from_slice(if replaced.is_some() { rest } else { rest.trim_ascii_start() });
-            out.extend_from_slice(&bytes[value_end_at..end]);
+            out.extend_from_slice(&bytes[value_at + value.len()..end]);
         }
         changed
     }

@@ -149,7 +149,7 @@ fn body_length(head: &[u8], limit: usize) -> Result<usize, ParseError> {
             if length.is_some() {
                 return Err(ParseError::new(name, base, Problem::Repeated));
             }
-            let read = read_length(trimmed(value, base))?;
+            let read = trimmed(value, base).whole(read_length)?;
             if read > limit {
                 return Err(ParseError::new(name, base, Problem::TooLong(limit)));
             }

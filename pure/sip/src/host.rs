@@ -23,9 +23,7 @@ impl<'a> Host<'a> {
     /// # Errors
     /// When it is neither an address nor a name.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        let mut cursor = Cursor::new("host", bytes);
-        let host = Self::read(&mut cursor)?;
-        cursor.end().map(|()| host)
+        Cursor::new("host", bytes).whole(Self::read)
     }
 
     #[inline]

@@ -10,6 +10,7 @@ use crate::scan::{Cursor, trim};
 use crate::status::Status;
 use crate::uri::Uri;
 use crate::values::Values;
+use crate::words;
 
 /// How many headers find place without an allocation.
 pub(crate) const INLINE: usize = 32;
@@ -28,30 +29,42 @@ impl Span {
     }
 }
 
-/// Where a header stands: from the first byte of its name to the end of its value, trimmed.
+/// Where a header stands: from the first byte of its name to the end of its line, or of its last fold.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Header {
     pub(crate) start: u32,
-    pub(crate) value: Span,
+    pub(crate) end: u32,
+    /// Where the colon stands behind `start`; [`FAR`](Self::FAR) if that is too far, or nowhere.
+    pub(crate) colon: u16,
     pub(crate) name: Name,
-    /// Length of the name; `u16::MAX` if it is longer than that or the line has no colon.
-    pub(crate) name_len: u16,
 }
 
 impl Header {
-    pub(crate) const NONE: Self =
-        Self { start: 0, value: Span { start: 0, end: 0 }, name: Name::Other, name_len: 0 };
+    pub(crate) const NONE: Self = Self { start: 0, end: 0, colon: 0, name: Name::Other };
+    /// Says that the colon has to be searched.
+    pub(crate) const FAR: u16 = u16::MAX;
 
-    /// The name as it stands there.
+    /// The whole line, without its line end.
+    pub(crate) fn line_in(self, bytes: &[u8]) -> &[u8] {
+        &bytes[self.start as usize..self.end as usize]
+    }
+
+    #[cold]
+    fn far_colon(self, bytes: &[u8]) -> Option<usize> {
+        words::find(self.line_in(bytes), b':')
+    }
+
+    /// The name as it stands there; empty if the line has no colon.
     pub(crate) fn name_in(self, bytes: &[u8]) -> &[u8] {
-        let start = self.start as usize;
-        match self.name_len {
-            u16::MAX => {
-                let line = &bytes[start..self.value.start as usize];
-                trim(memchr::memchr(b':', line).map_or(&[], |colon| &line[..colon]))
-            }
-            length => &bytes[start..start + usize::from(length)],
-        }
+        let colon = if self.colon == Self::FAR { self.far_colon(bytes) } else { Some(self.colon.into()) };
+        self.line_in(bytes)[..colon.unwrap_or_default()].trim_ascii_end()
+    }
+
+    /// The value, trimmed, folds kept; the whole line if it has no colon.
+    #[inline]
+    pub(crate) fn value_in(self, bytes: &[u8]) -> &[u8] {
+        let colon = if self.colon == Self::FAR { self.far_colon(bytes) } else { Some(self.colon.into()) };
+        trim(&self.line_in(bytes)[colon.map_or(0, |colon: usize| colon + 1)..])
     }
 }
 
@@ -276,7 +289,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// The value of the first line of this header, trimmed, folds kept.
     #[must_use]
     pub fn raw(&self, name: Name) -> Option<&[u8]> {
-        self.line(name).map(|header| header.value.of(self.all()))
+        self.line(name).map(|header| header.value_in(self.all()))
     }
 
     #[inline]
@@ -287,7 +300,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// The values of all lines of this header.
     pub fn raw_all(&self, name: Name) -> impl Iterator<Item = &[u8]> {
         let bytes = self.all();
-        self.lines().iter().filter(move |header| header.name == name).map(|header| header.value.of(bytes))
+        self.lines().iter().filter(move |header| header.name == name).map(|header| header.value_in(bytes))
     }
 
     /// The comma-separated values of this header, over all of its lines. Only for headers that are lists.
@@ -318,13 +331,13 @@ impl<B: AsRef<[u8]>> Message<B> {
             .filter(move |header| {
                 header.name == Name::Other && header.name_in(bytes).eq_ignore_ascii_case(name.as_bytes())
             })
-            .map(|header| header.value.of(bytes))
+            .map(|header| header.value_in(bytes))
     }
 
     /// Every header line in its order: its name as known, as it stands there, and its value.
     pub fn headers(&self) -> impl Iterator<Item = (Name, &[u8], &[u8])> {
         let bytes = self.all();
-        self.lines().iter().map(move |header| (header.name, header.name_in(bytes), header.value.of(bytes)))
+        self.lines().iter().map(move |header| (header.name, header.name_in(bytes), header.value_in(bytes)))
     }
 
     /// The value of the first line of this header as text for humans: folds made one space, other bytes

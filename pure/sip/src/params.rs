@@ -27,10 +27,13 @@ impl<'a> Params<'a> {
     /// # Errors
     /// When a name or a value is missing, or a quoted string does not end.
     pub fn parse(raw: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("parameters", raw))
+        let mut cursor = Cursor::new("parameters", raw);
+        let params = Self::read(&mut cursor)?;
+        cursor.end().map(|()| params)
     }
 
-    pub(crate) fn read(cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    /// Reads up to a comma or to the end.
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         Self::visit(cursor, |_, _| Ok(()))
     }
 
@@ -39,20 +42,20 @@ impl<'a> Params<'a> {
         Self { raw }
     }
 
-    /// Reads to the end, showing each parameter on the way; the cursor is behind it.
+    /// Like `read`, showing each parameter on the way; the cursor is behind it.
     #[inline]
     pub(crate) fn visit(
-        mut cursor: Cursor<'a>,
+        cursor: &mut Cursor<'a>,
         mut see: impl FnMut(&Cursor<'a>, Param<'a>) -> Result<(), ParseError>,
     ) -> Result<Self, ParseError> {
-        let raw = cursor.rest();
         cursor.skip_space();
-        while !cursor.is_end() {
-            let param = next(&mut cursor)?;
-            see(&cursor, param)?;
+        let start = cursor.at();
+        while !cursor.is_value_end() {
+            let param = next(cursor)?;
+            see(cursor, param)?;
             cursor.skip_space();
         }
-        Ok(Self { raw })
+        Ok(Self { raw: cursor.since(start) })
     }
 
     /// The parameters in their order.

@@ -6,7 +6,7 @@
 use crate::error::{ParseError, Problem};
 use crate::message::{Header, Index, Span, Start};
 use crate::name::Name;
-use crate::scan::{Cursor, is_space, is_token_byte};
+use crate::scan::{Cursor, is_token_byte, offset};
 use crate::status::Status;
 use crate::words::{self, find_control};
 
@@ -119,7 +119,7 @@ impl Index {
     fn read_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
         match bytes.get(start..).and_then(<[u8]>::first_chunk).and_then(Name::leading) {
             Some((name, colon)) if name != Name::Other && start + colon < end => {
-                header(bytes, start, name, colon, end)
+                Header { start: start as u32, end: end as u32, colon: colon as u16, name }
             }
             _ => self.read_other_header(bytes, start, end),
         }
@@ -128,18 +128,14 @@ impl Index {
     /// A header with a long or unknown name, or with white space behind its name.
     fn read_other_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
         let line = &bytes[start..end];
-        let Some(colon) = words::find(line, b':') else {
-            self.note("header", start, Problem::Expected("a name and a colon"));
-            let value = Span { start: start as u32, end: end as u32 };
-            return Header { start: start as u32, value, name: Name::Other, name_len: u16::MAX };
-        };
-        let spelling = line[..colon].trim_ascii_end();
+        let colon = words::find(line, b':');
+        let spelling = line[..colon.unwrap_or_default()].trim_ascii_end();
         let name = Name::of(spelling);
-        if name == Name::Other && !(spelling.iter().all(|&b| is_token_byte(b)) && !spelling.is_empty()) {
+        if name == Name::Other && (spelling.is_empty() || !spelling.iter().all(|&b| is_token_byte(b))) {
             self.note("header", start, Problem::Expected("a name and a colon"));
         }
-        let name_len = u16::try_from(spelling.len()).unwrap_or(u16::MAX);
-        Header { name_len, ..header(bytes, start, name, colon, end) }
+        let colon = colon.and_then(|colon| u16::try_from(colon).ok()).unwrap_or(Header::FAR);
+        Header { start: start as u32, end: end as u32, colon, name }
     }
 
     /// The body's span, by Content-Length or to the end.
@@ -148,14 +144,15 @@ impl Index {
         let rest = Span { start: start as u32, end: bytes.len() as u32 };
         let mut lines = self.headers.as_slice().iter().filter(|header| header.name == Name::ContentLength);
         let Some(first) = lines.next().copied() else { return rest };
-        let base = first.value.start as usize;
+        let value = first.value_in(bytes);
+        let cursor = Cursor::within(NAME, offset(bytes, value), value);
         if lines.next().is_some() {
-            self.note(NAME, base, Problem::Repeated);
+            self.note(NAME, cursor.place(), Problem::Repeated);
         }
-        match read_length(Cursor::within(NAME, base, first.value.of(bytes))) {
+        match cursor.whole(read_length) {
             Ok(length) if start + length <= bytes.len() => Span { end: (start + length) as u32, ..rest },
             Ok(_) => {
-                self.note(NAME, base, Problem::Truncated);
+                self.note(NAME, cursor.place(), Problem::Truncated);
                 rest
             }
             Err(error) => {
@@ -164,20 +161,6 @@ impl Index {
             }
         }
     }
-}
-
-/// A header whose value stands between `colon` (counted from `start`) and `end`, white space around it.
-#[inline]
-fn header(bytes: &[u8], start: usize, name: Name, colon: usize, end: usize) -> Header {
-    let (mut from, mut to) = (start + colon + 1, end);
-    while from < to && bytes.get(from).copied().is_some_and(is_space) {
-        from += 1;
-    }
-    while from < to && bytes.get(to - 1).copied().is_some_and(is_space) {
-        to -= 1;
-    }
-    let value = Span { start: from as u32, end: to as u32 };
-    Header { start: start as u32, value, name, name_len: colon as u16 }
 }
 
 fn is_protocol(text: &[u8]) -> bool {
@@ -201,7 +184,6 @@ fn read_status(text: &[u8]) -> Option<(Status, usize)> {
 }
 
 /// A Content-Length: nothing but digits, below 2^31.
-pub(crate) fn read_length(mut cursor: Cursor<'_>) -> Result<usize, ParseError> {
-    let length = cursor.number((1 << 31) - 1)?;
-    cursor.end().map(|()| length as usize)
+pub(crate) fn read_length(cursor: &mut Cursor<'_>) -> Result<usize, ParseError> {
+    cursor.number((1 << 31) - 1).map(|length| length as usize)
 }

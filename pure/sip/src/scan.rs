@@ -120,6 +120,11 @@ impl<'a> Cursor<'a> {
         Self::within(self.header, self.base + offset(self.bytes, part), part)
     }
 
+    /// Where the cursor stands in the message.
+    pub(crate) const fn place(&self) -> usize {
+        self.base + self.at
+    }
+
     #[inline]
     pub(crate) const fn at(&self) -> usize {
         self.at
@@ -197,6 +202,22 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn expect(&mut self, byte: u8, what: &'static str) -> Result<(), ParseError> {
         if self.eat(byte) { Ok(()) } else { Err(self.expected(what)) }
+    }
+
+    /// Whether the value of a list ends here.
+    #[inline]
+    pub(crate) fn is_value_end(&self) -> bool {
+        matches!(self.peek(), None | Some(b','))
+    }
+
+    /// What fills all that is left.
+    #[inline]
+    pub(crate) fn whole<T>(
+        mut self,
+        read: impl FnOnce(&mut Self) -> Result<T, ParseError>,
+    ) -> Result<T, ParseError> {
+        let value = read(&mut self)?;
+        self.end().map(|()| value)
     }
 
     /// Nothing but white space may follow.

@@ -5,9 +5,9 @@ use crate::auth::Auth;
 use crate::error::{ParseError, Problem};
 use crate::message::{Header, Message};
 use crate::name::Name;
-use crate::scan::Cursor;
+use crate::scan::{Cursor, offset};
 use crate::value::{CSeq, ContentType, Event, RAck, Reason, RetryAfter, SessionExpires};
-use crate::values::Values;
+use crate::values::value_end;
 use crate::via::Via;
 use crate::words;
 
@@ -15,7 +15,8 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// Over the value of a line.
     #[inline]
     fn cursor(&self, line: &Header) -> Cursor<'_> {
-        Cursor::within(line.name.as_str(), line.value.start as usize, line.value.of(self.all()))
+        let value = line.value_in(self.all());
+        Cursor::within(line.name.as_str(), offset(self.all(), value), value)
     }
 
     /// The header that must be there, read by `read`.
@@ -23,10 +24,10 @@ impl<B: AsRef<[u8]>> Message<B> {
     fn must<'a, T>(
         &'a self,
         name: Name,
-        read: impl FnOnce(Cursor<'a>) -> Result<T, ParseError>,
+        read: impl FnOnce(&mut Cursor<'a>) -> Result<T, ParseError>,
     ) -> Result<T, ParseError> {
         match self.line(name) {
-            Some(line) => read(self.cursor(line)),
+            Some(line) => self.cursor(line).whole(read),
             None => Err(self.missing(name)),
         }
     }
@@ -36,9 +37,9 @@ impl<B: AsRef<[u8]>> Message<B> {
     fn may<'a, T>(
         &'a self,
         name: Name,
-        read: impl FnOnce(Cursor<'a>) -> Result<T, ParseError>,
+        read: impl FnOnce(&mut Cursor<'a>) -> Result<T, ParseError>,
     ) -> Result<Option<T>, ParseError> {
-        self.line(name).map(|line| read(self.cursor(line))).transpose()
+        self.line(name).map(|line| self.cursor(line).whole(read)).transpose()
     }
 
     #[cold]
@@ -51,12 +52,10 @@ impl<B: AsRef<[u8]>> Message<B> {
     fn each<'a, T>(
         &'a self,
         name: Name,
-        read: impl Fn(Cursor<'a>) -> Result<T, ParseError> + Copy,
+        read: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError> + Copy,
     ) -> impl Iterator<Item = Result<T, ParseError>> {
-        self.lines().iter().filter(move |line| line.name == name).flat_map(move |line| {
-            let cursor = self.cursor(line);
-            Values::new(cursor.rest()).map(move |value| read(cursor.part(value)))
-        })
+        let lines = self.lines().iter().filter(move |line| line.name == name);
+        lines.flat_map(move |line| List::new(self.cursor(line), read))
     }
 
     /// The first value of a list.
@@ -64,12 +63,10 @@ impl<B: AsRef<[u8]>> Message<B> {
     fn first<'a, T>(
         &'a self,
         name: Name,
-        read: impl FnOnce(Cursor<'a>) -> Result<T, ParseError>,
+        read: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
     ) -> Result<T, ParseError> {
-        self.must(name, |cursor| match Values::new(cursor.rest()).next() {
-            Some(value) => read(cursor.part(value)),
-            None => Err(cursor.expected("a value")),
-        })
+        let line = self.line(name).ok_or_else(|| self.missing(name))?;
+        read_value(&mut self.cursor(line), read)
     }
 
     /// `Call-ID`: visible ASCII.
@@ -77,9 +74,10 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// # Errors
     /// When it is missing, empty, or has other bytes than visible ASCII.
     pub fn call_id(&self) -> Result<&[u8], ParseError> {
-        self.must(Name::CallId, |mut cursor| {
+        self.must(Name::CallId, |cursor| {
             let id = cursor.rest();
             if words::is_graphic(id) && !id.is_empty() {
+                cursor.skip(id.len());
                 return Ok(id);
             }
             cursor.skip_while(|byte| byte.is_ascii_graphic());
@@ -164,10 +162,7 @@ impl<B: AsRef<[u8]>> Message<B> {
     }
 
     fn number(&self, name: Name, max: u64) -> Result<Option<u64>, ParseError> {
-        self.may(name, |mut cursor| {
-            let number = cursor.number(max)?;
-            cursor.end().map(|()| number)
-        })
+        self.may(name, |cursor| cursor.number(max))
     }
 
     fn seconds(&self, name: Name) -> Result<Option<u32>, ParseError> {
@@ -216,7 +211,7 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     /// The credentials of every line of `Authorization` or `Proxy-Authorization`.
     pub fn credentials(&self, name: Name) -> impl Iterator<Item = Result<Auth<'_>, ParseError>> {
-        self.lines().iter().filter(move |line| line.name == name).map(|line| Auth::read(self.cursor(line)))
+        self.lines().iter().filter(move |line| line.name == name).map(|line| Auth::read(&mut self.cursor(line)))
     }
 
     /// The first Digest credentials for this realm in `Authorization` or `Proxy-Authorization`.
@@ -324,5 +319,46 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// When it is malformed.
     pub fn reason_header(&self) -> Result<Option<Reason<'_>>, ParseError> {
         self.reasons().next().transpose()
+    }
+}
+
+/// Reads one value of a list, which ends at a comma or at the end.
+#[inline]
+fn read_value<'a, T>(
+    cursor: &mut Cursor<'a>,
+    read: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
+) -> Result<T, ParseError> {
+    let value = read(cursor)?;
+    cursor.skip_space();
+    if cursor.is_value_end() { Ok(value) } else { Err(cursor.unexpected()) }
+}
+
+/// Reads the values of one line, each from where the one before it ended.
+struct List<'a, R> {
+    cursor: Option<Cursor<'a>>,
+    read: R,
+}
+
+impl<'a, R> List<'a, R> {
+    /// A line of nothing but white space has no values.
+    fn new(cursor: Cursor<'a>, read: R) -> Self {
+        Self { cursor: Some(cursor).filter(|cursor| !cursor.is_end()), read }
+    }
+}
+
+impl<'a, T, R: Fn(&mut Cursor<'a>) -> Result<T, ParseError>> Iterator for List<'a, R> {
+    type Item = Result<T, ParseError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let start = self.cursor?;
+        let mut cursor = start;
+        let value = read_value(&mut cursor, &self.read);
+        if value.is_err() {
+            // A bad value hides none of those behind it.
+            cursor = start;
+            cursor.skip(value_end(start.rest()));
+        }
+        self.cursor = cursor.eat(b',').then_some(cursor);
+        Some(value)
     }
 }

@@ -22,13 +22,13 @@ impl<'a> CSeq<'a> {
     /// # Errors
     /// When the number is missing or not below 2^31, or the method is no token.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("CSeq", value))
+        Cursor::new("CSeq", value).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let number = cursor.number((1 << 31) - 1)? as u32;
-        let method = read_method(&mut cursor)?;
-        cursor.end().map(|()| Self { number, method })
+        let method = read_method(cursor)?;
+        Ok(Self { number, method })
     }
 }
 
@@ -56,15 +56,15 @@ impl<'a> RAck<'a> {
     /// # Errors
     /// When one of its three parts is missing or too large.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("RAck", value))
+        Cursor::new("RAck", value).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let response = cursor.number_u32()?;
         cursor.skip_space();
         let number = cursor.number((1 << 31) - 1)? as u32;
-        let method = read_method(&mut cursor)?;
-        cursor.end().map(|()| Self { response, cseq: CSeq { number, method } })
+        let method = read_method(cursor)?;
+        Ok(Self { response, cseq: CSeq { number, method } })
     }
 }
 
@@ -92,10 +92,10 @@ impl SessionExpires {
     /// # Errors
     /// When the seconds or the refresher are malformed.
     pub fn parse(value: &[u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("Session-Expires", value))
+        Cursor::new("Session-Expires", value).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'_>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'_>) -> Result<Self, ParseError> {
         let secs = cursor.number_u32()?;
         let params = Params::read(cursor)?;
         let refresher = match params.get("refresher") {
@@ -125,10 +125,10 @@ impl<'a> ContentType<'a> {
     /// # Errors
     /// When type or subtype are missing or a parameter is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("Content-Type", value))
+        Cursor::new("Content-Type", value).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let kind = cursor.token("a media type")?;
         cursor.skip_space();
         cursor.expect(b'/', "'/'")?;
@@ -162,10 +162,10 @@ impl<'a> Event<'a> {
     /// # Errors
     /// When the token is missing or a parameter is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("Event", value))
+        Cursor::new("Event", value).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let package = cursor.token("a token")?;
         let params = Params::read(cursor)?;
         Ok(Self { package, params })
@@ -189,17 +189,13 @@ impl<'a> Reason<'a> {
     /// # Errors
     /// When the protocol is missing, or the cause is no number below 65,536.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("Reason", value))
+        Cursor::new("Reason", value).whole(Self::read)
     }
 
-    pub(crate) fn read(cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let Event { package: protocol, params } = Event::read(cursor)?;
-        let read_cause = |digits| {
-            let mut cursor = cursor.part(digits);
-            let cause = cursor.number_u16()?;
-            cursor.end().map(|()| cause)
-        };
-        let cause = params.get("cause").map(read_cause).transpose()?;
+        let cause = params.get("cause").map(|digits| cursor.part(digits).whole(Cursor::number_u16));
+        let cause = cause.transpose()?;
         Ok(Self { protocol, cause, params })
     }
 
@@ -225,14 +221,14 @@ impl<'a> RetryAfter<'a> {
     /// # Errors
     /// When the seconds are missing or too many, or a parameter is malformed.
     pub fn parse(value: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("Retry-After", value))
+        Cursor::new("Retry-After", value).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let secs = cursor.number_u32()?;
         cursor.skip_space();
         if cursor.peek() == Some(b'(') {
-            skip_comment(&mut cursor)?;
+            skip_comment(cursor)?;
         }
         let params = Params::read(cursor)?;
         Ok(Self { secs, params })

@@ -125,13 +125,13 @@ impl<'a> Via<'a> {
     /// # Errors
     /// When a part of it is malformed, or its protocol isn't SIP/2.0.
     pub fn parse(bytes: &'a [u8]) -> Result<Self, ParseError> {
-        Self::read(Cursor::new("Via", bytes))
+        Cursor::new("Via", bytes).whole(Self::read)
     }
 
-    pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
-        let transport = read_protocol(&mut cursor)?;
+    pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
+        let transport = read_protocol(cursor)?;
         cursor.skip_space();
-        let (host, port) = Host::read_with_port(&mut cursor)?;
+        let (host, port) = Host::read_with_port(cursor)?;
         let mut known = Known::default();
         let params = Params::visit(cursor, |cursor, param| known.note(cursor, param))?;
         Ok(Self { transport, host, port, params, known })
@@ -213,29 +213,21 @@ impl<'a> Known<'a> {
         if param.is("branch") && self.branch.is_none() {
             self.branch = Some(param.token().ok_or_else(|| cursor.expected("a token as branch"))?);
         } else if param.is("rport") && self.rport.is_none() {
-            self.rport = Some(param.value.map(|value| read_port(cursor.part(value))).transpose()?);
+            self.rport = Some(param.value.map(|value| cursor.part(value).whole(Cursor::number_u16)).transpose()?);
         } else if param.is("received") && self.received.is_none() {
             self.received = Some(read_received(cursor.part(value))?);
         } else if param.is("maddr") && self.maddr.is_none() {
-            let mut inside = cursor.part(value);
-            self.maddr = Some(Host::read(&mut inside)?);
-            inside.end()?;
+            self.maddr = Some(cursor.part(value).whole(Host::read)?);
         }
         Ok(())
     }
 }
 
-fn read_port(mut cursor: Cursor<'_>) -> Result<u16, ParseError> {
-    let port = cursor.number_u16()?;
-    cursor.end().map(|()| port)
-}
-
 /// RFC 5118 4.5: an IPv6 address in `received` stands with or without brackets.
-fn read_received<'a>(mut cursor: Cursor<'a>) -> Result<Host<'a>, ParseError> {
+fn read_received<'a>(cursor: Cursor<'a>) -> Result<Host<'a>, ParseError> {
     let bare = std::str::from_utf8(cursor.rest()).ok().and_then(|text| text.parse().ok());
     if let Some(address) = bare {
         return Ok(Host::V6(address));
     }
-    let host = Host::read(&mut cursor)?;
-    cursor.end().map(|()| host)
+    cursor.whole(Host::read)
 }

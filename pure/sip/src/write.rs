@@ -68,7 +68,7 @@ impl<'a> Writer<'a> {
     pub fn copy<B: AsRef<[u8]>>(self, message: &Message<B>, name: Name) -> Self {
         let bytes = message.all();
         for line in message.lines().iter().filter(|line| line.name == name) {
-            self.out.extend_from_slice(&bytes[line.start as usize..line.value.end as usize]);
+            self.out.extend_from_slice(line.line_in(bytes));
             self.out.extend_from_slice(b"\r\n");
         }
         self
