@@ -53,7 +53,8 @@ pub(crate) struct Tally {
 pub struct Media {
     pub(crate) node: NodeId,
     pub(crate) settings: Settings,
-    pub(crate) sounds: Sounds,
+    /// None until they were loaded: until then nothing is played.
+    pub(crate) sounds: Option<Sounds>,
     hash: KeyedHash,
     pub(crate) pool: Pool,
     /// At the place of the pair that it borrowed.
@@ -74,21 +75,15 @@ pub struct Media {
 }
 
 impl Media {
-    /// A packet thread without calls, that lends `ports`.
-    pub fn new(
-        node: NodeId,
-        secret: Secret,
-        ports: Vec<PortPair>,
-        sounds: Sounds,
-        settings: Settings,
-    ) -> Self {
+    /// A packet thread without calls, that lends `ports`. What is to be played waits for [`In::Sounds`].
+    pub fn new(node: NodeId, secret: Secret, ports: Vec<PortPair>, settings: Settings) -> Self {
         let legs = ports.iter().map(|_| None).collect();
         Media {
             node,
             hash: KeyedHash::new(secret),
             pool: Pool::new(ports, settings.rest),
             settings,
-            sounds,
+            sounds: None,
             legs,
             sessions: BTreeMap::new(),
             gone: BTreeMap::new(),
@@ -343,6 +338,18 @@ impl Media {
         }
     }
 
+    /// There is something to play; whoever waited for it hears it now.
+    fn learn(&mut self, now: Moment, sounds: Sounds, out: &mut Outbox<Out>) {
+        self.sounds = Some(sounds);
+        let waits = |leg: &&Leg| !leg.voicing.over && leg.player.is_none();
+        let waiting: Vec<CallId> = self.legs.iter().flatten().filter(waits).map(|leg| leg.call).collect();
+        for call in waiting {
+            self.in_hand = Some(call);
+            self.speak(now, call);
+            self.keep(call, out);
+        }
+    }
+
     fn poisoned(&mut self, socket: Socket) {
         self.tally.poisoned += 1;
         if let Some(leg) = self.leg_mut(socket.pair()) {
@@ -376,6 +383,7 @@ impl Machine for Media {
             }
             In::Gauge { ask } => out.emit(Out::Gauged { ask, answer: self.gauges() }),
             In::Settle => self.settle(now, out),
+            In::Sounds { sounds } => self.learn(now, sounds, out),
             In::Poisoned { socket } => self.poisoned(socket),
         }
     }

@@ -5,6 +5,7 @@ use contract::query::Gauges;
 use machine::Shard;
 
 use crate::pool::Socket;
+use crate::sounds::Sounds;
 
 /// Names a request, so that the shell finds who asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -34,6 +35,11 @@ pub enum In {
     },
     /// Packets changed something ([`Media::is_unsettled`]).
     Settle,
+    /// What can be played is loaded.
+    Sounds {
+        /// All of it.
+        sounds: Sounds,
+    },
     /// Deciding about a packet to this socket panicked.
     Poisoned {
         /// Where it came to.

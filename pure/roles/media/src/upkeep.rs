@@ -39,7 +39,7 @@ impl Media {
         let Media { legs, sessions, sounds, .. } = self;
         let Some(Some(leg)) = legs.get_mut(pair as usize) else { return };
         let Some(wish) = sessions.get(&leg.call).and_then(|it| it.leg(leg.number)) else { return };
-        let Some(say) = &wish.say else { return };
+        let (Some(say), Some(sounds)) = (&wish.say, sounds) else { return };
         let (number, law) = tongue(&wish.payloads).unwrap_or((0, audio::Law::Mu));
         let known = tongue(&wish.payloads).is_some();
         let (track, unknown) = sounds.track(if known { &say.sounds } else { &[] }, law);

@@ -52,9 +52,7 @@ fn ports(legs: u16) -> Vec<PortPair> {
 }
 
 fn media(legs: u16) -> Media {
-    let mut sounds = Sounds::new();
-    sounds.teach("second", Voice::new(&[1000; 8000]));
-    Media::new(NodeId(1), Secret::new([7; 16]), ports(legs), sounds, Settings::default())
+    Media::new(NodeId(1), Secret::new([7; 16]), ports(legs), Settings::default())
 }
 
 impl Stage {
@@ -63,7 +61,7 @@ impl Stage {
     }
 
     pub(super) fn with_legs(legs: u16) -> Self {
-        Stage {
+        let mut stage = Stage {
             media: media(legs),
             now: Moment::from_secs(1_000_000),
             kept: BTreeMap::new(),
@@ -71,7 +69,15 @@ impl Stage {
             delivered: Vec::new(),
             open: Vec::new(),
             answers: Vec::new(),
-        }
+        };
+        stage.load_sounds();
+        stage
+    }
+
+    fn load_sounds(&mut self) {
+        let mut sounds = Sounds::new();
+        sounds.teach("second", Voice::new(&[1000; 8000]));
+        self.handle(In::Sounds { sounds });
     }
 
     fn hear(&mut self, out: Outbox<Out>) {
@@ -123,6 +129,7 @@ impl Stage {
         let mut out = Outbox::new();
         self.media.resume(self.now, &mut out);
         self.hear(out);
+        self.load_sounds();
     }
 
     pub(super) fn anchor(&mut self, wish: &Anchor) -> Anchored {
