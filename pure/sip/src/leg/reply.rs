@@ -55,6 +55,7 @@ impl Leg {
         if self.replies.len() >= MOST && method != Method::Bye {
             return self.refuse(request, Status::SERVICE_UNAVAILABLE, &[], turn);
         }
+        let objection = if method == Method::Update { self.objection(request, false, turn) } else { None };
         let at = self.replies.len();
         self.replies.push(Reply {
             branch: id.branch,
@@ -63,6 +64,9 @@ impl Leg {
             asked: Asked::of(request),
             limit: None,
         });
+        if let Some((status, headers)) = objection {
+            return self.respond_other(at, status, &headers, turn);
+        }
         match method {
             Method::Bye => self.take_bye(at, request, turn),
             Method::Update => self.take_update(at, request, turn),
@@ -187,9 +191,6 @@ impl Leg {
     }
 
     fn take_update(&mut self, at: usize, update: &Message<&[u8]>, turn: &mut Turn<'_, '_>) {
-        if let Some((status, headers)) = self.objection(update, false, turn) {
-            return self.respond_other(at, status, &headers, turn);
-        }
         if let Phase::Dialling(dialling) = &mut self.phase {
             let theirs = update.from().ok().and_then(|from| from.tag()).unwrap_or_default();
             let mut forks = dialling.forks.iter_mut();
