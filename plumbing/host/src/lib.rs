@@ -2,12 +2,13 @@
 //!
 //! - [`supervisor`] holds the sockets, starts workers, and starts them again when they die or hang;
 //! - [`worker`] is the other end: what a worker was dealt, its heartbeat, the notice to stop;
-//! - [`turn`] turns a machine around its journal, [`follower`] brings what must outlive the machine's power to
+//! - [`Turn`] turns a machine around its journal, [`follower`] brings what must outlive the machine's power to
 //!   a disk;
 //! - [`config`] and [`telemetry`] are what every process of a platform starts with.
 
 mod child;
 pub mod config;
+pub mod follower;
 mod progress;
 mod protocol;
 mod status;
