@@ -10,6 +10,9 @@ use machine::{Key, Machine, Moment, Outbox, Tag};
 
 use crate::{Entry, Journal, Recovered, Region};
 
+/// How many deadlines one turn looks after at most; the rest is due in the next.
+const MOST_DEADLINES: usize = 4096;
+
 /// A machine whose state lives in records, so that a successor can go on with it.
 pub trait Durable: Machine {
     /// Takes up one thing as its newest record says. Nothing is said yet: `resume` follows.
@@ -186,14 +189,17 @@ impl<M: Durable, R: Region> Turn<M, R> {
         }
     }
 
-    /// Third step: every deadline that is due.
+    /// Third step: every deadline that is due. A machine may take them one by one, so that a panic of one
+    /// takes no other with it.
     pub fn expire<S: Shell<M>>(&mut self, now: Moment, shell: &mut S) {
-        if self.machine.next_deadline().is_none_or(|deadline| deadline > now) {
-            return;
-        }
-        self.journal.put_down();
-        if let Err(message) = self.attempt(now, Cause::Deadline, |machine, out| machine.expire(now, out)) {
-            shell.set_aside(&[], &[], Blame::Panic(message));
+        for _ in 0..MOST_DEADLINES {
+            if self.machine.next_deadline().is_none_or(|deadline| deadline > now) {
+                return;
+            }
+            self.journal.put_down();
+            if let Err(message) = self.attempt(now, Cause::Deadline, |machine, out| machine.expire(now, out)) {
+                shell.set_aside(&[], &[], Blame::Panic(message));
+            }
         }
     }
 
