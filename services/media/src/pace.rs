@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     fn run(pace: &mut Pace, from: Moment, every: Duration) -> Moment {
-        (0..200).fold(from, |now, _| {
+        (0..2_000).fold(from, |now, _| {
             pace.looked(now, 1);
             now.after(every)
         })

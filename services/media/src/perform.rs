@@ -71,18 +71,15 @@ impl Shell<Media> for Hands {
     fn encode(&mut self, _out: &Out, _kept: &mut Vec<u8>) {}
 
     fn perform(&mut self, _now: Moment, out: Out) {
-        let done = match out {
-            Out::Anchored { ask, answer } => Ok(self.desk.answer::<Anchor>(ask, &answer)),
-            Out::Released { ask, answer } => Ok(self.desk.answer::<Release>(ask, &answer)),
-            Out::Gauged { ask, answer } => Ok(self.gauged(ask, answer)),
-            Out::Noticed { shard, notice } => Ok(self.desk.notice(Envelope::notice(Some(shard), &notice))),
-            Out::Open { pair } => self.ports.open(pair),
-            Out::Reopen { pair } => self.ports.reopen(pair),
-            Out::Close { pair } => self.ports.close(pair),
-            Out::Send { socket, to, datagram } => Ok(self.ports.send(socket, to, &datagram)),
-        };
-        if let Err(error) = done {
-            tracing::warn!(%error, "a port of the pool");
+        match out {
+            Out::Anchored { ask, answer } => self.desk.answer::<Anchor>(ask, &answer),
+            Out::Released { ask, answer } => self.desk.answer::<Release>(ask, &answer),
+            Out::Gauged { ask, answer } => self.gauged(ask, answer),
+            Out::Noticed { shard, notice } => self.desk.notice(Envelope::notice(Some(shard), &notice)),
+            Out::Open { pair } => warn(self.ports.open(pair)),
+            Out::Reopen { pair } => warn(self.ports.reopen(pair)),
+            Out::Close { pair } => warn(self.ports.close(pair)),
+            Out::Send { socket, to, datagram } => self.ports.send(socket, to, &datagram),
         }
     }
 
@@ -94,5 +91,11 @@ impl Shell<Media> for Hands {
 
     fn lost(&mut self, tag: Tag, key: Key, message: String) {
         tracing::error!(?tag, ?key, message, "a record could not be taken up");
+    }
+}
+
+fn warn(done: strowger_io::Result<()>) {
+    if let Err(error) = done {
+        tracing::warn!(%error, "a port of the pool");
     }
 }
