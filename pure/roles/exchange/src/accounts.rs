@@ -277,7 +277,8 @@ mod tests {
     }
 
     fn alice() -> User {
-        let ha1 = |algorithm| Ha1::new(algorithm, b"alice", b"red.example", b"secret").hex().as_str().to_owned();
+        let ha1 =
+            |algorithm| Ha1::new(algorithm, b"alice", b"red.example", b"secret").hex().as_str().to_owned();
         User {
             tenant: TenantId(1),
             name: "alice".into(),
@@ -310,14 +311,20 @@ mod tests {
         let Learned { key, body } = kept.unwrap();
         let mut restored = self::accounts(10);
         assert!(restored.restore(key, body));
-        let Known::Account(account) = restored.find(key, NOW) else { panic!("{:?}", restored.find(key, NOW)) };
+        let Known::Account(account) = restored.find(key, NOW) else {
+            panic!("{:?}", restored.find(key, NOW))
+        };
         for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
             let expected = Ha1::new(algorithm, b"alice", b"red.example", b"secret");
             assert!(account.ha1(algorithm, restored.realm(b"red.example")) == Some(expected));
             assert!(account.ha1(algorithm, restored.realm(b"blue.example")).is_none());
         }
         assert_eq!(account.user().unwrap().display_name, "Alice");
-        assert_eq!(restored.due(key, NOW), Some(asked("alice")), "what was restored is confirmed when needed");
+        assert_eq!(
+            restored.due(key, NOW),
+            Some(asked("alice")),
+            "what was restored is confirmed when needed"
+        );
         assert_eq!(restored.due(key, NOW), None, "once");
     }
 
@@ -366,5 +373,20 @@ mod tests {
         assert_eq!(forgotten, Learned { key: accounts.key(TenantId(1), b"1"), body: Vec::new() });
         assert_eq!(known(&accounts, "1"), None);
         assert_eq!(known(&accounts, "3"), Some(Found::Number(number("3"))));
+    }
+
+    /// The bytes of release 0.1, which later releases must read.
+    #[test]
+    fn the_account_of_the_first_release_is_read() {
+        let golden = include_bytes!("../tests/golden/account.v1");
+        assert_eq!(accounts(1).write(&Found::User(alice())).unwrap(), golden);
+        let mut restored = accounts(1);
+        let key = restored.key(TenantId(1), b"alice");
+        assert!(restored.restore(key, golden.to_vec()));
+        let Known::Account(account) = restored.find(key, NOW) else {
+            panic!("{:?}", restored.find(key, NOW))
+        };
+        assert!(account.ha1(Algorithm::Md5, restored.realm(b"red.example")).is_some());
+        assert_eq!(account.user().unwrap().number.as_deref(), Some("4930123"));
     }
 }

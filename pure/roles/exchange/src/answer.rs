@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use machine::{KeyedHash, Moment, base32};
+use sip::leg::Refusal;
 use sip::{Contact, Message, Name, Status, Writer};
 
 use crate::binding::Body;
@@ -28,8 +29,24 @@ impl Answerer<'_> {
         bytes
     }
 
+    /// The answer to an INVITE that could not become a leg.
+    pub(crate) fn refusal(&self, invite: &Message<&[u8]>, refusal: &Refusal) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(invite.bytes().len());
+        let mut writer = self.begin(invite, refusal.status, None, &mut bytes);
+        for (name, value) in &refusal.headers {
+            writer = writer.other(name, value);
+        }
+        writer.empty_body();
+        bytes
+    }
+
     /// 200 to a REGISTER: all contacts of the user as they are now, and the way to it (RFC 3327 5.3).
-    pub(crate) fn registered(&self, request: &Message<&[u8]>, body: Option<Body<'_>>, now: Moment) -> Vec<u8> {
+    pub(crate) fn registered(
+        &self,
+        request: &Message<&[u8]>,
+        body: Option<Body<'_>>,
+        now: Moment,
+    ) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(request.bytes().len() + 128);
         let mut writer = self.begin(request, Status::OK, None, &mut bytes);
         let mut line = Vec::with_capacity(128);

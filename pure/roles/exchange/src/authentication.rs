@@ -94,14 +94,10 @@ fn header(request: &Request<'_>) -> Name {
 }
 
 /// A challenge for each algorithm that we offer, the best first.
-pub(crate) fn ask(
-    request: &Request<'_>,
-    home: Home<'_>,
-    view: &View,
-    now: Moment,
-    stale: bool,
-) -> Decision {
-    let salt = view.mint.hash().sum64(hashes::NONCE, &[request.call_id, request.from_tag()]) as u16;
+pub(crate) fn ask(request: &Request<'_>, home: Home<'_>, view: &View, now: Moment, stale: bool) -> Decision {
+    let number = request.cseq.number.to_le_bytes();
+    let parts = [request.call_id, request.from_tag(), &number, home.realm.as_bytes()];
+    let salt = view.mint.hash().sum64(hashes::NONCE, &parts) as u16;
     let nonce = view.nonces.mint(now, salt);
     let (status, name) = if request.method == Method::Register {
         (Status::UNAUTHORIZED, Name::WwwAuthenticate)

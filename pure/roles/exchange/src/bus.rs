@@ -86,7 +86,9 @@ impl Exchange {
         let Some(open) = self.questions.get(id).cloned() else { return };
         let understood = match open {
             Open::Own { about, .. } => self.answered_us(id, about, body, now, out),
-            Open::Calls { call, topic, serial } => self.answered_call(id, (call, topic, serial), body, now, out),
+            Open::Calls { call, topic, serial } => {
+                self.answered_call(id, (call, topic, serial), body, now, out)
+            }
         };
         if understood.is_none() {
             self.counters.unreadable += 1;
@@ -124,7 +126,7 @@ impl Exchange {
             }
         }
         self.close(id);
-        self.wake(id, now, out);
+        self.wake(id);
         Some(())
     }
 
@@ -207,8 +209,9 @@ impl Exchange {
     fn asked(&mut self, envelope: &Envelope, now: Moment, out: &mut Outbox<Out>) {
         let (id, body) = (envelope.id, &envelope.body[..]);
         let answer = match verb(&envelope.subject) {
-            Some(verb) if verb == Locate::SUBJECT.verb => read(body)
-                .map(|asked: Locate| Envelope::answer::<Locate>(id, &self.locate(&asked, now))),
+            Some(verb) if verb == Locate::SUBJECT.verb => {
+                read(body).map(|asked: Locate| Envelope::answer::<Locate>(id, &self.locate(&asked, now)))
+            }
             Some(verb) if verb == ListCalls::SUBJECT.verb => {
                 read(body).map(|asked| Envelope::answer::<ListCalls>(id, &self.list_calls(&asked)))
             }
@@ -218,9 +221,7 @@ impl Exchange {
             Some(verb) if verb == HangUp::SUBJECT.verb => {
                 read(body).map(|asked| Envelope::answer::<HangUp>(id, &self.hang_up(&asked, now, out)))
             }
-            Some(verb) if verb == Gauge::SUBJECT.verb => {
-                Some(Envelope::answer::<Gauge>(id, &self.gauges()))
-            }
+            Some(verb) if verb == Gauge::SUBJECT.verb => Some(Envelope::answer::<Gauge>(id, &self.gauges())),
             Some(_) | None => None,
         };
         match answer {

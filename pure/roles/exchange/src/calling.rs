@@ -74,12 +74,10 @@ impl Exchange {
     ) {
         let serial = question.serial();
         let answer = match question {
-            Question::Route(wanted) => {
-                match self.route(held.call.id(), wanted, now, out) {
-                    Some(route) => Answer::Route { serial, route },
-                    None => return,
-                }
-            }
+            Question::Route(wanted) => match self.route(held.call.id(), wanted, now, out) {
+                Some(route) => Answer::Route { serial, route },
+                None => return,
+            },
             Question::Keep(record) => {
                 // It is as safe as the call itself was; the store hears of it as soon as it can.
                 self.counters.records += 1;

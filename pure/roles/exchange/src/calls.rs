@@ -46,7 +46,8 @@ impl Calls {
     /// The name of an INVITE: that of its retransmissions, its copies on other ways, and its CANCEL.
     pub(crate) fn invite(&self, request: &Request<'_>) -> u64 {
         let number = request.cseq.number.to_le_bytes();
-        self.hash.sum64(hashes::INVITE, &[request.call_id, request.from_tag(), &number])
+        let from = request.from.uri_bytes;
+        self.hash.sum64(hashes::INVITE, &[request.call_id, request.from_tag(), from, &number])
     }
 
     /// Stands for the way a request took: its branch, or all of its top Via if that has none.

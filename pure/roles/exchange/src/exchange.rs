@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use contract::account::Tenants;
@@ -14,7 +15,7 @@ use crate::questions::{About, Questions};
 use crate::records::Records;
 use crate::settings::Settings;
 use crate::view::View;
-use crate::waiting::Waiting;
+use crate::waiting::{Waiter, Waiting};
 
 /// What can happen to an exchange thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -69,6 +70,7 @@ pub struct Rung {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Timer {
     Call(CallId),
+    Resume(CallId),
     Question(u64),
     Tenants,
     Records,
@@ -95,6 +97,8 @@ pub struct Exchange {
     pub(crate) timers: Timers<Timer>,
     pub(crate) counters: Counters,
     pub(crate) in_hand: Option<(Tag, Key)>,
+    /// What waited for an answer that has come.
+    pub(crate) ready: VecDeque<Waiter>,
     ended: Vec<Ended>,
 }
 
@@ -111,6 +115,7 @@ impl Exchange {
             timers: Timers::new(),
             counters: Counters::default(),
             in_hand: None,
+            ready: VecDeque::new(),
             ended: Vec::new(),
         }
     }
@@ -174,12 +179,12 @@ impl Exchange {
         self.in_hand
     }
 
-    /// Goes on, once everything is restored: what was asked is asked again.
+    /// Goes on, once everything is restored: what was asked is asked again. (The calls do so one by one, as
+    /// [`Exchange::expire`] comes to them.)
     pub fn resume(&mut self, now: Moment, out: &mut Outbox<Out>) {
         self.ask(About::Tenants, now, out);
-        let calls: Vec<CallId> = self.view.calls.all().map(call::Call::id).collect();
-        for id in calls {
-            self.with_call(id, now, out, |call, world, now, said| call.resume(world, now, said));
+        for id in self.view.calls.all().map(call::Call::id) {
+            self.timers.set(Timer::Resume(id), Some(now));
         }
         self.keep_records(now, out);
     }
@@ -209,28 +214,38 @@ impl Machine for Exchange {
     fn handle(&mut self, now: Moment, input: In, out: &mut Outbox<Out>) {
         self.in_hand = None;
         match input {
-            In::Sip(bytes) => self.sip(now, bytes, out),
+            In::Sip(bytes) => {
+                self.counters.received += 1;
+                self.sip(now, bytes, out);
+            }
             In::Bus(envelope) => self.bus(now, envelope, out),
             In::Pressure(waited) => self.view.waited = waited,
         }
     }
 
+    /// Lets one thing that is due take effect, so that a panic takes no other with it: call it again as long
+    /// as [`Exchange::next_deadline`] is not in the future.
     fn expire(&mut self, now: Moment, out: &mut Outbox<Out>) {
         self.in_hand = None;
-        while let Some(timer) = self.timers.pop_due(now) {
-            match timer {
-                Timer::Call(id) => {
-                    self.with_call(id, now, out, |call, world, now, said| call.expire(world, now, said));
-                }
-                Timer::Question(id) => self.ask_again(id, now, out),
-                Timer::Tenants => self.ask(About::Tenants, now, out),
-                Timer::Records => self.keep_records(now, out),
-            }
+        if let Some(waiter) = self.ready.pop_front() {
+            return self.decide_again(waiter, now, out);
         }
-        self.expire_bindings(now, out);
+        match self.timers.pop_due(now) {
+            Some(Timer::Call(id)) => {
+                self.with_call(id, now, out, |call, world, now, said| call.expire(world, now, said));
+            }
+            Some(Timer::Resume(id)) => {
+                self.with_call(id, now, out, |call, world, now, said| call.resume(world, now, said));
+            }
+            Some(Timer::Question(id)) => self.ask_again(id, now, out),
+            Some(Timer::Tenants) => self.ask(About::Tenants, now, out),
+            Some(Timer::Records) => self.keep_records(now, out),
+            None => self.expire_bindings(now, out),
+        }
     }
 
     fn next_deadline(&self) -> Option<Moment> {
-        [self.timers.next(), self.view.bindings.next_deadline()].into_iter().flatten().min()
+        let ready = (!self.ready.is_empty()).then_some(Moment::START);
+        [ready, self.timers.next(), self.view.bindings.next_deadline()].into_iter().flatten().min()
     }
 }

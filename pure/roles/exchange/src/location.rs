@@ -40,16 +40,19 @@ impl Exchange {
         }
     }
 
-    /// Decides again what waited for an answer.
-    pub(crate) fn wake(&mut self, question: u64, now: Moment, out: &mut Outbox<Out>) {
-        for waiter in self.waiting.take(question) {
-            match waiter {
-                Waiter::Request(bytes) => self.sip(now, bytes, out),
-                Waiter::Route(call, wanted) => {
-                    let serial = wanted.serial;
-                    if let Some(route) = self.route(call, wanted, now, out) {
-                        self.tell(call, Answer::Route { serial, route }, now, out);
-                    }
+    /// What waited for an answer is decided again, one after another.
+    pub(crate) fn wake(&mut self, question: u64) {
+        self.ready.extend(self.waiting.take(question));
+    }
+
+    /// Decides again about one that waited for an answer.
+    pub(crate) fn decide_again(&mut self, waiter: Waiter, now: Moment, out: &mut Outbox<Out>) {
+        match waiter {
+            Waiter::Request(bytes) => self.sip(now, bytes, out),
+            Waiter::Route(call, wanted) => {
+                let serial = wanted.serial;
+                if let Some(route) = self.route(call, wanted, now, out) {
+                    self.tell(call, Answer::Route { serial, route }, now, out);
                 }
             }
         }

@@ -30,7 +30,6 @@ enum Then {
 impl Exchange {
     /// Decides about a message from the edge.
     pub(crate) fn sip(&mut self, now: Moment, bytes: Vec<u8>, out: &mut Outbox<Out>) {
-        self.counters.received += 1;
         let said_before = out.emit.len();
         let then = match Message::parse(&bytes[..]) {
             Ok(message) => {
@@ -136,13 +135,7 @@ impl Exchange {
             Ok(call) => call,
             Err(refusal) => {
                 self.in_hand = None;
-                let mut bytes = Vec::with_capacity(512);
-                let tag = None;
-                let mut writer = sip::respond(message, refusal.status, None, tag, &mut bytes);
-                for (name, value) in &refusal.headers {
-                    writer = writer.other(name, value);
-                }
-                writer.empty_body();
+                let bytes = self.answerer().refusal(message, &refusal);
                 self.counters.replied(refusal.status);
                 out.emit(Out::Sip { bytes, rung: None });
                 return Then::Done;

@@ -59,11 +59,7 @@ fn remove_all(register: &Register<'_, '_>, binding: &mut Binding) -> Result<bool
     Ok(changed)
 }
 
-fn apply_each(
-    register: &Register<'_, '_>,
-    binding: &mut Binding,
-    view: &View,
-) -> Result<bool, Decision> {
+fn apply_each(register: &Register<'_, '_>, binding: &mut Binding, view: &View) -> Result<bool, Decision> {
     let mut changed = false;
     for value in register.request.message.values(Name::Contact) {
         let contact = Contact::parse(value).map_err(|error| bad(error.to_string()))?;

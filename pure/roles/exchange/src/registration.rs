@@ -150,7 +150,8 @@ impl Register<'_, '_> {
             Some(seconds) => Some(seconds),
             None => self.request.message.expires().map_err(bad)?,
         };
-        let wanted = said.map_or(self.settings.usual, |seconds| std::time::Duration::from_secs(seconds.into()));
+        let wanted =
+            said.map_or(self.settings.usual, |seconds| std::time::Duration::from_secs(seconds.into()));
         if wanted.is_zero() {
             return Ok(Wish::Gone);
         }

@@ -88,7 +88,7 @@ fn made(checked: &Checked, now: Moment) -> Moment {
 
 /// Nonces count up; maps like their keys spread.
 fn spread(nonce: u64) -> u128 {
-    u128::from(nonce) * 0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835_u128.rotate_left(1)
+    u128::from(nonce).wrapping_mul(0x9e37_79b9_7f4a_7c15_f39c_c060_5ced_c835)
 }
 
 impl Window {

@@ -1,3 +1,5 @@
+//! How an exchange thread behaves. The service reads it from the configuration.
+
 use std::time::Duration;
 
 use machine::{Epoch, Failpoint, Shard};

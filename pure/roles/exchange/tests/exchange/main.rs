@@ -1,0 +1,15 @@
+//! What an exchange does, seen from its phones.
+
+extern crate strowger_exchange as exchange;
+
+mod phone;
+mod platform;
+
+mod authentication;
+mod bounds;
+mod calls;
+mod office;
+mod registration;
+mod restart;
+mod shards;
+mod tenants;
