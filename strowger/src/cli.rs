@@ -222,3 +222,6 @@ pub(crate) enum NumberCommand {
         number: String,
     },
 }
+
+/// Variables of the environment that are about the command line, not the configuration.
+pub(crate) const VARIABLES: [&str; 2] = ["STROWGER_CONFIG_FILE", "STROWGER_PHONE_PASSWORD"];

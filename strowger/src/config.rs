@@ -226,13 +226,25 @@ impl Default for Signalling {
 
 impl Default for Registrar {
     fn default() -> Self {
-        Registrar { min_expires: 60, max_expires: 7200, default_expires: 3600, most_contacts: 10, nonce_seconds: 300 }
+        Registrar {
+            min_expires: 60,
+            max_expires: 7200,
+            default_expires: 3600,
+            most_contacts: 10,
+            nonce_seconds: 300,
+        }
     }
 }
 
 impl Default for Call {
     fn default() -> Self {
-        Call { ring_seconds: 60, session_expires: 1800, min_se: 90, inactivity_seconds: 60, offline_seconds: 600 }
+        Call {
+            ring_seconds: 60,
+            session_expires: 1800,
+            min_se: 90,
+            inactivity_seconds: 60,
+            offline_seconds: 600,
+        }
     }
 }
 
@@ -280,7 +292,10 @@ impl Config {
             "registrar.min_expires: expected no more than registrar.max_expires",
         );
         say(self.call.min_se < 90, "call.min_se: expected at least 90 (RFC 4028 4)");
-        say(self.call.session_expires < self.call.min_se, "call.session_expires: expected at least call.min_se");
+        say(
+            self.call.session_expires < self.call.min_se,
+            "call.session_expires: expected at least call.min_se",
+        );
         say(!self.media.first_port.is_multiple_of(2), "media.first_port: expected an even port");
         say(
             u32::from(self.media.first_port) + 2 * u32::from(self.media.legs) > 65_536,
@@ -305,7 +320,18 @@ impl Config {
 
     /// The address that the media ports are bound to.
     pub(crate) fn media_bind(&self) -> IpAddr {
-        let first = self.sip.listen.first().map_or(IpAddr::from([127, 0, 0, 1]), |listen| listen.address.ip());
+        let first =
+            self.sip.listen.first().map_or(IpAddr::from([127, 0, 0, 1]), |listen| listen.address.ip());
         self.media.address.parse().unwrap_or(first)
+    }
+
+    /// The address that phones are told for their audio, if it is another than the ports are bound to.
+    pub(crate) fn media_public(&self) -> Option<IpAddr> {
+        let bound = self.media_bind();
+        match self.sip.public_host.parse() {
+            Ok(public) => Some(public),
+            Err(_) if bound.is_unspecified() => crate::serve::outward_address(bound.is_ipv6()),
+            Err(_) => None,
+        }
     }
 }

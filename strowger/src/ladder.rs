@@ -25,7 +25,12 @@ pub(crate) fn draw(rungs: &[Rung], full: bool) -> String {
     for rung in rungs {
         let party = columns.iter().position(|name| *name == rung.party).unwrap_or(0);
         let (from, to) = if rung.to_us { (party, us) } else { (us, party) };
-        let _ = writeln!(page, "{:>8.3}s {}", seconds(first.at, rung.at), arrow(from, to, columns.len(), &label(rung)));
+        let _ = writeln!(
+            page,
+            "{:>8.3}s {}",
+            seconds(first.at, rung.at),
+            arrow(from, to, columns.len(), &label(rung))
+        );
         if full {
             for line in String::from_utf8_lossy(&rung.message).lines() {
                 let _ = writeln!(page, "            {line}");
@@ -65,7 +70,9 @@ pub(crate) fn label(rung: &Rung) -> String {
             format!("{} {reason}{of}{sdp}", status.code())
         }
         None => {
-            let again = if message.raw(Name::Authorization).is_some() || message.raw(Name::ProxyAuthorization).is_some() {
+            let again = if message.raw(Name::Authorization).is_some()
+                || message.raw(Name::ProxyAuthorization).is_some()
+            {
                 " +credentials"
             } else {
                 ""
@@ -130,7 +137,10 @@ mod tests {
             false,
         );
         let lines: Vec<_> = page.lines().collect();
-        assert!(lines[0].find("alice") < lines[0].find("strowger") && lines[0].find("strowger") < lines[0].find("bob"));
+        assert!(
+            lines[0].find("alice") < lines[0].find("strowger")
+                && lines[0].find("strowger") < lines[0].find("bob")
+        );
         assert!(lines[1].contains("INVITE") && lines[1].contains('▶'), "{page}");
         assert!(lines[3].contains("180 Ringing") && lines[3].contains('◀'), "{page}");
         assert!(lines[5].contains("3.000s") && lines[5].contains("BYE"), "{page}");

@@ -1,1 +1,113 @@
-fn main() {}
+//! A telephone exchange in one binary.
+
+mod cli;
+mod config;
+mod ladder;
+mod places;
+mod serve;
+mod signalling;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::Parser as _;
+use cli::{Cli, Command};
+use config::{Config, LogFormat};
+use host::telemetry::{self, Format};
+
+const WELCOME: &str = "\
+strowger: a telephone exchange that needs no operator. What to do next:
+  strowger demo                 start one with a demo tenant, and watch it prove itself with a call
+  strowger serve                start the platform (settings: strowger check-config --print)
+  strowger tenant add acme --domain acme.example; strowger user add acme alice; strowger number add acme 1001 --user alice
+  strowger phone --help         be a phone;  strowger trace: see the ladders of calls;  strowger --help: all of it
+";
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let Some(command) = &cli.command else {
+        print!("{WELCOME}");
+        return ExitCode::SUCCESS;
+    };
+    match run(&cli, command) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("strowger: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+type Failure = Box<dyn std::error::Error>;
+
+fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
+    let file = config_file(cli);
+    let config = read_config(file.as_deref())?;
+    match command {
+        Command::Serve(args) => {
+            log_as(&config)?;
+            serve::serve(&config, file.as_deref(), &args.roles)?;
+        }
+        Command::Worker { name } => {
+            log_as(&config)?;
+            work(&config, name)?;
+        }
+        Command::CheckConfig { print } => {
+            if *print {
+                print!("{}", toml::to_string_pretty(&config)?);
+            } else {
+                println!("the configuration is as it should be");
+            }
+        }
+        _ => return Err("not yet".into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// What was named, or `strowger.toml` if it is here.
+fn config_file(cli: &Cli) -> Option<PathBuf> {
+    let usual = PathBuf::from("strowger.toml");
+    cli.config.clone().or_else(|| usual.exists().then_some(usual))
+}
+
+fn read_config(file: Option<&Path>) -> Result<Config, Failure> {
+    let environment = std::env::vars().filter(|(name, _)| !cli::VARIABLES.contains(&name.as_str()));
+    let config: Config = host::config::load(file, environment)?;
+    match config.contradictions().first() {
+        Some(first) => {
+            let name = file.map_or_else(|| "configuration".into(), |file| file.display().to_string());
+            Err(format!("{name}: {first}").into())
+        }
+        None => Ok(config),
+    }
+}
+
+fn log_as(config: &Config) -> Result<(), Failure> {
+    let format = match config.log.format {
+        LogFormat::Text => Format::Text,
+        LogFormat::Json => Format::Json,
+    };
+    Ok(telemetry::start(format, &config.log.level)?)
+}
+
+fn work(config: &Config, name: &str) -> Result<(), Failure> {
+    let mut worker = host::worker::Worker::join()?;
+    match name {
+        "signalling" => signalling::run(config, worker)?,
+        "media" => media_service::run(&mut worker, &media(config)?)?,
+        other => return Err(format!("no worker is called {other:?}").into()),
+    }
+    Ok(())
+}
+
+/// What the configuration means to the media worker.
+fn media(config: &Config) -> Result<media_service::Config, Failure> {
+    let places = places::Places::open(config)?;
+    let topology = bus::Topology::new(&places.runtime, config.signalling.threads);
+    let mut media = media_service::Config::new(places.secret()?, topology, places.runtime);
+    media.journal = config.media.journal_mb << 20;
+    media.threads = usize::from(config.media.threads);
+    media.advertised = config.media_public();
+    media.prompts = Some(config.media.prompts.clone()).filter(|folder| !folder.as_os_str().is_empty());
+    Ok(media)
+}

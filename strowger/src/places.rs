@@ -38,7 +38,8 @@ impl Places {
     pub(crate) fn open(config: &Config) -> Result<Places, PlaceError> {
         make(&config.data)?;
         let data = config.data.canonicalize().map_err(at(&config.data, "the data folder"))?;
-        let runtime = if config.runtime.as_os_str().is_empty() { below_shm(&data) } else { config.runtime.clone() };
+        let runtime =
+            if config.runtime.as_os_str().is_empty() { below_shm(&data) } else { config.runtime.clone() };
         make(&runtime)?;
         Ok(Places { data, runtime })
     }
@@ -51,7 +52,8 @@ impl Places {
         match file.try_lock() {
             Ok(()) => Ok(file),
             Err(TryLockError::WouldBlock) => {
-                let source = io::Error::new(io::ErrorKind::AddrInUse, "a platform runs on this data folder already");
+                let source =
+                    io::Error::new(io::ErrorKind::AddrInUse, "a platform runs on this data folder already");
                 Err(at(&path, "the lock")(source))
             }
             Err(TryLockError::Error(source)) => Err(at(&path, "the lock")(source)),
@@ -64,7 +66,8 @@ impl Places {
         let path = self.data.join("secret");
         if !path.exists() {
             let mut fresh = [0; 16];
-            getrandom::fill(&mut fresh).map_err(|error| at(&path, "randomness")(io::Error::other(error)))?;
+            getrandom::fill(&mut fresh)
+                .map_err(|error| at(&path, "randomness")(io::Error::other(error.to_string())))?;
             let mut file = OpenOptions::new()
                 .create_new(true)
                 .write(true)

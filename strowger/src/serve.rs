@@ -7,6 +7,7 @@ use std::path::Path;
 
 use bus::{Member, Topology};
 use host::supervisor::{Options, Patience, Supervisor, WorkerSpec};
+use machine::Moment;
 use strowger_io::{Clock, Listener, UdpOptions, UdpSocket};
 
 use crate::config::{Config, Hop, Listen};
@@ -65,7 +66,7 @@ pub(crate) fn serve(config: &Config, file: Option<&Path>, roles: &[String]) -> R
         program: "/proc/self/exe".into(),
         status: places.status(),
         patience: Patience::default(),
-        clock: Clock::new(),
+        clock: Clock::start(Moment::START),
     };
     tracing::info!(data = %places.data.display(), runtime = %places.runtime.display(), "starting");
     Supervisor::new(options, workers)?.run()?;
@@ -102,7 +103,10 @@ fn bind_bus(topology: &Topology, member: Member) -> Result<OwnedFd, ServeError> 
     bound.map(Into::into).map_err(|source| ServeError::Bind { what: format!("bus of {member}"), source })
 }
 
-fn signalling_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
+fn signalling_descriptors(
+    config: &Config,
+    topology: &Topology,
+) -> Result<Vec<(String, OwnedFd)>, ServeError> {
     let mut descriptors = Vec::new();
     let threads = config.signalling.threads;
     for thread in 0..threads {
@@ -142,7 +146,8 @@ fn media_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String
 
 fn office_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
     let what = || format!("api.listen {}", config.api.listen);
-    let listener = TcpListener::bind(config.api.listen).map_err(|source| ServeError::Bind { what: what(), source })?;
+    let listener =
+        TcpListener::bind(config.api.listen).map_err(|source| ServeError::Bind { what: what(), source })?;
     let hearing = bind_bus(topology, Member::Office)?;
     Ok(vec![(label::BUS.to_owned(), hearing), (label::API.to_owned(), listener.into())])
 }

@@ -152,6 +152,11 @@ impl Signalling {
         self.dropped
     }
 
+    /// The edge within, to look at.
+    pub fn edge(&self) -> &Edge {
+        &self.edge
+    }
+
     /// The exchange within, to look at.
     pub fn exchange(&self) -> &Exchange {
         &self.exchange

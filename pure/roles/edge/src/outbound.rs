@@ -64,6 +64,17 @@ impl Edge {
         }
     }
 
+    /// Whether a message on the hop inside is on its way out: a request of an exchange, or a response to one of
+    /// ours. On a wire both directions look alike otherwise.
+    pub fn is_outward(&self, bytes: &[u8]) -> bool {
+        let Ok(message) = Message::parse(bytes) else { return false };
+        let Some(branch) = message.top_via().ok().and_then(|via| via.branch()) else { return false };
+        match message.is_request() {
+            true => self.shard_of_branch(branch).is_some(),
+            false => self.flow_of_branch(branch).is_some(),
+        }
+    }
+
     /// Whose an answer of the edge's own is ([`Outbound::Answer`]).
     pub fn shard_of_answer(&self, answer: &[u8]) -> Option<Shard> {
         self.shard_of_branch(Message::parse(answer).ok()?.top_via().ok()?.branch()?)

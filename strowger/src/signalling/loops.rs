@@ -1,0 +1,285 @@
+//! The loop of one thread: receive a batch, decide, journal, send.
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use edge::Flow;
+use edge_service::{Arrivals, Ear, Front, Limits, Source};
+use exchange::kept;
+use exchange_service::LadderRing;
+use host::follower::{Beside, Follower, FollowerSpec};
+use host::{Beat, Inputs, Turn};
+use journal::{Journal, Recovered};
+use machine::{Machine as _, Moment};
+use strowger_io::{Clock, Event, Events, Interest, MappedFile, Poller};
+use worker::{In, Signalling};
+
+use super::mailbox::Mailbox;
+use super::voice::Voice;
+use super::{Given, WorkerError, settings};
+
+const BUS: u64 = 0;
+const MAIL: u64 = 1;
+const INNER: u64 = 1 << 40;
+const WORLD: u64 = 1 << 36;
+/// Looked at once a second: idle connections.
+const CHORES: Duration = Duration::from_secs(1);
+/// What a power loss may cost at most, together with one sync.
+const SYNC: Duration = Duration::from_millis(50);
+/// A thread shows that it lives at least so often.
+const BEAT: Duration = Duration::from_millis(50);
+/// Rounds of answers to what a turn itself caused, before the world is looked at again.
+const ROUNDS: usize = 8;
+
+/// The hop between edge and exchange over a wire, as it would be between two hosts: one stream socket for each
+/// direction and thread, messages framed by their Content-Length.
+pub(crate) struct Hops {
+    front: Front,
+    owners: Vec<SocketAddr>,
+    edge: SocketAddr,
+    clock: Clock,
+}
+
+impl Hops {
+    /// Brings a message to the exchange of thread `owner`.
+    pub(crate) fn inward(&mut self, owner: u16, bytes: &[u8], poller: &Poller) {
+        if let Some(&to) = self.owners.get(usize::from(owner)) {
+            self.say(to, bytes, poller);
+        }
+    }
+
+    /// Brings a message back to an edge.
+    pub(crate) fn back(&mut self, bytes: &[u8], poller: &Poller) {
+        self.say(self.edge, bytes, poller);
+    }
+
+    fn say(&mut self, to: SocketAddr, bytes: &[u8], poller: &Poller) {
+        let flow = Flow { listener: 0, remote: to };
+        if self.front.send(flow, Some(to), bytes, self.clock.now(), poller).is_err() {
+            tracing::warn!(%to, "the hop inside is broken");
+        }
+    }
+}
+
+/// One signalling thread.
+pub(crate) struct Thread {
+    turn: Turn<Signalling, MappedFile>,
+    voice: Voice,
+    arrivals: Arrivals,
+    letters: Vec<Vec<u8>>,
+    mailboxes: Arc<Vec<Mailbox>>,
+    number: u16,
+    clock: Clock,
+    stop: Arc<AtomicBool>,
+    turn_took: Duration,
+    follower: Option<Follower>,
+}
+
+struct Batch<'a> {
+    arrivals: &'a Arrivals,
+    sources: Vec<([u8; Source::LONGEST], usize)>,
+}
+
+impl Inputs for Batch<'_> {
+    fn count(&self) -> usize {
+        self.arrivals.len()
+    }
+
+    fn input(&self, number: usize) -> (&[u8], &[u8]) {
+        let (source, length) = &self.sources[number];
+        (&source[..*length], self.arrivals.get(number).map_or(&[], |(_, bytes)| bytes))
+    }
+}
+
+impl Thread {
+    /// Takes up what a predecessor left, and goes on.
+    pub(crate) fn open(given: Given) -> Result<Self, WorkerError> {
+        let config = &given.config;
+        let began = given.clock.now();
+        let path = given.places.journal(given.number);
+        let region = MappedFile::create(&path, config.signalling.journal_mb << 20)?;
+        let (journal, recovered) = Journal::open(region, began)?;
+        let machine = Signalling::new(settings(config, given.number), given.secret.clone(), began);
+        let ladder =
+            MappedFile::create(&given.places.ladder(given.number), config.signalling.ladder_mb << 20)?;
+        let poller = Poller::new()?;
+        let limits = Limits {
+            message: sip::Limits { headers: config.sip.longest_message, body: config.sip.longest_message },
+            connections: config.sip.most_connections,
+            idle: Duration::from_secs(config.sip.idle_connection_seconds),
+        };
+        let front = Front::new(given.ears, limits, &poller, WORLD)?;
+        let bus = bus::Endpoint::new(given.topology.clone(), given.hearing).map_err(WorkerError::Bus)?;
+        poller.add(&bus, BUS, Interest::READ)?;
+        poller.add(given.mailboxes[usize::from(given.number)].waker(), MAIL, Interest::READ)?;
+        let hops = match given.hop {
+            Some(listener) => {
+                let edge = listener.local()?;
+                let front = Front::new(vec![Ear::Tcp(listener)], limits, &poller, INNER)?;
+                Some(Hops { front, owners: given.hops, edge, clock: given.clock })
+            }
+            None => None,
+        };
+        let voice = Voice {
+            poller,
+            front,
+            bus,
+            ladder: LadderRing::open(ladder),
+            mailboxes: Arc::clone(&given.mailboxes),
+            hops,
+            quarantine: given.places.quarantine(),
+            askers: Default::default(),
+            next_asker: 0,
+            own: Default::default(),
+            set_aside: 0,
+            gauges: Vec::new(),
+        };
+        let mut thread = Thread {
+            turn: Turn::new(machine, journal),
+            voice,
+            arrivals: Arrivals::default(),
+            letters: Vec::new(),
+            mailboxes: given.mailboxes,
+            number: given.number,
+            clock: given.clock,
+            stop: given.stop,
+            turn_took: Duration::ZERO,
+            follower: None,
+        };
+        thread.recover(began, &recovered, &given.places.disk_log(given.number))?;
+        thread.follower = Some(Follower::start(FollowerSpec {
+            name: format!("follow-{}", given.number),
+            ring: path,
+            log: given.places.disk_log(given.number),
+            durable: |tag| kept::DURABLE.contains(&tag),
+            every: SYNC,
+        })?);
+        Ok(thread)
+    }
+
+    fn recover(&mut self, began: Moment, recovered: &Recovered, log: &Path) -> Result<(), WorkerError> {
+        for damage in &recovered.damage {
+            tracing::warn!(thread = self.number, ?damage, "the journal is damaged there; the rest was used");
+        }
+        let beside = Beside::of(&self.turn.journal, recovered, log).map_err(WorkerError::DiskLog)?;
+        self.turn.recover(began, recovered, beside.entries(), &mut self.voice);
+        self.voice.front.flush();
+        self.voice.bus.flush();
+        let took = self.clock.now().since(began);
+        let stats = self.turn.journal.stats();
+        tracing::info!(
+            thread = self.number,
+            fresh = recovered.fresh,
+            live_bytes = stats.live_bytes,
+            sent_again = recovered.unsent.len(),
+            decided_again = recovered.undecided.len(),
+            took_ms = took.as_secs_f64() * 1000.0,
+            "signalling goes on"
+        );
+        Ok(())
+    }
+
+    /// Turns until told to stop.
+    pub(crate) fn run(&mut self, beat: &Beat) -> Result<(), WorkerError> {
+        let mut events = Events::new(256);
+        let mut chores = self.clock.now();
+        while !self.stop.load(Ordering::Relaxed) {
+            beat.tick();
+            let now = self.clock.now();
+            let wait = self.turn.machine.next_deadline().map_or(BEAT, |at| at.since(now).min(BEAT));
+            let wait = if self.voice.own.is_empty() { wait } else { Duration::ZERO };
+            self.voice.poller.wait(&mut events, Some(wait))?;
+            let now = self.clock.now();
+            let mut direct = self.receive(&events, now);
+            self.turn_once(now, &mut direct);
+            self.turn_took = self.clock.now().since(now);
+            if now >= chores {
+                chores = now.after(CHORES);
+                self.chores(now);
+            }
+        }
+        Ok(())
+    }
+
+    fn receive(&mut self, events: &Events, now: Moment) -> Vec<In> {
+        self.arrivals.clear();
+        let mut direct = Vec::new();
+        for event in events.iter() {
+            match event.token {
+                BUS => {
+                    self.voice.bus.ready();
+                    while let Some(received) = self.voice.bus.receive() {
+                        direct.extend(self.voice.hear(received.from, received.envelope));
+                    }
+                }
+                MAIL => {
+                    self.mailboxes[usize::from(self.number)].take(&mut self.letters);
+                    for letter in self.letters.drain(..) {
+                        self.arrivals.push(Source::Hop, &letter);
+                    }
+                }
+                _ if event.token >= INNER => self.receive_hop(event, now, &mut direct),
+                _ => {
+                    let (arrivals, voice) = (&mut self.arrivals, &mut self.voice);
+                    voice.front.ready(event, now, &voice.poller, &mut |flow, bytes| {
+                        arrivals.push(Source::World(flow), bytes);
+                    });
+                }
+            }
+        }
+        direct.extend(self.voice.own.drain(..));
+        direct
+    }
+
+    /// Over the wire inside: a message whose topmost Via is an edge's and that we owe the world goes back to the
+    /// edge, every other one is for the exchange.
+    fn receive_hop(&mut self, event: Event, now: Moment, direct: &mut Vec<In>) {
+        let Voice { hops, poller, .. } = &mut self.voice;
+        let Some(hops) = hops else { return };
+        let arrivals = &mut self.arrivals;
+        let edge = self.turn.machine.edge();
+        hops.front.ready(event, now, poller, &mut |_, bytes| match edge.is_outward(bytes) {
+            true => direct.push(In::Back(bytes.to_vec())),
+            false => arrivals.push(Source::Hop, bytes),
+        });
+    }
+
+    fn turn_once(&mut self, now: Moment, direct: &mut Vec<In>) {
+        let sources = (0..self.arrivals.len()).filter_map(|number| self.arrivals.get(number));
+        let sources = sources.map(|(source, _)| source.write()).collect();
+        let batch = Batch { arrivals: &self.arrivals, sources };
+        self.turn.run(now, &batch, direct, &mut self.voice);
+        for _ in 0..ROUNDS {
+            if self.voice.own.is_empty() {
+                break;
+            }
+            direct.extend(self.voice.own.drain(..));
+            self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], direct, &mut self.voice);
+        }
+        self.voice.front.flush();
+        self.voice.bus.flush();
+    }
+
+    fn chores(&mut self, now: Moment) {
+        self.voice.front.close_idle(now, &self.voice.poller);
+        let (stats, turn, tally) = (self.turn.journal.stats(), self.turn.stats(), self.voice.front.tally());
+        let follower = self.follower.as_ref().map(Follower::stats).unwrap_or_default();
+        let gauge = |name: &str, value: f64| (name.to_owned(), value);
+        self.voice.gauges = vec![
+            gauge("journal_live_bytes", stats.live_bytes as f64),
+            gauge("journal_unprotected_total", stats.unprotected as f64),
+            gauge("panics_total", turn.panics as f64),
+            gauge("set_aside_total", self.voice.set_aside as f64),
+            gauge("disk_failures_total", follower.failures as f64),
+            gauge("disk_slowest_sync_seconds", follower.slowest_us as f64 / 1e6),
+            gauge("turn_seconds", self.turn_took.as_secs_f64()),
+            gauge("sip_received_total", tally.received as f64),
+            gauge("sip_sent_total", tally.sent as f64),
+            gauge("sip_connections", self.voice.front.connections() as f64),
+            gauge("sip_dropped_total", self.turn.machine.dropped() as f64),
+        ];
+    }
+}

@@ -1,0 +1,162 @@
+//! What a signalling machine says is carried out here: the one exhaustive match.
+
+use std::collections::BTreeMap;
+use std::collections::VecDeque;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bus::{Endpoint, Peer};
+use contract::query::{Gauge, Gauges, Ladder, ShowLadder};
+use contract::{Conversation, Envelope, Kind};
+use edge::Flow;
+use edge_service::{Front, Source};
+use exchange_service::LadderRing;
+use host::{Blame, Shell};
+use machine::{Key, Moment, Tag};
+use strowger_io::{MappedFile, Poller};
+use worker::{In, Out, Said, Signalling};
+
+use super::mailbox::Mailbox;
+
+/// Everything around the machine of one thread.
+pub(crate) struct Voice {
+    pub(crate) poller: Poller,
+    pub(crate) front: Front,
+    pub(crate) bus: Endpoint,
+    pub(crate) ladder: LadderRing<MappedFile>,
+    pub(crate) mailboxes: Arc<Vec<Mailbox>>,
+    pub(crate) hops: Option<super::loops::Hops>,
+    pub(crate) quarantine: PathBuf,
+    pub(crate) askers: BTreeMap<u64, (Peer, bool)>,
+    pub(crate) next_asker: u64,
+    pub(crate) own: VecDeque<In>,
+    pub(crate) set_aside: u64,
+    pub(crate) gauges: Vec<(String, f64)>,
+}
+
+impl Voice {
+    /// An envelope came: some are answered here, the others are for the machine.
+    pub(crate) fn hear(&mut self, from: Peer, envelope: Envelope) -> Option<In> {
+        if envelope.kind != Kind::Request {
+            return Some(In::Bus(0, envelope));
+        }
+        if envelope.subject == ShowLadder::SUBJECT.to_string() {
+            let asked: ShowLadder = contract::decode(&envelope.body).unwrap_or_default();
+            let ladder = Ladder { rungs: self.ladder.of(asked.call) };
+            let _ = self.bus.answer(from, &Envelope::answer::<ShowLadder>(envelope.id, &ladder));
+            return None;
+        }
+        let is_gauge = envelope.subject == Gauge::SUBJECT.to_string();
+        self.next_asker += 1;
+        self.askers.insert(self.next_asker, (from, is_gauge));
+        Some(In::Bus(self.next_asker, envelope))
+    }
+
+    fn answer(&mut self, asker: u64, mut envelope: Envelope) {
+        let Some((peer, is_gauge)) = self.askers.remove(&asker) else { return };
+        if is_gauge && let Ok(mut gauges) = contract::decode::<Gauges>(&envelope.body) {
+            gauges.values.append(&mut self.gauges.clone());
+            envelope.body = contract::encode(&gauges);
+        }
+        if let Err(error) = self.bus.answer(peer, &envelope) {
+            tracing::debug!(%error, "an answer was not taken");
+        }
+    }
+
+    fn to_world(&mut self, now: Moment, flow: Flow, otherwise: Option<std::net::SocketAddr>, bytes: Vec<u8>) {
+        if self.front.send(flow, otherwise, &bytes, now, &self.poller).is_err() {
+            self.own.push_back(In::Unsent(bytes));
+        }
+    }
+
+    fn note(&mut self, now: Moment, said: Option<&Said>, to_us: bool, bytes: &[u8]) {
+        if let Some(said) = said {
+            tracing::trace!(call = %said.call, party = %said.party, to_us, length = bytes.len(), "message");
+            self.ladder.push(said.call, now, &said.party, to_us, bytes);
+        }
+    }
+}
+
+impl Shell<Signalling> for Voice {
+    fn decode(&mut self, _now: Moment, source: &[u8], bytes: &[u8]) -> Option<In> {
+        match Source::read(source)? {
+            Source::World(flow) => Some(In::World { flow, bytes: bytes.to_vec() }),
+            Source::Hop => Some(In::Hop(bytes.to_vec())),
+        }
+    }
+
+    fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
+        // What goes out to the world is kept as: length of the source, source, message.
+        if let Out::World { flow, bytes, .. } = out {
+            let (source, length) = Source::World(*flow).write();
+            kept.push(length as u8);
+            kept.extend_from_slice(&source[..length]);
+            kept.extend_from_slice(bytes);
+        }
+    }
+
+    fn perform(&mut self, now: Moment, out: Out) {
+        match out {
+            Out::World { flow, otherwise, bytes, said } => {
+                self.note(now, said.as_ref(), false, &bytes);
+                self.to_world(now, flow, otherwise, bytes);
+            }
+            Out::Hop { shard, bytes } => {
+                let owner = shard.thread(self.mailboxes.len() as u16);
+                match &mut self.hops {
+                    Some(hops) => hops.inward(owner, &bytes, &self.poller),
+                    None => {
+                        if !self.mailboxes[usize::from(owner)].post(bytes) {
+                            tracing::warn!(%shard, "a thread's mailbox is full");
+                        }
+                    }
+                }
+            }
+            Out::Back { bytes, said } => {
+                self.note(now, said.as_ref(), false, &bytes);
+                match &mut self.hops {
+                    Some(hops) => hops.back(&bytes, &self.poller),
+                    None => self.own.push_back(In::Back(bytes)),
+                }
+            }
+            Out::Bus(envelope) => {
+                if let Err(error) = self.bus.send(&envelope) {
+                    tracing::debug!(subject = envelope.subject, %error, "not sent on the bus");
+                }
+            }
+            Out::Answer(asker, envelope) => self.answer(asker, envelope),
+            Out::Heard { bytes, said } => self.note(now, Some(&said), true, &bytes),
+        }
+    }
+
+    fn perform_again(&mut self, now: Moment, kept: &[u8]) {
+        let read = kept.split_first().and_then(|(&length, rest)| {
+            let (source, bytes) = rest.split_at_checked(usize::from(length))?;
+            Some((Source::read(source)?, bytes))
+        });
+        if let Some((Source::World(flow), bytes)) = read {
+            self.to_world(now, flow, None, bytes.to_vec());
+        }
+    }
+
+    fn set_aside(&mut self, source: &[u8], bytes: &[u8], blame: Blame) {
+        self.set_aside += 1;
+        let from = match Source::read(source) {
+            Some(Source::World(flow)) => flow.remote.to_string(),
+            Some(Source::Hop) => "another thread".to_owned(),
+            None => "within".to_owned(),
+        };
+        let name = format!("{}-{}.sip", std::process::id(), self.set_aside);
+        let written =
+            fs::create_dir_all(&self.quarantine).and_then(|()| fs::write(self.quarantine.join(&name), bytes));
+        let call_id = sip::Message::parse(bytes)
+            .ok()
+            .and_then(|message| message.call_id().ok().map(|id| String::from_utf8_lossy(id).into_owned()));
+        tracing::warn!(from, ?blame, ?call_id, file = name, kept = written.is_ok(), "an input was set aside");
+    }
+
+    fn lost(&mut self, tag: Tag, key: Key, message: String) {
+        tracing::warn!(?tag, ?key, message, "a record could not be restored");
+    }
+}
