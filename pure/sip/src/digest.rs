@@ -11,7 +11,7 @@ use sha2::Sha256;
 
 pub use client::{Authenticator, Prospect};
 pub use nonce::{Nonce, NonceMint, NonceUses, Seen};
-pub use server::{Checked, Verdict, challenge, check, verify};
+pub use server::{Checked, Given, Verdict, challenge, check, verify};
 
 /// The hash that a digest is made with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

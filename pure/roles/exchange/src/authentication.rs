@@ -3,8 +3,8 @@
 use contract::account::LookUp;
 use contract::sharding;
 use machine::Moment;
-use sip::digest::{self, Algorithm, Checked, Seen};
-use sip::{Credentials, Method, Name, Status};
+use sip::digest::{self, Algorithm, Checked, Given, Seen};
+use sip::{Method, Name, Status};
 
 use crate::accounts::{Account, Known};
 use crate::decide::{Decision, Question, Reply};
@@ -35,47 +35,47 @@ pub(crate) fn challenge<'v, 'm>(
     now: Moment,
 ) -> Result<Proven<'v, 'm>, Decision> {
     let again = |stale| ask(request, home, view, now, stale);
-    let Some(credentials) = given(request, home, view, now)? else { return Err(again(false)) };
-    let user = credentials.username().unwrap_or_default();
+    let Some(credentials) = given(request, home)? else { return Err(again(false)) };
+    let is_foreign = || view.nonces.read(now, credentials.nonce.unwrap_or_default()) == Seen::Foreign;
+    let user = credentials.username.unwrap_or_default();
     let key = view.accounts.key(home.id, user);
     let account = match view.accounts.find(key, now) {
         Known::Account(account) => account,
+        // Nobody is asked on behalf of who was never here.
+        Known::Nobody | Known::Unknown if is_foreign() => return Err(again(false)),
         Known::Nobody => return Err(forbidden()),
         Known::Unknown => {
             let name = String::from_utf8_lossy(&sharding::user_name(user)).into_owned();
             return Err(Decision::Ask(Question::Account(LookUp { tenant: home.id, name })));
         }
     };
-    let ha1 = Algorithm::named(credentials.algorithm())
+    let ha1 = Algorithm::named(credentials.algorithm)
         .and_then(|algorithm| account.ha1(algorithm, view.accounts.realm(home.realm.as_bytes())));
-    let checked = ha1.and_then(|ha1| digest::check(&credentials, request.method, &ha1, &view.nonces, now));
-    let Some(checked) = checked.filter(|_| !account.is_blocked()) else { return Err(forbidden()) };
-    let again_seen = match view.replays.look(&checked, request.cseq.number, now) {
+    let checked = ha1.and_then(|ha1| credentials.check(request.method, &ha1, &view.nonces, now));
+    let Some(checked) = checked.filter(|_| !account.is_blocked()) else {
+        return Err(if is_foreign() { again(false) } else { forbidden() });
+    };
+    let seen_again = match view.replays.look(&checked, request.cseq.number, now) {
         Use::First => false,
         // A REGISTER is in the order of its CSeq, or it is refused.
         Use::Unsure if request.method == Method::Register => false,
         Use::Again if request.method == Method::Register => true,
         Use::Again | Use::Unsure | Use::Over => return Err(again(true)),
     };
-    Ok(Proven { user, key, account, checked, again: again_seen })
+    Ok(Proven { user, key, account, checked, again: seen_again })
 }
 
-/// The credentials for our realm, if their nonce is one of ours.
-fn given<'m>(
-    request: &Request<'m>,
-    home: Home<'_>,
-    view: &View,
-    now: Moment,
-) -> Result<Option<Credentials<'m>>, Decision> {
+/// The credentials for our realm.
+fn given<'m>(request: &Request<'m>, home: Home<'_>) -> Result<Option<Given<'m>>, Decision> {
     for credentials in request.message.credentials(header(request)) {
         let credentials =
             credentials.map_err(|error| Reply::new(Status::BAD_REQUEST).because(error.to_string()))?;
+        let given = Given::of(&credentials);
         if credentials.is_digest()
-            && credentials.realm() == Some(home.realm.as_bytes())
-            && Algorithm::named(credentials.algorithm()).is_some()
+            && given.realm == Some(home.realm.as_bytes())
+            && Algorithm::named(given.algorithm).is_some()
         {
-            let nonce = credentials.nonce().unwrap_or_default();
-            return Ok((view.nonces.read(now, nonce) != Seen::Foreign).then_some(credentials));
+            return Ok(Some(given));
         }
     }
     Ok(None)

@@ -26,11 +26,11 @@ fn steps(
     capabilities::check(&request)?;
     overload::shed(&request, view, now)?;
     let home = tenancy::find(&request, view)?;
-    registration::belongs_here(&request, home, view)?;
+    let place = registration::place(&request, home, view)?;
     let proven = authentication::challenge(&request, home, view, now)?;
-    match request.method {
-        Method::Register => registration::bind(&request, home, proven, view, now),
-        _ => destination::connect(&request, home, proven, now, view),
+    match place {
+        Some(key) => registration::bind(&request, home, key, proven, view, now),
+        None => destination::connect(&request, home, proven, now, view),
     }
 }
 

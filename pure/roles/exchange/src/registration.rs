@@ -41,20 +41,22 @@ pub(crate) enum Change {
     Replace(Vec<u8>),
 }
 
-/// Sends a REGISTER that came to the wrong thread on to the owner of its bindings (an edge that does not
-/// know the tenants yet can't tell).
-pub(crate) fn belongs_here(request: &Request<'_>, home: Home<'_>, view: &View) -> Result<(), Decision> {
+/// Under what the user's bindings are known. A REGISTER that came to the wrong thread is sent on to their
+/// owner (an edge that does not know the tenants yet can't tell); others have no such place.
+pub(crate) fn place(request: &Request<'_>, home: Home<'_>, view: &View) -> Result<Option<Key>, Decision> {
     if request.method != Method::Register {
-        return Ok(());
+        return Ok(None);
     }
-    let shard = sharding::binding_shard(view.mint.hash(), home.id, request.name());
-    if view.settings.owned.owns(shard) { Ok(()) } else { Err(Decision::Forward(shard)) }
+    let key = sharding::binding_key(view.mint.hash(), home.id, request.name());
+    let shard = sharding::shard_of_key(key);
+    if view.settings.owned.owns(shard) { Ok(Some(Key(key))) } else { Err(Decision::Forward(shard)) }
 }
 
 /// Decides what a proven REGISTER changes.
 pub(crate) fn bind(
     request: &Request<'_>,
     home: Home<'_>,
+    key: Key,
     proven: Proven<'_, '_>,
     view: &View,
     now: Moment,
@@ -66,14 +68,13 @@ pub(crate) fn bind(
     if user != sharding::user_name(proven.user) {
         return Err(Status::FORBIDDEN.into());
     }
-    let key = sharding::binding_key(view.mint.hash(), home.id, request.name());
     let register = Register {
         request,
         call_id: view.mint.hash().sum64(hashes::REGISTER_CALL_ID, &[request.call_id]),
         settings: &view.settings.registrar,
         now,
     };
-    let old = view.bindings.get(key);
+    let old = view.bindings.get(key.0);
     let change = match register.refresh(old, view) {
         Some(change) => change?,
         None => phones::change(&register, home.id, &user, old, view)?,
@@ -81,7 +82,7 @@ pub(crate) fn bind(
     if proven.again && !register.is_answered(&change, old) {
         return Err(authentication::ask(request, home, view, now, true));
     }
-    Ok(Decision::Bind(Box::new(Bind { key: Key(key), account: proven.key, change, checked: proven.checked })))
+    Ok(Decision::Bind(Box::new(Bind { key, account: proven.key, change, checked: proven.checked })))
 }
 
 /// A REGISTER, and what bounds it.

@@ -63,25 +63,7 @@ pub fn check(
     mint: &NonceMint,
     now: Moment,
 ) -> Option<Checked> {
-    let given = Given::of(credentials);
-    let (nonce, uri, response) = (given.nonce?, given.uri?, given.response?);
-    if Algorithm::named(given.algorithm) != Some(ha1.algorithm()) {
-        return None;
-    }
-    let seen = mint.read(now, nonce);
-    if seen == Seen::Foreign {
-        return None;
-    }
-    let counted = given.counted().ok()?;
-    let quality = counted.map(|(quality, _)| quality);
-    if !ha1.response(nonce, quality, method.as_str(), uri).matches(response) {
-        return None;
-    }
-    let nc = counted.map(|(_, nc)| nc);
-    Some(match seen {
-        Seen::Ours { id, age } => Checked { nonce: Some(id), age, nc },
-        Seen::Stale | Seen::Foreign => Checked { nonce: None, age: Duration::MAX, nc },
-    })
+    Given::of(credentials).check(method, ha1, mint, now)
 }
 
 /// Like [`check`], and keeps count of the nonce's uses.
@@ -107,13 +89,19 @@ pub fn verify(
     }
 }
 
-/// The parameters of credentials, read in one go.
-#[derive(Default)]
-struct Given<'a> {
-    nonce: Option<&'a [u8]>,
+/// The parameters of credentials, read in one go. Values are without quotes, escapes kept.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// `username`.
+    pub username: Option<&'a [u8]>,
+    /// `realm`.
+    pub realm: Option<&'a [u8]>,
+    /// `nonce`.
+    pub nonce: Option<&'a [u8]>,
+    /// `algorithm`.
+    pub algorithm: Option<&'a [u8]>,
     uri: Option<&'a [u8]>,
     response: Option<&'a [u8]>,
-    algorithm: Option<&'a [u8]>,
     qop: Option<&'a [u8]>,
     nc: Option<&'a [u8]>,
     cnonce: Option<&'a [u8]>,
@@ -122,10 +110,13 @@ struct Given<'a> {
 struct Unsupported;
 
 impl<'a> Given<'a> {
-    fn of(credentials: &Credentials<'a>) -> Self {
+    /// Of each parameter the first counts.
+    pub fn of(credentials: &Credentials<'a>) -> Self {
         let mut given = Given::default();
         for field in credentials.iter() {
             let slot = match field.name {
+                name if name.eq_ignore_ascii_case(b"username") => &mut given.username,
+                name if name.eq_ignore_ascii_case(b"realm") => &mut given.realm,
                 name if name.eq_ignore_ascii_case(b"nonce") => &mut given.nonce,
                 name if name.eq_ignore_ascii_case(b"uri") => &mut given.uri,
                 name if name.eq_ignore_ascii_case(b"response") => &mut given.response,
@@ -140,6 +131,28 @@ impl<'a> Given<'a> {
             }
         }
         given
+    }
+
+    /// As [`check`].
+    pub fn check(&self, method: Method<'_>, ha1: &Ha1, mint: &NonceMint, now: Moment) -> Option<Checked> {
+        let (nonce, uri, response) = (self.nonce?, self.uri?, self.response?);
+        if Algorithm::named(self.algorithm) != Some(ha1.algorithm()) {
+            return None;
+        }
+        let seen = mint.read(now, nonce);
+        if seen == Seen::Foreign {
+            return None;
+        }
+        let counted = self.counted().ok()?;
+        let quality = counted.map(|(quality, _)| quality);
+        if !ha1.response(nonce, quality, method.as_str(), uri).matches(response) {
+            return None;
+        }
+        let nc = counted.map(|(_, nc)| nc);
+        Some(match seen {
+            Seen::Ours { id, age } => Checked { nonce: Some(id), age, nc },
+            Seen::Stale | Seen::Foreign => Checked { nonce: None, age: Duration::MAX, nc },
+        })
     }
 
     /// The count and what goes with it; none for a client that doesn't count.
