@@ -165,7 +165,10 @@ impl<R: Region> Reading<R> {
 
     fn read(&mut self) {
         let shape = self.ring.shape;
-        let Some(newest) = (0..shape.count).filter_map(|number| self.front(number)).max() else {
+        let fronts = (0..shape.count).filter_map(|number| self.front(number)).max();
+        // A young ring has only one, and that may be the one that is broken.
+        let young = || self.has_records(shape.count).then_some(shape.count);
+        let Some(newest) = fronts.or_else(young) else {
             self.readable = false;
             return self.broken(Some(0), 0, What::SegmentFront);
         };

@@ -197,7 +197,8 @@ impl<M: Durable, R: Region> Turn<M, R> {
                 return;
             }
             self.journal.put_down();
-            if let Err(message) = self.attempt(now, Cause::Deadline, |machine, out| machine.expire(now, out)) {
+            if let Err(message) = self.attempt(now, Cause::Deadline, |machine, out| machine.expire(now, out))
+            {
                 shell.set_aside(&[], &[], Blame::Panic(message));
             }
         }
