@@ -34,5 +34,5 @@ pub use seqpacket::{MOST_DESCRIPTORS, Received, SeqListener, SeqSocket};
 pub use signals::{Signal, Signals};
 pub use spawn::{CONTROL, spawn};
 pub use tcp::{Listener, Stream};
-pub use thread::{pin_to, start_thread};
+pub use thread::{pin_to, sleep_precisely, start_thread};
 pub use udp::{UdpOptions, UdpSocket};
