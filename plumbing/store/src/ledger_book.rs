@@ -1,0 +1,235 @@
+use std::collections::BTreeMap;
+
+use contract::{CallId, TenantId};
+use ledger::{Account, Posting, Purse, Reservation, State};
+use machine::Moment;
+use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
+
+use crate::{Store, StoreError, rows};
+
+/// Reservations and postings.
+#[derive(Clone, Copy, Debug)]
+pub struct LedgerBook<'a>(pub(crate) &'a Store);
+
+/// The ledger, open for writing: all of it is kept, or nothing.
+#[derive(Debug)]
+pub struct Book(Transaction<'static, Sqlite>);
+
+/// Sums over all calls, in millionths.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Totals {
+    /// Reservations of calls that go on.
+    pub open: u64,
+    /// All that was ever set aside.
+    pub reserved: i64,
+    /// What calls cost.
+    pub charged: i64,
+    /// What went back.
+    pub released: i64,
+}
+
+impl LedgerBook<'_> {
+    /// Opens the book; nobody else writes meanwhile.
+    pub async fn open(&self) -> Result<Book, StoreError> {
+        Ok(Book(self.0.begin().await?))
+    }
+
+    /// Whether calls are under way that have money set aside.
+    pub async fn any_open(&self) -> Result<bool, StoreError> {
+        let query = sqlx::query("SELECT 1 FROM reservations WHERE state = 'open' LIMIT 1");
+        Ok(query.fetch_optional(self.0.reader()).await?.is_some())
+    }
+
+    /// The reservation of a call.
+    pub async fn reservation(&self, call: CallId) -> Result<Option<Reservation>, StoreError> {
+        let mut reading = self.0.reader().acquire().await?;
+        Ok(reservations(&mut reading, &[call]).await?.remove(&call))
+    }
+
+    /// The sums.
+    pub async fn totals(&self) -> Result<Totals, StoreError> {
+        let row = sqlx::query(
+            "SELECT COALESCE(SUM(CASE state WHEN 'open' THEN 1 ELSE 0 END), 0), COALESCE(SUM(reserved), 0), \
+             COALESCE(SUM(charged), 0), COALESCE(SUM(released), 0) FROM reservations",
+        )
+        .fetch_one(self.0.reader())
+        .await?;
+        Ok(Totals {
+            open: row.try_get::<i64, _>(0)?.cast_unsigned(),
+            reserved: row.try_get(1)?,
+            charged: row.try_get(2)?,
+            released: row.try_get(3)?,
+        })
+    }
+
+    /// What lies on an account, by its postings.
+    pub async fn balance(&self, account: &Account) -> Result<i64, StoreError> {
+        let row = sqlx::query(
+            "SELECT (SELECT COALESCE(SUM(micros), 0) FROM postings WHERE to_account = $1) - \
+             (SELECT COALESCE(SUM(micros), 0) FROM postings WHERE from_account = $1)",
+        )
+        .bind(account.to_string())
+        .fetch_one(self.0.reader())
+        .await?;
+        Ok(row.try_get(0)?)
+    }
+}
+
+impl Book {
+    /// Those of `calls` that have a reservation.
+    pub async fn reservations(
+        &mut self,
+        calls: &[CallId],
+    ) -> Result<BTreeMap<CallId, Reservation>, StoreError> {
+        reservations(&mut self.0, calls).await
+    }
+
+    /// Open reservations of calls that nobody spoke of since `before`, at most `limit`.
+    pub async fn silent(&mut self, before: Moment, limit: u32) -> Result<Vec<Reservation>, StoreError> {
+        let query =
+            "SELECT body FROM reservations WHERE state = 'open' AND touched < $1 ORDER BY touched LIMIT $2";
+        let found = sqlx::query(query).bind(rows::time(before)).bind(limit).fetch_all(&mut *self.0).await?;
+        found.iter().map(|row| rows::of_json("a reservation", row.try_get(0)?)).collect()
+    }
+
+    /// What the payers can pay with; who is not found has [`Purse::Missing`].
+    pub async fn purses(
+        &mut self,
+        payers: &[(TenantId, String)],
+    ) -> Result<BTreeMap<(TenantId, String), Purse>, StoreError> {
+        let mut purses = BTreeMap::new();
+        for piece in rows::pieces(payers) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "SELECT tenant, name, balance FROM users WHERE (tenant, name) IN ",
+            );
+            query.push_tuples(piece, |mut row, (tenant, name)| {
+                row.push_bind(i64::from(tenant.0)).push_bind(name.clone());
+            });
+            for row in query.build().fetch_all(&mut *self.0).await? {
+                let payer = (TenantId(row.try_get::<i64, _>(0)? as u32), row.try_get(1)?);
+                let balance: Option<i64> = row.try_get(2)?;
+                purses.insert(payer, balance.map_or(Purse::Postpaid, Purse::Prepaid));
+            }
+        }
+        Ok(purses)
+    }
+
+    /// Keeps each reservation as it is now.
+    pub async fn keep(&mut self, reservations: &[&Reservation]) -> Result<(), StoreError> {
+        for piece in rows::pieces(reservations) {
+            let mut bodies = Vec::with_capacity(piece.len());
+            for reservation in piece {
+                bodies.push(rows::json("a reservation", reservation)?);
+            }
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO reservations (call, tenant, account, state, touched, reserved, charged, released, body) ",
+            );
+            query.push_values(piece.iter().zip(bodies), |mut row, (reservation, body)| {
+                row.push_bind(rows::call(reservation.call))
+                    .push_bind(i64::from(reservation.tenant.0))
+                    .push_bind(reservation.account.clone())
+                    .push_bind(name(reservation.state))
+                    .push_bind(rows::time(reservation.touched))
+                    .push_bind(reservation.reserved)
+                    .push_bind(reservation.charged)
+                    .push_bind(reservation.released)
+                    .push_bind(body);
+            });
+            query.push(
+                " ON CONFLICT (call) DO UPDATE SET state = excluded.state, touched = excluded.touched, \
+                 reserved = excluded.reserved, charged = excluded.charged, released = excluded.released, \
+                 body = excluded.body",
+            );
+            query.build().execute(&mut *self.0).await?;
+        }
+        Ok(())
+    }
+
+    /// Writes the postings of calls.
+    pub async fn post(&mut self, now: Moment, postings: &[(CallId, Posting)]) -> Result<(), StoreError> {
+        for piece in rows::pieces(postings) {
+            let mut query = QueryBuilder::<Sqlite>::new(
+                "INSERT INTO postings (call, posted, from_account, to_account, micros) ",
+            );
+            query.push_values(piece, |mut row, (call, posting)| {
+                row.push_bind(rows::call(*call))
+                    .push_bind(rows::time(now))
+                    .push_bind(posting.from.to_string())
+                    .push_bind(posting.to.to_string())
+                    .push_bind(posting.micros);
+            });
+            query.build().execute(&mut *self.0).await?;
+        }
+        Ok(())
+    }
+
+    /// Gives a prepaid user `micros` more to spend (or less).
+    pub async fn add_to_balance(
+        &mut self,
+        (tenant, name): (TenantId, &str),
+        micros: i64,
+    ) -> Result<(), StoreError> {
+        sqlx::query(
+            "UPDATE users SET balance = balance + $3 WHERE tenant = $1 AND name = $2 AND balance IS NOT NULL",
+        )
+        .bind(i64::from(tenant.0))
+        .bind(name)
+        .bind(micros)
+        .execute(&mut *self.0)
+        .await?;
+        Ok(())
+    }
+
+    /// Keeps it all.
+    pub async fn commit(self) -> Result<(), StoreError> {
+        Ok(self.0.commit().await?)
+    }
+}
+
+async fn reservations(
+    reading: &mut SqliteConnection,
+    calls: &[CallId],
+) -> Result<BTreeMap<CallId, Reservation>, StoreError> {
+    let mut found = BTreeMap::new();
+    for piece in rows::pieces(calls) {
+        let mut query = QueryBuilder::<Sqlite>::new("SELECT body FROM reservations WHERE call IN (");
+        let mut list = query.separated(", ");
+        for &call in piece {
+            list.push_bind(rows::call(call));
+        }
+        query.push(")");
+        for row in query.build().fetch_all(&mut *reading).await? {
+            let reservation: Reservation = rows::of_json("a reservation", row.try_get(0)?)?;
+            found.insert(reservation.call, reservation);
+        }
+    }
+    Ok(found)
+}
+
+/// A user has paid: the money comes from outside.
+pub(crate) async fn pay_in(
+    writing: &mut SqliteConnection,
+    now: Moment,
+    (tenant, name): (TenantId, &str),
+    micros: i64,
+) -> Result<(), StoreError> {
+    let to = Account::User { tenant, name: name.to_owned() };
+    sqlx::query(
+        "INSERT INTO postings (call, posted, from_account, to_account, micros) VALUES (NULL, $1, $2, $3, $4)",
+    )
+    .bind(rows::time(now))
+    .bind(Account::Outside.to_string())
+    .bind(to.to_string())
+    .bind(micros)
+    .execute(writing)
+    .await?;
+    Ok(())
+}
+
+fn name(state: State) -> &'static str {
+    match state {
+        State::Open => "open",
+        State::Settled => "settled",
+        State::Abandoned => "abandoned",
+    }
+}

@@ -1,0 +1,159 @@
+use contract::TenantId;
+use contract::account::{Destination, User};
+use machine::Moment;
+use sqlx::sqlite::SqliteRow;
+use sqlx::{Row, SqliteConnection};
+
+use crate::{Page, Paged, Store, StoreError, numbers, rows};
+
+/// Who may register and call. Of passwords only their digests are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct Users<'a>(pub(crate) &'a Store);
+
+/// A user, and what it has to spend.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Account {
+    /// The user.
+    pub user: User,
+    /// Millionths of the platform's currency; none: pays later.
+    pub balance: Option<i64>,
+}
+
+const COLUMNS: &str = "SELECT tenant, name, realm, ha1_md5, ha1_sha256, number, display_name, blocked, direct_media, balance FROM users";
+
+impl Users<'_> {
+    /// Adds a user, and its number, which leads to it.
+    pub async fn add(&self, now: Moment, account: &Account) -> Result<(), StoreError> {
+        let user = &account.user;
+        let mut writing = self.0.begin().await?;
+        if named(&mut writing, user.tenant, &user.name).await?.is_some() {
+            return Err(StoreError::Taken(format!("user {:?}", user.name)));
+        }
+        insert(&mut writing, now, account).await?;
+        if let Some(number) = &user.number {
+            let to = Destination::User { name: user.name.clone() };
+            numbers::insert(&mut writing, now, user.tenant, number, &to).await?;
+        }
+        writing.commit().await?;
+        Ok(())
+    }
+
+    /// Changes everything of a user but its name, its number and its balance.
+    pub async fn change(&self, user: &User) -> Result<(), StoreError> {
+        let mut writing = self.0.begin().await?;
+        let done = sqlx::query(
+            "UPDATE users SET realm = $3, ha1_md5 = $4, ha1_sha256 = $5, display_name = $6, blocked = $7, \
+             direct_media = $8 WHERE tenant = $1 AND name = $2",
+        )
+        .bind(i64::from(user.tenant.0))
+        .bind(&user.name)
+        .bind(&user.realm)
+        .bind(&user.ha1_md5)
+        .bind(&user.ha1_sha256)
+        .bind(&user.display_name)
+        .bind(user.blocked)
+        .bind(user.direct_media)
+        .execute(&mut *writing)
+        .await?;
+        if done.rows_affected() == 0 {
+            return Err(missing(&user.name));
+        }
+        writing.commit().await?;
+        Ok(())
+    }
+
+    /// The user of that name, if there is one.
+    pub async fn find(&self, tenant: TenantId, name: &str) -> Result<Option<Account>, StoreError> {
+        let mut reading = self.0.reader().acquire().await?;
+        named(&mut reading, tenant, name).await
+    }
+
+    /// The user of that name.
+    pub async fn named(&self, tenant: TenantId, name: &str) -> Result<Account, StoreError> {
+        self.find(tenant, name).await?.ok_or_else(|| missing(name))
+    }
+
+    /// A page of a tenant's users, by name.
+    pub async fn page(&self, tenant: TenantId, page: &Page) -> Result<Paged<Account>, StoreError> {
+        let query = [COLUMNS, " WHERE tenant = $1 AND name > $2 ORDER BY name LIMIT $3"].concat();
+        let found = sqlx::query(sqlx::AssertSqlSafe(query))
+            .bind(i64::from(tenant.0))
+            .bind(page.after.as_deref().unwrap_or(""))
+            .bind(page.rows())
+            .fetch_all(self.0.reader())
+            .await?;
+        let accounts = found.iter().map(of_row).collect::<Result<Vec<_>, _>>()?;
+        Ok(Paged::cut(accounts, page, |account| account.user.name.clone()))
+    }
+
+    /// Removes a user, and the numbers that lead to it; what they were is told.
+    pub async fn remove(&self, tenant: TenantId, name: &str) -> Result<Vec<String>, StoreError> {
+        let mut writing = self.0.begin().await?;
+        let done = sqlx::query("DELETE FROM users WHERE tenant = $1 AND name = $2")
+            .bind(i64::from(tenant.0))
+            .bind(name)
+            .execute(&mut *writing)
+            .await?;
+        if done.rows_affected() == 0 {
+            return Err(missing(name));
+        }
+        let to = Destination::User { name: name.to_owned() };
+        let numbers = numbers::remove_leading_to(&mut writing, tenant, &to).await?;
+        writing.commit().await?;
+        Ok(numbers)
+    }
+}
+
+fn missing(name: &str) -> StoreError {
+    StoreError::Missing(format!("user {name:?}"))
+}
+
+pub(crate) async fn named(
+    reading: &mut SqliteConnection,
+    tenant: TenantId,
+    name: &str,
+) -> Result<Option<Account>, StoreError> {
+    let query = [COLUMNS, " WHERE tenant = $1 AND name = $2"].concat();
+    let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(i64::from(tenant.0)).bind(name);
+    Ok(query.fetch_optional(reading).await?.as_ref().map(of_row).transpose()?)
+}
+
+async fn insert(writing: &mut SqliteConnection, now: Moment, account: &Account) -> Result<(), StoreError> {
+    let user = &account.user;
+    sqlx::query(
+        "INSERT INTO users (tenant, name, realm, ha1_md5, ha1_sha256, number, display_name, blocked, \
+         direct_media, balance, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
+    )
+    .bind(i64::from(user.tenant.0))
+    .bind(&user.name)
+    .bind(&user.realm)
+    .bind(&user.ha1_md5)
+    .bind(&user.ha1_sha256)
+    .bind(&user.number)
+    .bind(&user.display_name)
+    .bind(user.blocked)
+    .bind(user.direct_media)
+    .bind(account.balance)
+    .bind(rows::time(now))
+    .execute(&mut *writing)
+    .await?;
+    if let Some(micros) = account.balance.filter(|&micros| micros > 0) {
+        crate::ledger_book::pay_in(writing, now, (user.tenant, &user.name), micros).await?;
+    }
+    Ok(())
+}
+
+fn of_row(row: &SqliteRow) -> Result<Account, sqlx::Error> {
+    let user = User {
+        tenant: TenantId(row.try_get::<i64, _>(0)? as u32),
+        name: row.try_get(1)?,
+        realm: row.try_get(2)?,
+        ha1_md5: row.try_get(3)?,
+        ha1_sha256: row.try_get(4)?,
+        number: row.try_get(5)?,
+        display_name: row.try_get(6)?,
+        blocked: row.try_get(7)?,
+        direct_media: row.try_get(8)?,
+    };
+    Ok(Account { user, balance: row.try_get(9)? })
+}
