@@ -3,6 +3,7 @@
 mod cli;
 mod config;
 mod ladder;
+mod phones;
 mod places;
 mod serve;
 mod signalling;
@@ -59,6 +60,10 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
                 println!("the configuration is as it should be");
             }
         }
+        Command::Phone(args) => {
+            return Ok(if phones::run(args)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Status { json } => status(&config, *json)?,
         _ => return Err("not yet".into()),
     }
     Ok(ExitCode::SUCCESS)
@@ -110,4 +115,27 @@ fn media(config: &Config) -> Result<media_service::Config, Failure> {
     media.advertised = config.media_public();
     media.prompts = Some(config.media.prompts.clone()).filter(|folder| !folder.as_os_str().is_empty());
     Ok(media)
+}
+
+/// How the workers do, as their supervisor tells.
+fn status(config: &Config, json: bool) -> Result<(), Failure> {
+    let places = places::Places::open(config)?;
+    let status = host::supervisor::Status::read(&places.status())
+        .map_err(|error| format!("no platform runs on {}: {error}", places.data.display()))?;
+    if json {
+        println!("{}", serde_json::to_string_pretty(&status)?);
+        return Ok(());
+    }
+    println!("supervisor, process {}", status.pid);
+    for worker in &status.workers {
+        let pid = worker.pid.map_or("-".to_owned(), |pid| pid.to_string());
+        let state = format!("{:?}", worker.state).to_lowercase();
+        println!("{:<12} {state:<9} process {pid:<8} {} restarts", worker.name, worker.restarts);
+        if let Some((death, _)) = &worker.last_death {
+            let gap =
+                worker.last_gap.map_or(String::new(), |micros| format!("; back after {} ms", micros / 1000));
+            println!("{:<12} last death: {death}{gap}", "");
+        }
+    }
+    Ok(())
 }

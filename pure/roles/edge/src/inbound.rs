@@ -65,18 +65,18 @@ impl Edge {
     ) -> Result<Shard, ParseError> {
         let top = request.top_via()?;
         let shard = self.shard_of_request(request)?;
-        let mut edit = Edit::new(request);
         let received = received(&top, request, flow);
+        let token = flow.token(&self.hash);
+        let via = self.via(flow, &token, self.branch(request, &top)?);
+        let way_back = self.way_back(flow, &token);
+        let mut edit = Edit::new(request);
         if let Some(received) = &received {
             edit = edit.replace_first_value(Name::Via, received);
         }
-        let token = flow.token(&self.hash);
-        let via = self.via(flow, &token, self.branch(request, &top)?);
         edit = edit.prepend(Name::Via, &via);
         for _ in 0..self.own_routes(request) {
             edit = edit.remove_first_value(Name::Route);
         }
-        let way_back = self.way_back(flow, &token);
         edit = match request.method() {
             Some(Method::Register) => edit.prepend(Name::Path, &way_back),
             Some(method) if wants_record_route(method) => edit.prepend(Name::RecordRoute, &way_back),

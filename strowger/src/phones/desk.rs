@@ -1,0 +1,86 @@
+use std::time::Duration;
+
+use machine::{Machine as _, Moment, Outbox, Timers};
+use phone::{Command, Event, In};
+use strowger_io::{Clock, Events, Poller};
+
+use super::handset::{Handset, PhoneError};
+
+/// Any number of phones in one loop.
+#[derive(Debug)]
+pub(crate) struct Desk {
+    pub(crate) clock: Clock,
+    phones: Vec<Handset>,
+    timers: Timers<usize>,
+    poller: Poller,
+    events: Events,
+    room: Vec<u8>,
+    out: Outbox<phone::Out>,
+}
+
+impl Desk {
+    pub(crate) fn new() -> Result<Desk, PhoneError> {
+        Ok(Desk {
+            clock: Clock::start(Moment::START),
+            phones: Vec::new(),
+            timers: Timers::new(),
+            poller: Poller::new()?,
+            events: Events::new(512),
+            room: vec![0; 65_535],
+            out: Outbox::new(),
+        })
+    }
+
+    /// Puts a phone on the desk, and says its number.
+    pub(crate) fn add(&mut self, handset: Handset) -> Result<usize, PhoneError> {
+        handset.watch(&self.poller, self.phones.len() as u64)?;
+        self.phones.push(handset);
+        Ok(self.phones.len() - 1)
+    }
+
+    pub(crate) fn quality(&self, phone: usize) -> Option<phone::Quality> {
+        let handset = self.phones.get(phone)?;
+        let call = handset.phone.calls().next()?;
+        handset.phone.quality(call)
+    }
+
+    /// Uses a phone.
+    pub(crate) fn command(&mut self, phone: usize, command: Command, told: &mut Vec<(usize, Event)>) {
+        self.step(phone, Some(In::Command(command)), told);
+    }
+
+    /// Waits for something to happen, `most` at most, and tells what did.
+    pub(crate) fn turn(&mut self, most: Duration, told: &mut Vec<(usize, Event)>) -> Result<(), PhoneError> {
+        let now = self.clock.now();
+        let wait = self.timers.next().map_or(most, |at| at.since(now).min(most));
+        self.poller.wait(&mut self.events, Some(wait))?;
+        let mut came = Vec::new();
+        let tokens: Vec<u64> = self.events.iter().map(|event| event.token).collect();
+        for token in tokens {
+            let index = (token / 4) as usize;
+            let Some(handset) = self.phones.get_mut(index) else { continue };
+            handset.ready(token, &mut self.room, &mut came);
+            for input in came.drain(..) {
+                self.step(index, Some(input), told);
+            }
+        }
+        let now = self.clock.now();
+        while let Some(index) = self.timers.pop_due(now) {
+            self.step(index, None, told);
+        }
+        Ok(())
+    }
+
+    fn step(&mut self, index: usize, input: Option<In>, told: &mut Vec<(usize, Event)>) {
+        let now = self.clock.now();
+        let Some(handset) = self.phones.get_mut(index) else { return };
+        match input {
+            Some(input) => handset.phone.handle(now, input, &mut self.out),
+            None => handset.phone.expire(now, &mut self.out),
+        }
+        for out in self.out.emit.drain(..) {
+            told.extend(handset.perform(now, out).map(|event| (index, event)));
+        }
+        self.timers.set(index, handset.phone.next_deadline());
+    }
+}
