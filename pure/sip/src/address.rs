@@ -121,6 +121,7 @@ impl<'a> Contact<'a> {
         Cursor::new("Contact", bytes).whole(Self::read)
     }
 
+    #[inline]
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         let address = NameAddr::read(cursor)?;
         Ok(Self { address, params_at: cursor.place() - address.params.as_bytes().len() })

@@ -1,5 +1,7 @@
 //! Rewriting a received message: what is not touched stays byte for byte, in its order.
 
+use smallvec::SmallVec;
+
 use crate::message::{Header, Message, Start};
 use crate::name::Name;
 use crate::scan::offset;
@@ -32,8 +34,6 @@ struct Op<'e> {
 }
 
 impl Op<'_> {
-    const NONE: Self = Op { action: Action::RemoveAll, name: Name::Other, other: "", value: &[], done: true, stray: false };
-
     fn text(&self) -> &[u8] {
         if self.name == Name::Other { self.other.as_bytes() } else { self.name.as_str().as_bytes() }
     }
@@ -52,9 +52,7 @@ impl Op<'_> {
 #[derive(Clone)]
 pub struct Edit<'e, B = Vec<u8>> {
     message: &'e Message<B>,
-    ops: [Op<'e>; INLINE],
-    count: usize,
-    spill: Vec<Op<'e>>,
+    ops: SmallVec<[Op<'e>; INLINE]>,
     /// Which names have edits; several names share a bit.
     touched: u64,
     uri: Option<&'e [u8]>,
@@ -66,12 +64,10 @@ pub struct Edit<'e, B = Vec<u8>> {
 impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     /// No changes yet.
     #[inline]
-    pub const fn new(message: &'e Message<B>) -> Self {
+    pub fn new(message: &'e Message<B>) -> Self {
         Self {
             message,
-            ops: [Op::NONE; INLINE],
-            count: 0,
-            spill: Vec::new(),
+            ops: SmallVec::new(),
             touched: 0,
             uri: None,
             body: None,
@@ -82,14 +78,8 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
 
     #[inline]
     fn push(mut self, action: Action, name: Name, other: &'e str, value: &'e [u8]) -> Self {
-        let op = Op { action, name, other, value, done: false, stray: false };
+        self.ops.push(Op { action, name, other, value, done: false, stray: false });
         self.touched |= name.bit();
-        if let Some(place) = self.ops.get_mut(self.count) {
-            *place = op;
-            self.count += 1;
-        } else {
-            self.spill.push(op);
-        }
         self
     }
 
@@ -259,7 +249,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     fn find_strays(&mut self) -> Option<usize> {
         let message = self.message;
         let mut any = false;
-        for op in self.all_ops().filter(|op| op.action == Action::Prepend) {
+        for op in self.ops.iter_mut().filter(|op| op.action == Action::Prepend) {
             op.stray = message.line(op.name).is_none();
             any |= op.stray;
         }
@@ -270,7 +260,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     /// Prepended lines that belong above this line.
     fn write_prepended(&mut self, out: &mut Vec<u8>, line: &Header, top: bool, below_via: bool) {
         let message = self.message;
-        for op in self.all_ops().rev().filter(|op| op.action == Action::Prepend && !op.done) {
+        for op in self.ops.iter_mut().rev().filter(|op| op.action == Action::Prepend && !op.done) {
             let here = match op.stray {
                 false => op.concerns(line, message.all()),
                 true if op.name == Name::Via => top,
@@ -285,7 +275,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
 
     /// Prepended lines that found no place: below the last line, which is a Via, or there were no lines.
     fn write_stranded(&mut self, out: &mut Vec<u8>) {
-        for op in self.all_ops().rev().filter(|op| op.action == Action::Prepend && !op.done) {
+        for op in self.ops.iter_mut().rev().filter(|op| op.action == Action::Prepend && !op.done) {
             push_line(out, op.text(), op.value);
             op.done = true;
         }
@@ -294,7 +284,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     /// Appended lines that belong below this line, or all that are left.
     fn write_appended(&mut self, out: &mut Vec<u8>, line: Option<&Header>) {
         let message = self.message;
-        for op in self.all_ops().filter(|op| op.action == Action::Append && !op.done) {
+        for op in self.ops.iter_mut().filter(|op| op.action == Action::Append && !op.done) {
             if line.is_none_or(|line| op.concerns(line, message.all())) {
                 push_line(out, op.text(), op.value);
                 op.done = true;
@@ -305,7 +295,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     /// Whether lines wait to be appended below this one, the last of its name.
     fn appends_below(&mut self, line: &Header, later: &[Header]) -> bool {
         let bytes = self.message.all();
-        self.all_ops().any(|op| op.action == Action::Append && !op.done && op.concerns(line, bytes))
+        self.ops.iter().any(|op| op.action == Action::Append && !op.done && op.concerns(line, bytes))
             && !later.iter().any(|later| same_name(line, later, bytes))
     }
 
@@ -318,7 +308,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
         let mut rest = value;
         let mut changed = false;
         let mut replaced: Option<&[u8]> = None;
-        for op in self.all_ops().filter(|op| !op.done && op.concerns(line, bytes)) {
+        for op in self.ops.iter_mut().filter(|op| !op.done && op.concerns(line, bytes)) {
             match op.action {
                 Action::RemoveAll => return true,
                 Action::RemoveFirstValue => {
@@ -329,7 +319,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
                 Action::Prepend | Action::Append | Action::ReplaceFirst | Action::ReplaceFirstValue => {}
             }
         }
-        for op in self.all_ops().filter(|op| !op.done && op.concerns(line, bytes)) {
+        for op in self.ops.iter_mut().filter(|op| !op.done && op.concerns(line, bytes)) {
             rest = match op.action {
                 Action::ReplaceFirst => &[],
                 Action::ReplaceFirstValue => &rest[value_end(rest)..],
@@ -344,10 +334,6 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
             out.extend_from_slice(&bytes[value_at + value.len()..end]);
         }
         changed
-    }
-
-    fn all_ops(&mut self) -> impl DoubleEndedIterator<Item = &mut Op<'e>> {
-        self.ops[..self.count].iter_mut().chain(&mut self.spill)
     }
 }
 

@@ -32,26 +32,24 @@ impl<'a> Host<'a> {
         if cursor.eat(b'[') {
             return Self::read_v6(cursor);
         }
+        if cursor.peek().is_some_and(|byte| byte.is_ascii_digit())
+            && let Some((address, length)) = read_v4(cursor.rest())
+        {
+            let mut behind = *cursor;
+            behind.skip(length);
+            if !behind.peek().is_some_and(is_host_byte) {
+                *cursor = behind;
+                return Ok(Self::V4(address));
+            }
+        }
         cursor.skip_while(is_host_byte);
         let text = cursor.since(start);
         match text.last() {
             None => Err(cursor.expected("a host")),
-            // A name's last label has a letter, an address's has none.
-            Some(last) if last.is_ascii_alphabetic() => Ok(Self::Name(ascii(text))),
-            Some(_) => Self::read_digits(text).ok_or_else(|| {
-                cursor.error_at(start, Problem::Expected("an IPv4 address or a domain name"))
-            }),
+            // A name's last label has a letter.
+            Some(last) if last.is_ascii_alphabetic() || has_letter(text) => Ok(Self::Name(ascii(text))),
+            Some(_) => Err(cursor.error_at(start, Problem::Expected("an IPv4 address or a domain name"))),
         }
-    }
-
-    /// What doesn't end in a letter: an address, or a name like `host-1` or `example.com.`.
-    fn read_digits(text: &'a [u8]) -> Option<Self> {
-        if let Some(address) = read_v4(text) {
-            return Some(Self::V4(address));
-        }
-        let name = text.strip_suffix(b".").unwrap_or(text);
-        let top = name.rsplit(|&byte| byte == b'.').next()?;
-        (!top.iter().all(u8::is_ascii_digit)).then(|| Self::Name(ascii(text)))
     }
 
     fn read_v6(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
@@ -97,22 +95,35 @@ impl<'a> Host<'a> {
     }
 }
 
-/// Four decimal numbers (RFC 3261 allows leading zeros).
-fn read_v4(text: &[u8]) -> Option<Ipv4Addr> {
-    let mut octets = [0u16; 4];
-    let (mut at, mut digits) = (0, 0);
-    for &byte in text {
-        match byte {
-            b'0'..=b'9' if digits < 3 => {
-                octets[at] = octets[at] * 10 + u16::from(byte - b'0');
-                digits += 1;
+/// Whether the last label of a name like `host-1` or `example.com.` is no number.
+fn has_letter(name: &[u8]) -> bool {
+    let name = name.strip_suffix(b".").unwrap_or(name);
+    let top = name.rsplit(|&byte| byte == b'.').next().unwrap_or_default();
+    !top.iter().all(u8::is_ascii_digit)
+}
+
+/// Four decimal numbers (RFC 3261 allows leading zeros) in front, and how many bytes they are.
+#[inline]
+fn read_v4(text: &[u8]) -> Option<(Ipv4Addr, usize)> {
+    let (mut address, mut octet, mut digits, mut dots, mut at) = (0u32, 0u32, 0, 0, 0);
+    while let Some(&byte) = text.get(at) {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            octet = octet * 10 + u32::from(digit);
+            digits += 1;
+            if digits > 3 {
+                return None;
             }
-            b'.' if digits > 0 && at < 3 => (at, digits) = (at + 1, 0),
-            _ => return None,
+        } else if byte == b'.' && digits > 0 && octet < 256 {
+            address = address << 8 | octet;
+            (octet, digits, dots) = (0, 0, dots + 1);
+        } else {
+            break;
         }
+        at += 1;
     }
-    let [a, b, c, d] = octets.map(|octet| u8::try_from(octet).ok());
-    if at == 3 && digits > 0 { Some(Ipv4Addr::new(a?, b?, c?, d?)) } else { None }
+    let whole = dots == 3 && digits > 0 && octet < 256;
+    whole.then(|| (Ipv4Addr::from_bits(address << 8 | octet), at))
 }
 
 impl fmt::Display for Host<'_> {

@@ -3,6 +3,8 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use smallvec::SmallVec;
+
 use crate::error::{ParseError, Problem};
 use crate::method::Method;
 use crate::name::Name;
@@ -40,7 +42,6 @@ pub(crate) struct Header {
 }
 
 impl Header {
-    pub(crate) const NONE: Self = Self { start: 0, end: 0, colon: 0, name: Name::Other };
     /// Says that the colon has to be searched.
     pub(crate) const FAR: u16 = u16::MAX;
 
@@ -69,41 +70,7 @@ impl Header {
 }
 
 /// The headers in their order: most messages need no allocation.
-#[derive(Clone)]
-pub(crate) struct Headers {
-    inline: [Header; INLINE],
-    count: usize,
-    spill: Vec<Header>,
-}
-
-impl Headers {
-    pub(crate) const fn new() -> Self {
-        Self { inline: [Header::NONE; INLINE], count: 0, spill: Vec::new() }
-    }
-
-    #[inline]
-    pub(crate) fn push(&mut self, header: Header) {
-        if let Some(place) = self.inline.get_mut(self.count) {
-            *place = header;
-        } else {
-            self.push_spilled(header);
-        }
-        self.count += 1;
-    }
-
-    #[cold]
-    fn push_spilled(&mut self, header: Header) {
-        if self.spill.is_empty() {
-            self.spill.extend_from_slice(&self.inline);
-        }
-        self.spill.push(header);
-    }
-
-    #[inline]
-    pub(crate) fn as_slice(&self) -> &[Header] {
-        if self.spill.is_empty() { &self.inline[..self.count] } else { &self.spill }
-    }
-}
+pub(crate) type Headers = SmallVec<[Header; INLINE]>;
 
 /// The first line.
 #[derive(Debug, Clone, Copy)]
@@ -132,7 +99,7 @@ pub(crate) struct Index {
 
 impl Index {
     #[inline]
-    const fn new() -> Self {
+    fn new() -> Self {
         const NOTHING: Span = Span { start: 0, end: 0 };
         Self {
             start: Start::Request { method: NOTHING, uri: NOTHING },
@@ -175,9 +142,14 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// [`check`](Message::check) and by the typed headers.
     #[inline]
     pub fn parse(bytes: B) -> Result<Self, ParseError> {
-        let mut message = Self { bytes, index: Index::new() };
-        message.index.read(message.bytes.as_ref())?;
-        Ok(message)
+        // Made where it is returned: an index is large, and would be copied.
+        let mut message = Ok(Self { bytes, index: Index::new() });
+        if let Ok(Self { bytes, index }) = &mut message
+            && let Err(error) = index.read(bytes.as_ref())
+        {
+            message = Err(error);
+        }
+        message
     }
 
     /// The message's bytes, from the start line to the end of the body.

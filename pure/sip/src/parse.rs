@@ -94,7 +94,6 @@ impl Index {
     }
 
     /// Gives where the body begins.
-    #[inline]
     fn read_headers(&mut self, bytes: &[u8], start: usize) -> usize {
         let mut at = start;
         while at < bytes.len() {
@@ -103,11 +102,11 @@ impl Index {
                 self.headers_end = at as u32;
                 return line.next;
             }
+            // A line that begins with white space goes on with the one before it (RFC 3261 7.3.1).
             while let Some(b' ' | b'\t') = bytes.get(line.next) {
                 line = self.line_at(bytes, line.next);
             }
-            let header = self.read_header(bytes, at, line.end);
-            self.headers.push(header);
+            self.read_header(bytes, at, line.end);
             at = line.next;
         }
         self.note("message", bytes.len(), Problem::Unterminated("header section"));
@@ -115,18 +114,20 @@ impl Index {
         at
     }
 
+    /// Notes the header that stands between `start` and `end`.
     #[inline]
-    fn read_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
+    fn read_header(&mut self, bytes: &[u8], start: usize, end: usize) {
         match bytes.get(start..).and_then(<[u8]>::first_chunk).and_then(Name::leading) {
             Some((name, colon)) if name != Name::Other && start + colon < end => {
-                Header { start: start as u32, end: end as u32, colon: colon as u16, name }
+                self.headers.push(Header { start: start as u32, end: end as u32, colon: colon as u16, name });
             }
             _ => self.read_other_header(bytes, start, end),
         }
     }
 
     /// A header with a long or unknown name, or with white space behind its name.
-    fn read_other_header(&mut self, bytes: &[u8], start: usize, end: usize) -> Header {
+    #[inline(never)]
+    fn read_other_header(&mut self, bytes: &[u8], start: usize, end: usize) {
         let line = &bytes[start..end];
         let colon = words::find(line, b':');
         let spelling = line[..colon.unwrap_or_default()].trim_ascii_end();
@@ -135,7 +136,7 @@ impl Index {
             self.note("header", start, Problem::Expected("a name and a colon"));
         }
         let colon = colon.and_then(|colon| u16::try_from(colon).ok()).unwrap_or(Header::FAR);
-        Header { start: start as u32, end: end as u32, colon, name }
+        self.headers.push(Header { start: start as u32, end: end as u32, colon, name });
     }
 
     /// The body's span, by Content-Length or to the end.

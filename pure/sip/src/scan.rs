@@ -179,16 +179,17 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(crate) fn skip_space(&mut self) {
-        while self.peek().is_some_and(is_space) {
-            self.at += 1;
-        }
+        self.skip_while(is_space);
     }
 
     #[inline]
     pub(crate) fn skip_while(&mut self, class: impl Fn(u8) -> bool) {
-        while self.peek().is_some_and(&class) {
-            self.at += 1;
+        // Counted in a register: the cursor often lives in memory.
+        let mut at = self.at;
+        while self.bytes.get(at).copied().is_some_and(&class) {
+            at += 1;
         }
+        self.at = at;
     }
 
     /// Goes over `byte` if it is next.
@@ -216,8 +217,14 @@ impl<'a> Cursor<'a> {
         mut self,
         read: impl FnOnce(&mut Self) -> Result<T, ParseError>,
     ) -> Result<T, ParseError> {
-        let value = read(&mut self)?;
-        self.end().map(|()| value)
+        // The result is not taken apart: it is large, and would be copied.
+        let mut value = read(&mut self);
+        if value.is_ok()
+            && let Err(error) = self.end()
+        {
+            value = Err(error);
+        }
+        value
     }
 
     /// Nothing but white space may follow.
@@ -299,11 +306,13 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(crate) fn number(&mut self, max: u64) -> Result<u64, ParseError> {
         let start = self.at;
+        let mut at = start;
         let mut number: u64 = 0;
-        while let Some(digit @ b'0'..=b'9') = self.peek() {
+        while let Some(digit @ b'0'..=b'9') = self.bytes.get(at) {
             number = number.saturating_mul(10).saturating_add(u64::from(digit - b'0'));
-            self.at += 1;
+            at += 1;
         }
+        self.at = at;
         if self.at == start {
             return Err(self.expected("a number"));
         }

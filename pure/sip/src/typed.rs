@@ -328,9 +328,14 @@ fn read_value<'a, T>(
     cursor: &mut Cursor<'a>,
     read: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
 ) -> Result<T, ParseError> {
-    let value = read(cursor)?;
-    cursor.skip_space();
-    if cursor.is_value_end() { Ok(value) } else { Err(cursor.unexpected()) }
+    let mut value = read(cursor);
+    if value.is_ok() {
+        cursor.skip_space();
+        if !cursor.is_value_end() {
+            value = Err(cursor.unexpected());
+        }
+    }
+    value
 }
 
 /// Reads the values of one line, each from where the one before it ended.

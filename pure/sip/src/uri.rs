@@ -52,6 +52,7 @@ impl<'a> Uri<'a> {
         Self::read(Cursor::new("URI", bytes))
     }
 
+    #[inline(always)]
     pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         if !words::is_uri(cursor.rest()) {
             cursor.skip_while(is_uri_byte);
