@@ -34,10 +34,10 @@ impl LedgerBook<'_> {
         Ok(Book(self.0.begin().await?))
     }
 
-    /// Whether calls are under way that have money set aside.
-    pub async fn any_open(&self) -> Result<bool, StoreError> {
-        let query = sqlx::query("SELECT 1 FROM reservations WHERE state = 'open' LIMIT 1");
-        Ok(query.fetch_optional(self.0.reader()).await?.is_some())
+    /// How many calls are under way that have money set aside.
+    pub async fn count_open(&self) -> Result<u64, StoreError> {
+        let query = sqlx::query("SELECT COUNT(*) FROM reservations WHERE state = 'open'");
+        Ok(query.fetch_one(self.0.reader()).await?.try_get::<i64, _>(0)?.cast_unsigned())
     }
 
     /// The reservation of a call.

@@ -92,3 +92,15 @@ impl Conversation for Settle {
     const WITHIN: Duration = Duration::from_millis(300);
     const REPEATED: Repeat = Repeat::SameAnswer;
 }
+
+/// How billing does; answered with what [`crate::query::Gauge`] is answered with.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gauge {}
+
+impl Conversation for Gauge {
+    type Answer = crate::query::Gauges;
+    const SUBJECT: Subject = Subject::new(Role::Billing, "gauge");
+    const WITHIN: Duration = Duration::from_secs(1);
+    const REPEATED: Repeat = Repeat::Fresh;
+}

@@ -1,0 +1,19 @@
+use std::time::Duration;
+
+use ledger::Rate;
+
+/// What calls cost, and how long billing waits for a word of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// The one rate of the platform.
+    pub rate: Rate,
+    /// A call of which nobody spoke for so long is taken for lost: its reservation is released. It is charged all
+    /// the same if its end is told later.
+    pub abandon_after: Duration,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config { rate: Rate::default(), abandon_after: Duration::from_secs(24 * 3600) }
+    }
+}
