@@ -1,0 +1,72 @@
+//! Load generators and measurements, side by side with the peers: what `make bench` runs.
+//!
+//! Each measurement writes rows into `benches/results.json`, from which `cargo xtask results` makes
+//! `benches/RESULTS.md`.
+
+mod machine;
+mod row;
+mod rtp;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Measures the platform beside its peers; the repository is the current folder.
+#[derive(Debug, Parser)]
+#[command(name = "strowger-benches", disable_help_subcommand = true)]
+struct Cli {
+    /// The platform's binary.
+    #[arg(long, global = true, default_value = "target/release/strowger")]
+    binary: PathBuf,
+    /// Where the rows go.
+    #[arg(long, global = true, default_value = "benches/results.json")]
+    results: PathBuf,
+    #[command(subcommand)]
+    bench: Bench,
+}
+
+#[derive(Debug, Subcommand)]
+enum Bench {
+    /// The rows there are.
+    Rows,
+    /// A relayed packet, beside rtpengine and a bare forwarder.
+    Rtp(rtp::Options),
+    /// Plays the phones of so many legs.
+    #[command(hide = true)]
+    RtpGenerate { legs: usize },
+    /// The bare forwarder.
+    #[command(hide = true)]
+    RtpFloor { legs: usize },
+    /// The media role alone, with ports for so many legs.
+    #[command(hide = true)]
+    MediaAlone { folder: PathBuf, legs: u16 },
+    /// Its worker.
+    #[command(hide = true)]
+    MediaWorker { folder: PathBuf },
+}
+
+/// What stopped a measurement.
+type Trouble = Box<dyn std::error::Error>;
+
+fn run(cli: &Cli) -> Result<(), Trouble> {
+    match &cli.bench {
+        Bench::Rows => row::Rows::read(&cli.results)?.iter().for_each(|row| println!("{row}")),
+        Bench::Rtp(options) => rtp::measure(*options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::RtpGenerate { legs } => rtp::generate(*legs)?,
+        Bench::RtpFloor { legs } => rtp::forward(*legs)?,
+        Bench::MediaAlone { folder, legs } => rtp::supervise(folder, *legs)?,
+        Bench::MediaWorker { folder } => rtp::work(folder)?,
+    }
+    Ok(())
+}
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(trouble) => {
+            eprintln!("strowger-benches: {trouble}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! `rtp.relay_packet`: what it costs to bring a packet of a call from one phone to the other, beside rtpengine in
+//! userspace and beside a forwarder that does nothing else.
+//!
+//! All three get the same calls from the same generator: two legs each, 50 packets a second and leg, evenly
+//! spaced in time, on ports of their own. Counted is the processor time of the server's threads (by the
+//! scheduler's account), and the time that the whole machine was not idle, less the generator's.
+
+mod bencode;
+mod floor;
+mod generator;
+mod load;
+mod meter;
+mod ours;
+mod peer;
+mod plan;
+
+use std::time::Duration;
+
+use crate::Trouble;
+use crate::row::{Row, Rows};
+
+pub(crate) use floor::forward;
+pub(crate) use generator::generate;
+pub(crate) use ours::{supervise, work};
+
+use load::{Figures, Load};
+
+/// What is measured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Server {
+    Ours,
+    Rtpengine,
+    Floor,
+}
+
+/// How much is measured.
+#[derive(Clone, Copy, Debug, clap::Args)]
+pub(crate) struct Options {
+    /// Seconds of each measurement.
+    #[arg(long, default_value_t = 6)]
+    seconds: u64,
+    /// How often each is measured; the median counts.
+    #[arg(long, default_value_t = 3)]
+    rounds: usize,
+    /// Calls at the load of the row; by default nine tenths of what the slower one can carry.
+    #[arg(long)]
+    calls: Option<u32>,
+}
+
+/// The most calls that are offered when the limit is sought.
+const MOST: u32 = 900;
+/// The fewest.
+const FEWEST: u32 = 300;
+const STEP: u32 = 100;
+
+/// Measures, and writes the rows.
+pub(crate) fn measure(options: Options, rows: &mut Rows) -> Result<(), Trouble> {
+    let calls = match options.calls {
+        Some(calls) => calls,
+        None => saturation()? * 9 / 10,
+    };
+    println!("rtp: the row at {calls} calls, the light one at {}", calls / 9);
+    for (suffix, calls) in [("", calls), (".light", calls / 9)] {
+        let load = Load { calls, span: Duration::from_secs(options.seconds) };
+        let figures = compare(load, options.rounds)?;
+        write(rows, suffix, calls, &figures)?;
+    }
+    Ok(())
+}
+
+/// How many calls the slower of us and the peer carries before packets are lost.
+fn saturation() -> Result<u32, Trouble> {
+    let mut carried = FEWEST;
+    for calls in (FEWEST..=MOST).step_by(STEP as usize) {
+        for server in [Server::Rtpengine, Server::Ours] {
+            let figures = load::run(server, Load { calls, span: Duration::from_secs(2) })?;
+            println!("rtp: {server:?} with {calls} calls loses {:.2} %", figures.lost * 100.0);
+            if figures.lost > 0.005 || figures.behind {
+                return Ok(carried);
+            }
+        }
+        carried = calls;
+    }
+    Ok(carried)
+}
+
+struct Compared {
+    ours: Figures,
+    peer: Figures,
+    floor: Figures,
+}
+
+/// In turn, so that what else the machine does meets all alike.
+fn compare(load: Load, rounds: usize) -> Result<Compared, Trouble> {
+    let (mut ours, mut peer, mut floor) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..rounds.max(1) {
+        ours.push(load::run(Server::Ours, load)?);
+        peer.push(load::run(Server::Rtpengine, load)?);
+        floor.push(load::run(Server::Floor, load)?);
+    }
+    Ok(Compared {
+        ours: Figures::median(&ours),
+        peer: Figures::median(&peer),
+        floor: Figures::median(&floor),
+    })
+}
+
+fn write(rows: &mut Rows, suffix: &str, calls: u32, figures: &Compared) -> Result<(), Trouble> {
+    let Compared { ours, peer, floor } = figures;
+    let note = |what: &str| {
+        format!(
+            "{what}; {calls} calls of two legs, 50 packets/s each, on ports of their own, evenly spaced; added delay \
+             p50/p99: ours {:.2}/{:.2} ms, peer {:.2}/{:.2}, floor {:.2}/{:.2}; lost: ours {:.3} %, peer {:.3} %",
+            ours.delay.0,
+            ours.delay.1,
+            peer.delay.0,
+            peer.delay.1,
+            floor.delay.0,
+            floor.delay.1,
+            ours.lost * 100.0,
+            peer.lost * 100.0,
+        )
+    };
+    let met = ours.process <= 0.6 * peer.process && ours.process <= 1.25 * floor.process;
+    rows.put(Row {
+        ours: Some(ours.process),
+        peer: Some(peer.process),
+        floor: Some(floor.process),
+        note: note("processor time of the server's processes a packet"),
+        ..Row::new(&format!("rtp.relay_packet{suffix}"), "µs")
+            .goal("at most 0.6 of rtpengine, within 1.25 of the floor", Some(met))
+    })?;
+    rows.put(Row {
+        ours: Some(ours.machine),
+        peer: Some(peer.machine),
+        floor: Some(floor.machine),
+        note: note("the whole machine's time that is not idle, less the generator's and what it does alone, a packet"),
+        ..Row::new(&format!("rtp.relay_packet_machine{suffix}"), "µs")
+    })?;
+    rows.put(Row {
+        ours: ours.memory,
+        peer: peer.memory,
+        floor: floor.memory,
+        note: format!(
+            "resident memory of the media processes a call, between none and {calls} calls with sound"
+        ),
+        ..Row::new(&format!("memory.media_call{suffix}"), "kB")
+    })
+}

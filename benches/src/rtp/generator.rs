@@ -1,0 +1,124 @@
+//! All the phones of all the calls. What one leg sends, the other leg of its call should get.
+
+use std::io::{BufRead, Write};
+use std::net::UdpSocket;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::plan::{Locals, Outcome, Remotes};
+use crate::Trouble;
+
+const FRAME: Duration = Duration::from_millis(20);
+const PACKET: usize = 172;
+/// Of so many legs one is watched by somebody who does nothing else, for the delay.
+const WATCHED: usize = 100;
+/// Sending this much too late at the end means that it could not keep pace.
+const BEHIND: Duration = Duration::from_millis(50);
+
+/// Plays `legs` phones: says where they are, hears where to send to, sends, and says what came of it.
+pub(crate) fn generate(legs: usize) -> Result<(), Trouble> {
+    strowger_io::sleep_precisely();
+    let sockets = (0..legs).map(|_| UdpSocket::bind("127.0.0.1:0")).collect::<Result<Vec<_>, _>>()?;
+    let locals = sockets.iter().map(UdpSocket::local_addr).collect::<Result<Vec<_>, _>>()?;
+    say(&Locals { legs: locals })?;
+    let mut line = String::new();
+    std::io::stdin().lock().read_line(&mut line)?;
+    let remotes: Remotes = serde_json::from_str(&line)?;
+    for (socket, remote) in sockets.iter().zip(&remotes.legs) {
+        socket.connect(remote)?;
+        socket.set_nonblocking(true)?;
+    }
+    say(&play(&sockets, Duration::from_millis(remotes.millis))?)
+}
+
+fn say(what: &impl serde::Serialize) -> Result<(), Trouble> {
+    let mut out = std::io::stdout().lock();
+    writeln!(out, "{}", serde_json::to_string(what)?)?;
+    Ok(out.flush()?)
+}
+
+fn play(sockets: &[UdpSocket], span: Duration) -> Result<Outcome, Trouble> {
+    let start = Instant::now();
+    let stop = Arc::new(AtomicBool::new(false));
+    let watchers = watch(sockets, start, &stop)?;
+    let gap = FRAME / sockets.len() as u32;
+    let mut outcome = Outcome::default();
+    let (mut packet, mut buffer) = ([0x55; PACKET], [0; 2048]);
+    packet[..2].copy_from_slice(&[0x80, 0]);
+    let rounds = span.as_millis() / FRAME.as_millis();
+    // The legs of a call are not neighbours in time.
+    let order: Vec<usize> = (0..sockets.len()).step_by(2).chain((1..sockets.len()).step_by(2)).collect();
+    for round in 0..rounds as u32 {
+        for (place, &leg) in (0..).zip(&order) {
+            wait_until(start + FRAME * round + gap * place);
+            number(&mut packet, leg, round, start);
+            outcome.sent += u64::from(sockets[leg].send(&packet).is_ok());
+            if leg % WATCHED != 0 {
+                outcome.received += u64::from(sockets[leg].recv(&mut buffer).is_ok());
+            }
+        }
+    }
+    outcome.behind = start.elapsed() > span + BEHIND;
+    std::thread::sleep(Duration::from_millis(100));
+    for (leg, socket) in sockets.iter().enumerate().filter(|(leg, _)| leg % WATCHED != 0) {
+        while socket.recv(&mut buffer).is_ok() {
+            outcome.received += 1;
+        }
+        let _ = leg;
+    }
+    stop.store(true, Ordering::Relaxed);
+    for watcher in watchers {
+        let delays = watcher.join().map_err(|_| "a watcher panicked")?;
+        outcome.received += delays.len() as u64;
+        outcome.delays.extend(delays);
+    }
+    Ok(outcome)
+}
+
+fn wait_until(due: Instant) {
+    let rest = due.saturating_duration_since(Instant::now());
+    if rest > Duration::from_micros(3) {
+        std::thread::sleep(rest);
+    }
+}
+
+fn number(packet: &mut [u8; PACKET], leg: usize, round: u32, start: Instant) {
+    packet[2..4].copy_from_slice(&(round as u16).to_be_bytes());
+    packet[4..8].copy_from_slice(&(round * 160).to_be_bytes());
+    packet[8..12].copy_from_slice(&(leg as u32 + 1).to_be_bytes());
+    packet[12..20].copy_from_slice(&(start.elapsed().as_micros() as u64).to_be_bytes());
+}
+
+/// Listens on some legs without a pause, so that the moment of arrival is known.
+fn watch(
+    sockets: &[UdpSocket],
+    start: Instant,
+    stop: &Arc<AtomicBool>,
+) -> Result<Vec<JoinHandle<Vec<u32>>>, Trouble> {
+    let mut watchers = Vec::new();
+    for socket in sockets.iter().step_by(WATCHED) {
+        let (socket, stop) = (socket.try_clone()?, Arc::clone(stop));
+        watchers.push(std::thread::spawn(move || {
+            let poller = strowger_io::Poller::new().ok();
+            let mut events = strowger_io::Events::new(1);
+            let (mut delays, mut buffer) = (Vec::new(), [0; 2048]);
+            if let Some(poller) = &poller {
+                let _ = poller.add(&socket, 0, strowger_io::Interest::READ);
+            }
+            while !stop.load(Ordering::Relaxed) {
+                if let Some(poller) = &poller {
+                    let _ = poller.wait(&mut events, Some(FRAME * 5));
+                }
+                while socket.recv(&mut buffer).is_ok() {
+                    let now = start.elapsed().as_micros() as u64;
+                    let sent = buffer[12..20].try_into().map_or(now, u64::from_be_bytes);
+                    delays.push(now.saturating_sub(sent) as u32);
+                }
+            }
+            delays
+        }));
+    }
+    Ok(watchers)
+}

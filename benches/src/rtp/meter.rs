@@ -1,0 +1,75 @@
+//! Whose time was used.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use crate::Trouble;
+
+/// What processes and the machine had used at a moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    at: Instant,
+    server: Duration,
+    generator: Duration,
+    idle: Duration,
+}
+
+/// What was used between two moments.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Used {
+    pub(crate) span: Duration,
+    pub(crate) server: Duration,
+    pub(crate) generator: Duration,
+    /// The machine's time that was not idle.
+    pub(crate) machine: Duration,
+}
+
+impl Sample {
+    pub(crate) fn take(server: &[u32], generator: &[u32]) -> Result<Self, Trouble> {
+        Ok(Sample {
+            at: Instant::now(),
+            server: server.iter().map(|&pid| process_time(pid)).sum(),
+            generator: generator.iter().map(|&pid| process_time(pid)).sum(),
+            idle: idle()?,
+        })
+    }
+
+    pub(crate) fn until(&self, later: &Sample) -> Used {
+        let span = later.at - self.at;
+        let all = span * crate::machine::processors() as u32;
+        Used {
+            span,
+            server: later.server.saturating_sub(self.server),
+            generator: later.generator.saturating_sub(self.generator),
+            machine: all.saturating_sub(later.idle.saturating_sub(self.idle)),
+        }
+    }
+}
+
+/// The time that all threads of a process ran, to the nanosecond.
+fn process_time(pid: u32) -> Duration {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
+    let time = |task: fs::DirEntry| {
+        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
+        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
+    };
+    tasks.filter_map(time).sum()
+}
+
+/// The time that all processors have been idle (or waiting for a disk).
+fn idle() -> Result<Duration, Trouble> {
+    let text = fs::read_to_string("/proc/stat")?;
+    let line = text.lines().next().unwrap_or_default();
+    let ticks = line.split_whitespace().skip(4).take(2).filter_map(|it| it.parse::<u64>().ok()).sum::<u64>();
+    Ok(Duration::from_millis(ticks * 10))
+}
+
+/// Resident memory of processes, kB.
+pub(crate) fn resident(pids: &[u32]) -> f64 {
+    let of = |pid: &u32| {
+        let text = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
+        line.split_whitespace().next()?.parse::<f64>().ok()
+    };
+    pids.iter().filter_map(of).sum()
+}
