@@ -53,7 +53,7 @@ fn main() {
     assert_eq!(stats.unprotected, 0);
 
     let mut region = journal.into_region();
-    for _ in 0..5 {
+    for _ in 0..20 {
         let start = Instant::now();
         let (journal, recovered) = Journal::open(region, Moment::from_secs(2)).unwrap();
         let opened = start.elapsed();

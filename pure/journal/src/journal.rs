@@ -76,6 +76,8 @@ pub struct Journal<R> {
     pub(crate) ring: Ring<R>,
     pub(crate) index: Index,
     pub(crate) live_bytes: usize,
+    /// How many live records there are in each segment.
+    live_in: Vec<u32>,
     /// The number of the batch that is open, or was last.
     pub(crate) batch: u64,
     /// The last batch of which anything was written and committed.
@@ -109,10 +111,12 @@ impl<R: Region> Journal<R> {
 
     pub(crate) fn over(ring: Ring<R>, index: Index, batch: u64) -> Self {
         let floor = ring.head;
+        let live_in = vec![0; ring.shape.count as usize];
         Journal {
             ring,
             index,
             live_bytes: 0,
+            live_in,
             batch,
             committed: 0,
             said: 0,
@@ -267,9 +271,13 @@ impl<R: Region> Journal<R> {
             self.index.remove(hash, same)
         } else {
             self.live_bytes += head.size();
+            self.live_in[self.ring.shape.number(at)] += 1;
             self.index.put(hash, at, same)
         };
-        self.live_bytes -= before.map_or(0, |at| self.ring.head_at(at).size());
+        if let Some(before) = before {
+            self.live_bytes -= self.ring.head_at(before).size();
+            self.live_in[self.ring.shape.number(before)] -= 1;
+        }
     }
 
     /// All that the last committed batch says has been said.
@@ -381,19 +389,43 @@ impl<R: Region> Journal<R> {
             return;
         };
         let start = self.ring.shape.start(next);
+        let live = self.live_in[self.ring.shape.number(start)] as usize;
         let mut carrying = std::mem::take(&mut self.carrying);
-        scan(self.ring.segment(next), seed(self.ring.life, next), PREFIX, |found| {
-            if let Found::Record { offset, head } = found
-                && head.kind == kind::STATE
-                && self.index.holds(hash(head.tag, head.key), start + offset)
-            {
-                carrying.push(start + offset);
-            }
-        });
+        self.find_live(next, live, &mut carrying);
+        if carrying.len() < live {
+            // Something is broken on the way, so each header is looked at.
+            carrying.clear();
+            let seed = seed(self.ring.life, next);
+            scan(self.ring.segment(next), seed, PREFIX, |found| {
+                if let Found::Record { offset, head } = found
+                    && self.lives(&head, start + offset)
+                {
+                    carrying.push(start + offset);
+                }
+            });
+        }
         for from in carrying.drain(..) {
             self.carry(from);
         }
         self.carrying = carrying;
+    }
+
+    /// Goes from header to header until all `live` records of segment `sequence` are found.
+    fn find_live(&self, sequence: u64, live: usize, found: &mut Vec<usize>) {
+        let (segment, start) = (self.ring.segment(sequence), self.ring.shape.start(sequence));
+        let mut offset = PREFIX;
+        while found.len() < live
+            && let Some(head) = Head::likely(&segment[offset.min(segment.len())..])
+        {
+            if self.lives(&head, start + offset) {
+                found.push(start + offset);
+            }
+            offset += head.size();
+        }
+    }
+
+    fn lives(&self, head: &Head, at: usize) -> bool {
+        head.kind == kind::STATE && self.index.holds(hash(head.tag, head.key), at)
     }
 
     fn carry(&mut self, from: usize) {
@@ -406,6 +438,8 @@ impl<R: Region> Journal<R> {
         let at = self.ring.copy(from, true);
         let ring = &self.ring;
         self.index.put(hash(head.tag, head.key), at, |place| is(ring, place, head.tag, head.key));
+        self.live_in[ring.shape.number(from)] -= 1;
+        self.live_in[ring.shape.number(at)] += 1;
         self.stats.carried_bytes += head.size() as u64;
         self.overtaken.extend(self.newest_pending(head.tag, head.key));
     }

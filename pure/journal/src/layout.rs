@@ -123,7 +123,9 @@ impl Head {
     }
 
     /// Reads a header that is known to be whole.
+    #[inline(always)]
     pub(crate) fn trusted(raw: &[u8]) -> Self {
+        let raw = &raw[..HEADER];
         Head {
             len: u32_at(raw, 0) & !PRESENT,
             body_crc: u32_at(raw, 8),
@@ -139,17 +141,21 @@ impl Head {
         }
     }
 
-    /// Reads the header at the start of `raw`, if its checksum holds and its body lies within `raw`.
-    pub(crate) fn read(raw: &[u8], seed: u32) -> Option<Self> {
+    /// Reads the header at the start of `raw` without looking whether it is whole; `None` if there is none.
+    #[inline(always)]
+    pub(crate) fn likely(raw: &[u8]) -> Option<Self> {
         if raw.len() < HEADER || u32_at(raw, 0) & PRESENT == 0 {
             return None;
         }
-        if size_of((u32_at(raw, 0) & !PRESENT) as usize) > raw.len() {
-            return None;
-        }
-        let mut blank: [u8; HEADER] = raw[..HEADER].try_into().ok()?;
+        Some(Head::trusted(raw)).filter(|head| head.size() <= raw.len())
+    }
+
+    /// Reads the header at the start of `raw`, if its checksum holds and its body lies within `raw`.
+    pub(crate) fn read(raw: &[u8], seed: u32) -> Option<Self> {
+        let head = Head::likely(raw)?;
+        let mut blank: [u8; HEADER] = bytes_at(raw, 0);
         blank[4..8].fill(0);
-        (crc(seed, &[&blank]) == u32_at(raw, 4)).then(|| Head::trusted(raw))
+        (crc(seed, &[&blank]) == u32_at(raw, 4)).then_some(head)
     }
 
     /// The body, in `raw` that starts with this header.
@@ -285,14 +291,24 @@ impl Note {
     }
 }
 
+#[inline(always)]
+fn bytes_at<const N: usize>(raw: &[u8], at: usize) -> [u8; N] {
+    let mut bytes = [0; N];
+    bytes.copy_from_slice(&raw[at..at + N]);
+    bytes
+}
+
+#[inline(always)]
 fn u16_at(raw: &[u8], at: usize) -> u16 {
-    u16::from_le_bytes([raw[at], raw[at + 1]])
+    u16::from_le_bytes(bytes_at(raw, at))
 }
 
+#[inline(always)]
 fn u32_at(raw: &[u8], at: usize) -> u32 {
-    u32::from_le_bytes([raw[at], raw[at + 1], raw[at + 2], raw[at + 3]])
+    u32::from_le_bytes(bytes_at(raw, at))
 }
 
+#[inline(always)]
 fn u64_at(raw: &[u8], at: usize) -> u64 {
-    u64::from(u32_at(raw, at)) | u64::from(u32_at(raw, at + 4)) << 32
+    u64::from_le_bytes(bytes_at(raw, at))
 }

@@ -226,13 +226,13 @@ impl<R: Region> Reading<R> {
         let (batches, applied) = (&mut self.batches, &mut self.applied);
         let mut broken = Vec::new();
         let end = scan(segment, seed(self.ring.life, sequence), PREFIX, |found| match found {
-            Found::Record { offset, head } if head.body_holds(&segment[offset..]) => {
+            // Whether inputs and outgoing bytes are whole matters only for the last of them.
+            Found::Record { offset, head }
+                if head.kind != kind::STATE || head.body_holds(&segment[offset..]) =>
+            {
                 batches.feed(&head, start + offset, &mut |at| applied.push(at));
             }
-            Found::Record { offset, head } if head.kind == kind::STATE => {
-                broken.push((offset, What::State(head.tag, head.key)));
-            }
-            Found::Record { offset, .. } => broken.push((offset, What::Other)),
+            Found::Record { offset, head } => broken.push((offset, What::State(head.tag, head.key))),
             Found::Broken { offset } => broken.push((offset, What::Between)),
         });
         for (offset, what) in broken {
@@ -241,13 +241,35 @@ impl<R: Region> Reading<R> {
         end
     }
 
-    fn finish(self, now: Moment) -> (Journal<R>, Recovered) {
+    /// Leaves out those inputs and outgoing bytes of the last batches that are broken.
+    fn check_bodies(&mut self) {
+        let mut broken = Vec::new();
+        let raw = self.ring.region.as_ref();
+        let mut whole = |&at: &usize| {
+            let holds = Head::trusted(&raw[at..]).body_holds(&raw[at..]);
+            if !holds {
+                broken.push(at);
+            }
+            holds
+        };
+        let Batches { current, before, .. } = &mut self.batches;
+        current.inputs.retain(&mut whole);
+        current.outgoing.retain(&mut whole);
+        before.outgoing.retain(&mut whole);
+        for at in broken {
+            let number = self.ring.shape.number(at) as u64;
+            self.broken(Some(number), at - self.ring.shape.start(number), What::Other);
+        }
+    }
+
+    fn finish(mut self, now: Moment) -> (Journal<R>, Recovered) {
         if !self.readable {
             let (shape, damage) = (self.ring.shape, self.damage);
             let ring = Ring::format(self.ring.region, shape, now.as_micros());
             let recovered = Recovered { fresh: true, damage, ..Recovered::default() };
             return (Journal::over(ring, Index::default(), 0), recovered);
         }
+        self.check_bodies();
         let (unsent, undecided, set_aside) = (self.unsent(), self.undecided(), self.set_aside());
         let voided = if self.batches.current.committed { 0 } else { self.batches.current.number };
         let committed = self.last().number;

@@ -32,6 +32,11 @@ impl Shape {
         PAGE + (sequence % self.count) as usize * self.segment
     }
 
+    /// Which segment that place of the region belongs to.
+    pub(crate) fn number(&self, at: usize) -> usize {
+        (at - PAGE) / self.segment
+    }
+
     /// Bytes for records.
     pub(crate) fn room(&self) -> usize {
         self.segment - PREFIX
