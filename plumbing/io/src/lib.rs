@@ -20,6 +20,7 @@ mod signals;
 mod spawn;
 mod tcp;
 mod thread;
+mod timer;
 mod udp;
 
 pub use clock::Clock;
@@ -35,4 +36,5 @@ pub use signals::{Signal, Signals};
 pub use spawn::{CONTROL, spawn};
 pub use tcp::{Listener, Stream};
 pub use thread::{pin_to, sleep_precisely, start_thread};
+pub use timer::Timer;
 pub use udp::{UdpOptions, UdpSocket};

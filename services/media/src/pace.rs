@@ -36,10 +36,15 @@ impl Pace {
         (self.since, self.packets) = (now, 0);
     }
 
-    /// How long not to look yet.
+    /// Whether there is enough to find that waiting for it pays.
+    #[inline]
+    pub(crate) fn is_busy(&self) -> bool {
+        self.busy
+    }
+
+    /// How long not to look yet, if busy.
     pub(crate) fn pause(&self, now: Moment) -> Option<Duration> {
-        let rest = self.gather.checked_sub(now.since(self.looked)).filter(|rest| !rest.is_zero());
-        rest.filter(|_| self.busy)
+        self.gather.checked_sub(now.since(self.looked)).filter(|rest| !rest.is_zero())
     }
 }
 
@@ -59,10 +64,11 @@ mod tests {
         let mut pace = Pace::new(Duration::from_micros(750));
         let now = run(&mut pace, Moment::from_secs(1), Duration::from_micros(20));
         pace.looked(now, 1);
+        assert!(pace.is_busy());
         assert_eq!(pace.pause(now.after(Duration::from_micros(250))), Some(Duration::from_micros(500)));
         assert_eq!(pace.pause(now.after(Duration::from_micros(800))), None);
         let now = run(&mut pace, now, Duration::from_micros(500));
         pace.looked(now, 1);
-        assert_eq!(pace.pause(now), None);
+        assert!(!pace.is_busy());
     }
 }

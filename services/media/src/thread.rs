@@ -10,12 +10,12 @@ use std::time::Duration;
 use host::{Beat, Turn};
 use machine::{Machine, Moment};
 use media::{In, Media, Socket, Sounds, Verdict};
-use strowger_io::{Clock, Events, Interest, MappedFile, Waker};
+use strowger_io::{Clock, Events, Interest, MappedFile, Timer, Waker};
 
 use crate::pace::Pace;
 use crate::perform::{Hands, OWN};
 
-/// The longest wait: a thread shows twice in each beat that it lives.
+/// The longest time between two looks: a thread shows twice in each beat that it lives.
 const NAP: Duration = Duration::from_millis(50);
 /// Events at one look.
 const EVENTS: usize = 1_024;
@@ -26,6 +26,7 @@ const POST_EVERY: Duration = Duration::from_secs(1);
 
 const BUS: u64 = u64::MAX;
 const WAKER: u64 = u64::MAX - 1;
+const TIMER: u64 = u64::MAX - 2;
 
 /// What a thread needs to run.
 pub(crate) struct PacketThread {
@@ -46,11 +47,15 @@ struct Work {
     inputs: Vec<In>,
     buffer: Box<[u8; LONGEST]>,
     posted: Moment,
+    /// Rings for deadlines. Left alone on most looks: setting a timer costs as much as a packet.
+    timer: Timer,
+    rings: Moment,
 }
 
 impl PacketThread {
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) -> strowger_io::Result<()> {
+        strowger_io::sleep_precisely();
         self.hands.ports.poller.add(&self.waker, WAKER, Interest::READ)?;
         if let Some(endpoint) = self.hands.desk.endpoint() {
             self.hands.ports.poller.add(endpoint, BUS, Interest::READ)?;
@@ -61,7 +66,11 @@ impl PacketThread {
             inputs: Vec::new(),
             buffer: Box::new([0; LONGEST]),
             posted: Moment::START,
+            timer: Timer::new()?,
+            rings: Moment::NEVER,
         };
+        self.hands.ports.poller.add(&work.timer, TIMER, Interest::READ)?;
+        self.wind(self.clock.now(), &mut work)?;
         while !self.stop.load(Ordering::Relaxed) {
             self.look(&mut work)?;
         }
@@ -69,10 +78,12 @@ impl PacketThread {
     }
 
     fn look(&mut self, work: &mut Work) -> strowger_io::Result<()> {
-        if let Some(pause) = self.pace.pause(self.clock.now()) {
+        if self.pace.is_busy()
+            && let Some(pause) = self.pace.pause(self.clock.now())
+        {
             std::thread::sleep(pause);
         }
-        self.hands.ports.poller.wait(&mut work.events, Some(self.patience()))?;
+        self.hands.ports.poller.wait(&mut work.events, None)?;
         let now = self.clock.now();
         self.sort(work);
         self.pace.looked(now, work.ready.len());
@@ -81,12 +92,18 @@ impl PacketThread {
         if let Some(beat) = &self.beat {
             beat.tick();
         }
-        Ok(())
+        self.wind(now, work)
     }
 
-    fn patience(&self) -> Duration {
-        let due = self.turn.machine.next_deadline().map(|due| due.since(self.clock.now()));
-        due.map_or(NAP, |due| due.min(NAP))
+    /// Sets the timer, if something is due before it rings.
+    fn wind(&mut self, now: Moment, work: &mut Work) -> strowger_io::Result<()> {
+        let due = self.turn.machine.next_deadline().unwrap_or(Moment::NEVER);
+        let due = if work.rings == Moment::NEVER { due.min(now.after(NAP)) } else { due };
+        if due < work.rings {
+            work.rings = due;
+            work.timer.set(due.since(self.clock.now()))?;
+        }
+        Ok(())
     }
 
     fn sort(&mut self, work: &mut Work) {
@@ -96,6 +113,10 @@ impl PacketThread {
             match event.token {
                 BUS => called = true,
                 WAKER => called |= self.waker.drain(),
+                TIMER => {
+                    work.timer.drain();
+                    work.rings = Moment::NEVER;
+                }
                 number => work.ready.push(Socket::of(number as u32)),
             }
         }
