@@ -3,7 +3,7 @@ use std::net::{IpAddr, SocketAddr};
 use machine::Kind;
 use serde::{Deserialize, Serialize};
 use sip::leg::{Identity, Leg, LegCommand, LegOut, Reception};
-use sip::{Message, Transport, Uri, Via};
+use sip::{Message, NameAddr, Transport, Via};
 
 use crate::context::{Context, Namer};
 use crate::{Call, LegNo};
@@ -101,9 +101,9 @@ pub(crate) fn identity(
 }
 
 fn transport(route: &str, own: &str) -> String {
-    let uri = route.trim_start_matches(|letter| letter != '<').trim_start_matches('<');
-    let uri = uri.split('>').next().unwrap_or(uri);
-    let said = Uri::parse(uri.as_bytes()).ok().and_then(|uri| uri.param("transport"));
+    let route = NameAddr::parse(route.as_bytes()).ok();
+    // Without angle brackets, the parameters are the header's.
+    let said = route.and_then(|route| route.uri.param("transport").or_else(|| route.param("transport")));
     let said = said.and_then(|said| std::str::from_utf8(said).ok());
     let default = if own.is_empty() { "udp" } else { own };
     said.unwrap_or(default).to_owned()

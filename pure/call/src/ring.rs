@@ -48,14 +48,14 @@ impl Refused {
     }
 
     /// A lower rank is more worth telling (RFC 3261 16.7, 6): first 6xx, then the lowest class; within 4xx
-    /// what the caller can do something about before what just says that a phone was not there.
+    /// what the caller can do something about before what just says that a phone was not there. A redirection
+    /// that leads nowhere is no better than that.
     fn rank(&self) -> u16 {
         match self.status.code() {
             600..=699 => 0,
-            300..=399 => 100,
             486 => 400,
             415 | 420 | 484 | 488 => 401,
-            408 | 430 | 480 | 487 => 499,
+            300..=399 | 408 | 430 | 480 | 487 => 499,
             503 => 599,
             code => code / 100 * 100 + 50,
         }

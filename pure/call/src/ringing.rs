@@ -124,9 +124,9 @@ impl Call {
         if it.refused(leg, refused) {
             return self.end(it.end(self.chronicle.rang.is_some()), cx);
         }
-        let room = u32::from(cx.settings().redirects) + 1;
+        let room = u32::from(cx.settings().redirects);
         for user in contacts.iter().filter_map(|contact| self.user_of(contact)) {
-            if self.routes + it.redirects.len() as u32 + 1 <= room && !it.redirects.contains(&user) {
+            if self.routes + it.redirects.len() as u32 <= room && !it.redirects.contains(&user) {
                 it.redirects.push_back(user);
             }
         }

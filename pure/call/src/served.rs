@@ -51,11 +51,7 @@ impl Call {
                     self.tell_app(event, cx);
                 }
             }
-            Happening::Said(serial) => {
-                if self.audio.said(serial) {
-                    self.tell_app(Event::Played, cx);
-                }
-            }
+            Happening::Said(serial) => self.app_was_heard(serial, cx),
             Happening::Reserved(reserved) => self.late_reserved(&reserved, cx),
             Happening::Anchored(anchored) => self.check_anchor(&anchored, cx),
             _ => {}
@@ -125,6 +121,12 @@ impl Call {
         self.audio.hear_answer(sdp.ok_or(())?).map_err(|_| ())?;
         self.wish(cx);
         Ok(())
+    }
+
+    fn app_was_heard(&mut self, serial: u32, cx: &mut Context<'_>) {
+        if self.audio.said(serial) {
+            self.tell_app(Event::Played, cx);
+        }
     }
 
     /// Tells the app, as soon as it has answered all before.

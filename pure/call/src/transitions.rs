@@ -55,7 +55,6 @@ impl Call {
     /// Whom does the caller want, and who pays? Both are asked at once.
     fn while_routing(&mut self, it: Routing, what: Happening, cx: &mut Context<'_>) -> State {
         match what {
-            Happening::Routed(Route::Refuse { status, cause }) => self.end(End::refused(status, cause), cx),
             Happening::Routed(route) => self.routed(it, route, cx),
             Happening::Reserved(reserved) => match self.billing.reserved(&reserved, cx.settings()) {
                 true => self.set_out(Routing { is_funded: true, ..it }, cx),

@@ -1,0 +1,49 @@
+use call::{Call, Question};
+
+use crate::phone::ALICES_SDP;
+use crate::scene::{Down, scene, talking};
+
+#[test]
+fn after_a_death_every_open_question_is_asked_again() {
+    let mut scene = scene();
+    scene.is_down.extend([Down::Routing, Down::Billing]);
+    scene.alice().invites("bob", Some(ALICES_SDP));
+    let before = scene.asked.len();
+    scene.is_down.clear();
+    scene.is_killed();
+    let again = &scene.asked[before..];
+    assert!(again.iter().any(|question| matches!(question, Question::Route(_))));
+    assert!(
+        again.iter().any(|question| matches!(question, Question::Reserve(reserve) if reserve.serial == 1))
+    );
+    assert_eq!(scene.bob().heard(), ["INVITE"], "and the call goes on");
+}
+
+#[test]
+fn after_a_death_nothing_is_said_that_was_said_before() {
+    let mut scene = talking();
+    scene.is_killed();
+    assert_eq!(scene.alice().heard(), ["100", "180", "200"]);
+    assert_eq!(scene.bob().heard(), ["INVITE", "ACK"]);
+    scene.bob().hangs_up();
+    assert_eq!(scene.record().cause, "callee hung up");
+}
+
+#[test]
+fn rubbish_is_no_snapshot() {
+    assert!(Call::restore(b"").is_err());
+    assert!(Call::restore(&[0x81, 0xc1]).is_err());
+    let snapshot = talking().call().snapshot();
+    for end in (0..snapshot.len()).step_by(97) {
+        assert!(Call::restore(&snapshot[..end]).is_err(), "cut at {end}");
+    }
+}
+
+#[test]
+fn a_snapshot_of_a_later_format_says_so() {
+    let mut later = vec![0x81, 0xa6];
+    later.extend_from_slice(b"format");
+    later.push(99);
+    let error = Call::restore(&later).unwrap_err();
+    assert!(error.to_string().contains("format 99"), "{error}");
+}
