@@ -79,6 +79,8 @@ pub struct Leg {
     #[serde(with = "serde_bytes")]
     local_sdp: Vec<u8>,
     wanted: Option<reoffer::Wanted>,
+    /// Requests that wait for the ACK of our 2xx.
+    waiting: Vec<ask::Errand>,
     session: session::Session,
     /// Whether the peer knows UPDATE.
     peer_updates: bool,

@@ -107,3 +107,48 @@ pub(crate) fn earlier(a: Option<Moment>, b: Option<Moment>) -> Option<Moment> {
         (one, other) => one.or(other),
     }
 }
+
+#[cfg(test)]
+mod bench {
+    //! What the tests of all four machines need.
+
+    use std::time::Duration;
+
+    use machine::Moment;
+
+    pub(super) const BEGIN: Moment = Moment::from_secs(1_700_000_000);
+
+    pub(super) fn after(millis: u64) -> Moment {
+        BEGIN.after(Duration::from_millis(millis))
+    }
+
+    pub(super) fn invite() -> Vec<u8> {
+        b"INVITE sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nRoute: <sip:p;lr>\r\n\
+          From: <sip:a@a>;tag=a\r\nTo: <sip:b@b>\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n"
+            .to_vec()
+    }
+
+    pub(super) fn response(code: u16) -> crate::Message<Vec<u8>> {
+        let text = format!(
+            "SIP/2.0 {code} So\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nFrom: <sip:a@a>;tag=a\r\n\
+             To: <sip:b@b>;tag=b\r\nCall-ID: c\r\nCSeq: 7 INVITE\r\nContent-Length: 0\r\n\r\n"
+        );
+        crate::Message::parse(text.into_bytes()).unwrap()
+    }
+
+    /// The milliseconds at which `expire` says something, until `deadline` is none or lies behind `end`.
+    pub(super) fn beats<T>(
+        machine: &mut T,
+        end: u64,
+        deadline: impl Fn(&T) -> Option<Moment>,
+        mut expire: impl FnMut(&mut T, Moment, &mut Vec<Vec<u8>>),
+    ) -> Vec<u64> {
+        let mut beats = Vec::new();
+        while let Some(due) = deadline(machine).filter(|&due| due <= after(end)) {
+            let mut send = Vec::new();
+            expire(machine, due, &mut send);
+            beats.extend(send.iter().map(|_| due.since(BEGIN).as_millis() as u64));
+        }
+        beats
+    }
+}

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::line::{Id, SDP};
 use super::reoffer::Wanted;
 use super::turn::Turn;
-use super::{EndedBy, Leg, LegEvent, Phase};
+use super::{EndedBy, Leg, LegEvent, LegState, Phase};
 use crate::dialog::Dialog;
 use crate::transaction::{ClientOther, Heard};
 use crate::{Message, Method, Name, Status};
@@ -235,8 +235,32 @@ impl Leg {
 
     /// Sends INFO.
     pub(super) fn inform(&mut self, content_type: String, body: Vec<u8>, turn: &mut Turn<'_, '_>) {
-        if matches!(self.phase, Phase::Up) {
-            self.ask(Errand::Info { content_type, body }, None, 0, turn);
+        self.ask_when_confirmed(Errand::Info { content_type, body }, turn);
+    }
+
+    /// Sends a request as soon as the peer must know the dialog: what overtakes our 2xx may be refused with 481.
+    pub(super) fn ask_when_confirmed(&mut self, errand: Errand, turn: &mut Turn<'_, '_>) {
+        /// How many requests wait at most.
+        const MOST: usize = 16;
+        match self.state() {
+            LegState::Confirmed => self.ask(errand, None, 0, turn),
+            LegState::Answered if self.waiting.len() < MOST => self.waiting.push(errand),
+            LegState::Answered
+            | LegState::Calling
+            | LegState::Proceeding
+            | LegState::Incoming
+            | LegState::Alerting
+            | LegState::Ending
+            | LegState::Over => {}
+        }
+    }
+
+    /// Sends what has waited for the ACK.
+    pub(super) fn ask_what_waited(&mut self, turn: &mut Turn<'_, '_>) {
+        if !self.waiting.is_empty() && self.state() == LegState::Confirmed {
+            for errand in std::mem::take(&mut self.waiting) {
+                self.ask(errand, None, 0, turn);
+            }
         }
     }
 

@@ -61,12 +61,14 @@ impl Leg {
     pub(super) fn close(&mut self) {
         self.phase = Phase::Ending { until: None, bye: None };
         self.wanted = None;
+        self.waiting.clear();
         self.session.stop();
     }
 
     /// After each input: says what could not be said before, and drops what is done.
     pub(super) fn settle(&mut self, turn: &mut Turn<'_, '_>) {
         self.farewell_if_possible(turn);
+        self.ask_what_waited(turn);
         self.reoffer_if_possible(turn);
         self.outgoing.retain(|invite| !invite.transaction.is_terminated());
         self.incoming.retain(|invite| !invite.is_done());

@@ -257,6 +257,7 @@ impl Leg {
         }
         if unacknowledged && matches!(self.phase, Phase::Up) {
             turn.tell(LegEvent::NoAck);
+            self.refuse_pending(turn);
             self.send_bye(None, turn);
             self.end(EndedBy::NoAck, None, turn);
         }

@@ -71,7 +71,10 @@ impl Leg {
 
     /// Makes the offer that waits, if it may be made now (RFC 3261 14.1).
     pub(super) fn reoffer_if_possible(&mut self, turn: &mut Turn<'_, '_>) {
-        let early = self.wanted.as_ref().and_then(|wanted| wanted.not_before).is_some_and(|at| at > turn.now);
+        if let Some(wanted) = &mut self.wanted {
+            wanted.not_before = wanted.not_before.filter(|&at| at > turn.now);
+        }
+        let early = self.wanted.as_ref().is_some_and(|wanted| wanted.not_before.is_some());
         let busy = self.offers_stand()
             || self.owes_answer()
             || self.outgoing.iter().any(Outgoing::is_pending)
@@ -178,6 +181,9 @@ impl Leg {
 
     /// The owner answers the offer that waits for it.
     pub(super) fn accept_offer(&mut self, sdp: &[u8], turn: &mut Turn<'_, '_>) {
+        if !matches!(self.phase, Phase::Up) {
+            return;
+        }
         if let Some(at) = self.outgoing.iter().position(Outgoing::wants_answer) {
             let dialog = self.dialog.clone();
             self.local_sdp = sdp.to_vec();
@@ -191,7 +197,7 @@ impl Leg {
 
     /// The owner refuses the offer that waits for it.
     pub(super) fn refuse_offer(&mut self, status: Status, turn: &mut Turn<'_, '_>) {
-        if !status.is_final() || status.is_success() {
+        if !status.is_final() || status.is_success() || !matches!(self.phase, Phase::Up) {
             return;
         }
         if let Some(at) = self.pending_reinvite() {
@@ -213,7 +219,7 @@ impl Leg {
             return;
         }
         if self.peer_updates || self.local_sdp.is_empty() {
-            self.ask(Errand::Update { sdp: Vec::new(), glares: 0 }, None, 0, turn);
+            self.ask_when_confirmed(Errand::Update { sdp: Vec::new(), glares: 0 }, turn);
         } else {
             self.want(Wanted { refresh: true, ..Wanted::default() });
         }

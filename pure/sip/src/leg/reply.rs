@@ -47,6 +47,10 @@ impl Leg {
         turn: &mut Turn<'_, '_>,
     ) {
         let Some(order) = self.order_of(request, method, id.number) else {
+            if matches!(self.phase, Phase::Dialling(_)) && !self.line.reliable {
+                // It has overtaken the response that makes its dialog, and will be sent again.
+                return;
+            }
             return self.refuse(request, Status::CALL_DOES_NOT_EXIST, &[], turn);
         };
         if order == Order::Late {

@@ -182,3 +182,87 @@ impl ClientInvite {
         matches!(self, ClientInvite::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transaction::bench::{BEGIN, after, beats, invite, response};
+
+    fn start(reliable: bool) -> (ClientInvite, Vec<Vec<u8>>) {
+        let mut send = Vec::new();
+        let started = ClientInvite::start(invite(), reliable, BEGIN, &Timing::default(), &mut send);
+        (started, send)
+    }
+
+    fn hear(machine: &mut ClientInvite, code: u16) -> (Heard, Vec<Vec<u8>>) {
+        let mut send = Vec::new();
+        let heard = machine.receive(BEGIN, &response(code), &Timing::default(), &mut send);
+        (heard, send)
+    }
+
+    fn run(machine: &mut ClientInvite, end: u64) -> (Vec<u64>, bool) {
+        let mut lost = false;
+        let beats = beats(machine, end, ClientInvite::deadline, |machine, now, send| {
+            lost |= machine.expire(now, send).is_some();
+        });
+        (beats, lost)
+    }
+
+    #[test]
+    fn timers_a_and_b() {
+        let (mut machine, sent) = start(false);
+        assert_eq!(sent, [invite()]);
+        let (beats, lost) = run(&mut machine, 60_000);
+        assert_eq!((beats, lost), (vec![500, 1_500, 3_500, 7_500, 15_500, 31_500], true));
+        assert!(machine.is_terminated());
+        let (beats, lost) = run(&mut start(true).0, 60_000);
+        assert_eq!((beats, lost), (vec![], true));
+    }
+
+    #[test]
+    fn a_provisional_response_ends_retransmission_and_allows_cancel() {
+        let (mut machine, _) = start(false);
+        assert_eq!(machine.cancel(None), None);
+        assert_eq!(hear(&mut machine, 180).0, Heard::News);
+        assert_eq!(hear(&mut machine, 180).0, Heard::News, "each is for the user to see");
+        assert_eq!(machine.deadline(), None);
+        let cancel = String::from_utf8(machine.cancel(Some("SIP;cause=200")).unwrap()).unwrap();
+        assert_eq!(
+            cancel,
+            "CANCEL sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\nRoute: <sip:p;lr>\r\n\
+             Max-Forwards: 70\r\nFrom: <sip:a@a>;tag=a\r\nCall-ID: c\r\nCSeq: 7 CANCEL\r\nTo: <sip:b@b>\r\n\
+             Reason: SIP;cause=200\r\nContent-Length: 0\r\n\r\n"
+        );
+    }
+
+    #[test]
+    fn timer_d_keeps_acknowledging_a_refusal() {
+        let (mut machine, _) = start(false);
+        let (heard, acks) = hear(&mut machine, 486);
+        assert_eq!((heard, acks.len()), (Heard::News, 1));
+        let text = String::from_utf8(acks[0].clone()).unwrap();
+        assert!(text.starts_with("ACK sip:b@b SIP/2.0\r\nVia: SIP/2.0/UDP a;branch=z9hG4bK1\r\n"), "{text}");
+        assert!(text.contains("\r\nTo: <sip:b@b>;tag=b\r\n"), "{text}");
+        assert_eq!(hear(&mut machine, 486), (Heard::Repeated, acks));
+        assert_eq!(hear(&mut machine, 180), (Heard::Repeated, vec![]));
+        assert_eq!(machine.deadline(), Some(after(32_000)));
+        assert!(!run(&mut machine, 32_000).1);
+        assert!(machine.is_terminated());
+        let (mut machine, _) = start(true);
+        assert_eq!(hear(&mut machine, 486).1.len(), 1);
+        assert!(machine.is_terminated(), "nothing can come again");
+    }
+
+    #[test]
+    fn timer_m_lets_every_2xx_through() {
+        for reliable in [false, true] {
+            let (mut machine, _) = start(reliable);
+            assert_eq!(hear(&mut machine, 200), (Heard::News, vec![]));
+            assert_eq!(hear(&mut machine, 200), (Heard::News, vec![]));
+            assert_eq!(hear(&mut machine, 486), (Heard::Repeated, vec![]));
+            assert_eq!(machine.deadline(), Some(after(32_000)));
+            assert!(!run(&mut machine, 32_000).1);
+            assert!(machine.is_terminated());
+        }
+    }
+}

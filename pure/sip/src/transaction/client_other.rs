@@ -129,3 +129,50 @@ impl ClientOther {
         matches!(self, ClientOther::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transaction::bench::{BEGIN, after, beats};
+
+    fn start(reliable: bool) -> ClientOther {
+        ClientOther::start(b"BYE".to_vec(), reliable, BEGIN, &Timing::default(), &mut Vec::new())
+    }
+
+    fn run(machine: &mut ClientOther, end: u64) -> (Vec<u64>, bool) {
+        let mut lost = false;
+        let beats = beats(machine, end, ClientOther::deadline, |machine, now, send| {
+            lost |= machine.expire(now, &Timing::default(), send).is_some();
+        });
+        (beats, lost)
+    }
+
+    #[test]
+    fn timers_e_and_f() {
+        let (beats, lost) = run(&mut start(false), 60_000);
+        assert_eq!(beats, [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+        assert!(lost);
+        assert_eq!(run(&mut start(true), 60_000), (vec![], true));
+    }
+
+    #[test]
+    fn a_provisional_response_slows_retransmission_down() {
+        let mut machine = start(false);
+        assert_eq!(machine.receive(BEGIN, Status::TRYING, &Timing::default()), Heard::News);
+        let (beats, lost) = run(&mut machine, 60_000);
+        assert_eq!((beats, lost), (vec![4_000, 8_000, 12_000, 16_000, 20_000, 24_000, 28_000], true));
+    }
+
+    #[test]
+    fn timer_k_swallows_repeated_answers() {
+        let mut machine = start(false);
+        assert_eq!(machine.receive(BEGIN, Status::OK, &Timing::default()), Heard::News);
+        assert_eq!(machine.receive(BEGIN, Status::OK, &Timing::default()), Heard::Repeated);
+        assert_eq!(machine.deadline(), Some(after(5_000)));
+        assert_eq!(run(&mut machine, 5_000), (vec![], false));
+        assert!(machine.is_terminated());
+        let mut machine = start(true);
+        assert_eq!(machine.receive(BEGIN, Status::OK, &Timing::default()), Heard::News);
+        assert!(machine.is_terminated());
+    }
+}

@@ -163,3 +163,81 @@ impl ServerInvite {
         matches!(self, ServerInvite::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transaction::bench::{BEGIN, after, beats};
+
+    fn say(machine: &mut ServerInvite, code: u16, reliable: bool) -> Vec<Vec<u8>> {
+        let mut send = Vec::new();
+        let response = (Status::new(code).unwrap(), code.to_string().into_bytes());
+        machine.respond(BEGIN, response, reliable, &Timing::default(), &mut send);
+        send
+    }
+
+    fn again(machine: &ServerInvite) -> Vec<Vec<u8>> {
+        let mut send = Vec::new();
+        machine.repeated(&mut send);
+        send
+    }
+
+    fn run(machine: &mut ServerInvite, end: u64) -> (Vec<u64>, bool) {
+        let mut lost = false;
+        let beats = beats(machine, end, ServerInvite::deadline, |machine, now, send| {
+            lost |= machine.expire(now, &Timing::default(), send).is_some();
+        });
+        (beats, lost)
+    }
+
+    #[test]
+    fn a_repeated_invite_gets_the_newest_provisional() {
+        let mut machine = ServerInvite::start();
+        assert_eq!(again(&machine), Vec::<Vec<u8>>::new());
+        say(&mut machine, 100, false);
+        assert_eq!(machine.deadline(), None, "100 goes no further than one hop, and need not be repeated");
+        say(&mut machine, 180, false);
+        assert_eq!(again(&machine), [b"180"]);
+        assert_eq!(run(&mut machine, 180_000), (vec![60_000, 120_000, 180_000], false));
+    }
+
+    #[test]
+    fn timers_g_and_h() {
+        let mut machine = ServerInvite::start();
+        assert_eq!(say(&mut machine, 486, false), [b"486"]);
+        assert_eq!(say(&mut machine, 200, false), Vec::<Vec<u8>>::new(), "the first final response stands");
+        assert_eq!(again(&machine), [b"486"]);
+        let (beats, lost) = run(&mut machine, 60_000);
+        assert_eq!(beats, [500, 1_500, 3_500, 7_500, 11_500, 15_500, 19_500, 23_500, 27_500, 31_500]);
+        assert!(lost && machine.is_terminated());
+        let mut machine = ServerInvite::start();
+        say(&mut machine, 486, true);
+        assert_eq!(run(&mut machine, 60_000), (vec![], true));
+    }
+
+    #[test]
+    fn timer_i_swallows_what_comes_after_the_ack() {
+        let mut machine = ServerInvite::start();
+        say(&mut machine, 486, false);
+        machine.acknowledged(BEGIN, &Timing::default());
+        assert_eq!(again(&machine), Vec::<Vec<u8>>::new());
+        assert_eq!(machine.deadline(), Some(after(5_000)));
+        assert_eq!(run(&mut machine, 5_000), (vec![], false));
+        assert!(machine.is_terminated());
+        let mut machine = ServerInvite::start();
+        say(&mut machine, 486, true);
+        machine.acknowledged(BEGIN, &Timing::default());
+        assert!(machine.is_terminated());
+    }
+
+    #[test]
+    fn timer_l_swallows_invites_after_the_2xx() {
+        let mut machine = ServerInvite::start();
+        assert_eq!(say(&mut machine, 200, false), [b"200"]);
+        assert_eq!(again(&machine), Vec::<Vec<u8>>::new());
+        machine.acknowledged(BEGIN, &Timing::default());
+        assert_eq!(machine.deadline(), Some(after(32_000)));
+        assert_eq!(run(&mut machine, 32_000), (vec![], false));
+        assert!(machine.is_terminated());
+    }
+}

@@ -96,3 +96,45 @@ impl ServerOther {
         matches!(self, ServerOther::Terminated)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::transaction::bench::{BEGIN, after};
+
+    fn say(machine: &mut ServerOther, code: u16, reliable: bool) -> usize {
+        let mut send = Vec::new();
+        let response = (Status::new(code).unwrap(), code.to_string().into_bytes());
+        machine.respond(BEGIN, response, reliable, &Timing::default(), &mut send);
+        send.len()
+    }
+
+    fn again(machine: &ServerOther) -> Vec<Vec<u8>> {
+        let mut send = Vec::new();
+        machine.repeated(&mut send);
+        send
+    }
+
+    #[test]
+    fn timer_j_repeats_the_answer() {
+        let mut machine = ServerOther::start();
+        assert!(again(&machine).is_empty() && machine.is_pending());
+        assert_eq!(say(&mut machine, 100, false), 1);
+        assert_eq!(again(&machine), [b"100"]);
+        assert_eq!(say(&mut machine, 200, false), 1);
+        assert_eq!(say(&mut machine, 500, false), 0, "the first final response stands");
+        assert_eq!(again(&machine), [b"200"]);
+        assert_eq!(machine.deadline(), Some(after(32_000)));
+        machine.expire(after(31_999));
+        assert!(!machine.is_terminated());
+        machine.expire(after(32_000));
+        assert!(machine.is_terminated() && again(&machine).is_empty());
+    }
+
+    #[test]
+    fn where_nothing_is_lost_an_answer_is_the_end() {
+        let mut machine = ServerOther::start();
+        say(&mut machine, 200, true);
+        assert!(machine.is_terminated());
+    }
+}

@@ -6,5 +6,6 @@ mod called;
 mod calling;
 mod changing;
 mod ending;
+mod lossy;
 mod session;
 mod solo;
