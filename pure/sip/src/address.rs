@@ -4,8 +4,9 @@ use std::borrow::Cow;
 
 use crate::error::{ParseError, Problem};
 use crate::params::{Param, Params, unescape_text};
-use crate::scan::{Cursor, is_space, offset, trim};
+use crate::scan::{Cursor, is_space, is_uri_byte, offset, trim};
 use crate::uri::Uri;
+use crate::words;
 
 /// A URI with an optional display name and parameters of the header.
 #[derive(Debug, Clone, Copy)]
@@ -32,7 +33,7 @@ impl<'a> NameAddr<'a> {
     pub(crate) fn read(cursor: &mut Cursor<'a>) -> Result<Self, ParseError> {
         cursor.skip_space();
         let (display, uri_bytes) = read_display(cursor)?;
-        let uri = Uri::read(cursor.part(uri_bytes))?;
+        let uri = Uri::read_fit(cursor.part(uri_bytes))?;
         let params = Params::visit(cursor, check_tag)?;
         Ok(Self { display, uri, uri_bytes, params })
     }
@@ -90,17 +91,30 @@ fn read_unquoted<'a>(cursor: &mut Cursor<'a>) -> Result<(Option<&'a [u8]>, &'a [
     }
     // Without brackets, parameters are the header's, and there can be no headers.
     let start = cursor.at();
-    cursor.skip_while(|byte| !is_space(byte) && !matches!(byte, b';' | b'?' | b',' | b'>'));
+    cursor.skip_while(|byte| is_uri_byte(byte) && !matches!(byte, b';' | b'?' | b','));
     match cursor.peek() {
-        Some(b'?' | b'>') => Err(cursor.unexpected()),
-        _ => Ok((None, cursor.since(start))),
+        None | Some(b';' | b',') => Ok((None, cursor.since(start))),
+        Some(byte) if is_space(byte) => Ok((None, cursor.since(start))),
+        Some(_) => Err(cursor.unexpected()),
     }
 }
 
+/// A URI in brackets, all of whose bytes may stand in a URI.
 #[inline]
 fn read_brackets<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], ParseError> {
+    let open = cursor.at();
     cursor.expect(b'<', "'<'")?;
-    cursor.until(b'>').ok_or_else(|| cursor.error(Problem::Unterminated("angle bracket")))
+    let start = cursor.at();
+    cursor.skip(words::uri_length(cursor.rest()));
+    let uri = cursor.since(start);
+    match cursor.peek() {
+        Some(b'>') => {
+            cursor.skip(1);
+            Ok(uri)
+        }
+        Some(_) => Err(cursor.unexpected()),
+        None => Err(cursor.error_at(open, Problem::Unterminated("angle bracket"))),
+    }
 }
 
 /// One value of a Contact header.

@@ -31,13 +31,13 @@ impl Span {
     }
 }
 
-/// Where a header stands: from the first byte of its name to the end of its line, or of its last fold.
+/// Where a header stands: from the first byte of its name to the last of its value.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Header {
     pub(crate) start: u32,
     pub(crate) end: u32,
-    /// Where the colon stands behind `start`; [`FAR`](Self::FAR) if that is too far, or nowhere.
-    pub(crate) colon: u16,
+    /// Where the value begins behind `start`; [`FAR`](Self::FAR) if that is too far, or there is no colon.
+    pub(crate) value: u16,
     pub(crate) name: Name,
 }
 
@@ -45,27 +45,29 @@ impl Header {
     /// Says that the colon has to be searched.
     pub(crate) const FAR: u16 = u16::MAX;
 
-    /// The whole line, without its line end.
+    /// From the name to the value, white space behind the value left out.
+    #[inline]
     pub(crate) fn line_in(self, bytes: &[u8]) -> &[u8] {
         &bytes[self.start as usize..self.end as usize]
     }
 
-    #[cold]
-    fn far_colon(self, bytes: &[u8]) -> Option<usize> {
-        words::find(self.line_in(bytes), b':')
-    }
-
     /// The name as it stands there; empty if the line has no colon.
     pub(crate) fn name_in(self, bytes: &[u8]) -> &[u8] {
-        let colon = if self.colon == Self::FAR { self.far_colon(bytes) } else { Some(self.colon.into()) };
-        self.line_in(bytes)[..colon.unwrap_or_default()].trim_ascii_end()
+        let line = self.line_in(bytes);
+        let colon = words::find(line, b':').unwrap_or_default();
+        line[..colon].trim_ascii_end()
     }
 
     /// The value, trimmed, folds kept; the whole line if it has no colon.
     #[inline]
     pub(crate) fn value_in(self, bytes: &[u8]) -> &[u8] {
-        let colon = if self.colon == Self::FAR { self.far_colon(bytes) } else { Some(self.colon.into()) };
-        trim(&self.line_in(bytes)[colon.map_or(0, |colon: usize| colon + 1)..])
+        if self.value == Self::FAR { self.far_value(bytes) } else { &self.line_in(bytes)[self.value.into()..] }
+    }
+
+    #[cold]
+    fn far_value(self, bytes: &[u8]) -> &[u8] {
+        let line = self.line_in(bytes);
+        trim(&line[words::find(line, b':').map_or(0, |colon| colon + 1)..])
     }
 }
 

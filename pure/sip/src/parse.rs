@@ -6,7 +6,7 @@
 use crate::error::{ParseError, Problem};
 use crate::message::{Header, Index, Span, Start};
 use crate::name::Name;
-use crate::scan::{Cursor, is_token_byte, offset};
+use crate::scan::{Cursor, is_token_byte, offset, trim};
 use crate::status::Status;
 use crate::words::{self, find_control};
 
@@ -119,7 +119,7 @@ impl Index {
     fn read_header(&mut self, bytes: &[u8], start: usize, end: usize) {
         match bytes.get(start..).and_then(<[u8]>::first_chunk).and_then(Name::leading) {
             Some((name, colon)) if name != Name::Other && start + colon < end => {
-                self.headers.push(Header { start: start as u32, end: end as u32, colon: colon as u16, name });
+                self.headers.push(header(bytes, start, Some(colon), end, name));
             }
             _ => self.read_other_header(bytes, start, end),
         }
@@ -135,8 +135,7 @@ impl Index {
         if name == Name::Other && (spelling.is_empty() || !spelling.iter().all(|&b| is_token_byte(b))) {
             self.note("header", start, Problem::Expected("a name and a colon"));
         }
-        let colon = colon.and_then(|colon| u16::try_from(colon).ok()).unwrap_or(Header::FAR);
-        self.headers.push(Header { start: start as u32, end: end as u32, colon, name });
+        self.headers.push(header(bytes, start, colon, end, name));
     }
 
     /// The body's span, by Content-Length or to the end.
@@ -162,6 +161,23 @@ impl Index {
             }
         }
     }
+}
+
+/// A header whose value stands between its colon (counted from `start`) and `end`, white space around it.
+#[inline]
+fn header(bytes: &[u8], start: usize, colon: Option<usize>, end: usize, name: Name) -> Header {
+    let behind = colon.map_or(0, |colon| colon + 1);
+    let (from, to) = match bytes.get(start + behind..end) {
+        // As nearly all are: one space, and something that neither begins nor ends with white space.
+        Some([b' ', first, .., last]) if *first > b' ' && *last > b' ' => (behind + 1, end - start),
+        value => {
+            let value = value.unwrap_or_default();
+            let before = value.len() - value.trim_ascii_start().len();
+            (behind + before, behind + before + trim(value).len())
+        }
+    };
+    let value = colon.and_then(|_| u16::try_from(from).ok()).unwrap_or(Header::FAR);
+    Header { start: start as u32, end: (start + to) as u32, value, name }
 }
 
 fn is_protocol(text: &[u8]) -> bool {

@@ -52,12 +52,17 @@ impl<'a> Uri<'a> {
         Self::read(Cursor::new("URI", bytes))
     }
 
-    #[inline(always)]
     pub(crate) fn read(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         if !words::is_uri(cursor.rest()) {
             cursor.skip_while(is_uri_byte);
             return Err(cursor.unexpected());
         }
+        Self::read_fit(cursor)
+    }
+
+    /// Reads a URI all of whose bytes may stand in one.
+    #[inline]
+    pub(crate) fn read_fit(mut cursor: Cursor<'a>) -> Result<Self, ParseError> {
         let scheme = read_scheme(&mut cursor)?;
         let mut uri = Self {
             scheme,

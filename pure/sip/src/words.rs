@@ -123,13 +123,24 @@ pub(crate) fn is_graphic(bytes: &[u8]) -> bool {
     none(bytes, |word| below(word, 0x21) | same(word, 0x7f) | word & all(0x80))
 }
 
-/// Whether all bytes may stand in a URI: no white space, controls, quotes or angle brackets.
+/// Bytes that may not stand in a URI: white space, controls, quotes and angle brackets.
+#[inline]
+const fn not_uri(word: u64) -> u64 {
+    let brackets = same(word & all(!0x02), b'<');
+    below(word, 0x21) | same(word, 0x7f) | same(word, b'"') | brackets
+}
+
+/// Whether all bytes may stand in a URI.
 #[inline]
 pub(crate) fn is_uri(bytes: &[u8]) -> bool {
-    none(bytes, |word| {
-        let brackets = same(word & all(!0x02), b'<');
-        below(word, 0x21) | same(word, 0x7f) | same(word, b'"') | brackets
-    })
+    none(bytes, not_uri)
+}
+
+/// How many bytes in front may stand in a URI.
+#[inline]
+pub(crate) fn uri_length(bytes: &[u8]) -> usize {
+    // Zeros behind the end are shown too, which is right.
+    search(bytes, not_uri).unwrap_or(bytes.len())
 }
 
 #[cfg(test)]
