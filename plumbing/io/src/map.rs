@@ -2,13 +2,24 @@
 
 use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::Path;
 use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::descriptors::owned;
 use crate::error::{Error, Result, check};
+
+/// How memory is mapped.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum How {
+    /// To be looked at.
+    Read,
+    /// To be written; each page is found when it is first touched.
+    Write,
+    /// To be written, and all pages are found now.
+    WriteAtOnce,
+}
 
 /// A piece of mapped memory.
 #[derive(Debug)]
@@ -23,13 +34,9 @@ unsafe impl Send for Mapping {}
 unsafe impl Sync for Mapping {}
 
 impl Mapping {
-    fn new(
-        fd: BorrowedFd<'_>,
-        len: usize,
-        access: libc::c_int,
-        about: impl std::fmt::Display,
-    ) -> Result<Self> {
-        let flags = libc::MAP_SHARED | libc::MAP_POPULATE;
+    fn new(fd: BorrowedFd<'_>, len: usize, how: How, about: impl std::fmt::Display) -> Result<Self> {
+        let access = if how == How::Read { libc::PROT_READ } else { libc::PROT_READ | libc::PROT_WRITE };
+        let flags = libc::MAP_SHARED | if how == How::WriteAtOnce { libc::MAP_POPULATE } else { 0 };
         // SAFETY: asks for a new mapping at no particular place, so no other memory is touched.
         let start = unsafe { libc::mmap(std::ptr::null_mut(), len, access, flags, fd.as_raw_fd(), 0) };
         if start == libc::MAP_FAILED {
@@ -70,11 +77,15 @@ impl MappedFile {
         check("lock", &about, unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })?;
         let metadata = file.metadata().map_err(|error| Error::of("measure", &about, error))?;
         let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX).max(len);
-        // SAFETY: a plain call; it also extends the file, and leaves what is there as it is.
-        check("set aside memory for", &about, unsafe {
-            libc::fallocate(file.as_raw_fd(), 0, 0, len as libc::off_t)
-        })?;
-        let mapping = Mapping::new(file.as_fd(), len, libc::PROT_READ | libc::PROT_WRITE, &about)?;
+        // A successor has no time to find pages that its predecessor used: reading them finds many at once.
+        let mut how = How::Write;
+        if metadata.blocks() * 512 < len as u64 {
+            how = How::WriteAtOnce;
+            // SAFETY: a plain call; it also extends the file, and leaves what is there as it is.
+            let result = unsafe { libc::fallocate(file.as_raw_fd(), 0, 0, len as libc::off_t) };
+            check("set aside memory for", &about, result)?;
+        }
+        let mapping = Mapping::new(file.as_fd(), len, how, &about)?;
         Ok(MappedFile { mapping, _file: file })
     }
 }
@@ -107,7 +118,7 @@ impl ReadMap {
         let file = File::open(path).map_err(|error| Error::of("open", &about, error))?;
         let metadata = file.metadata().map_err(|error| Error::of("measure", &about, error))?;
         let len = usize::try_from(metadata.len()).unwrap_or(0);
-        Ok(ReadMap { mapping: Mapping::new(file.as_fd(), len, libc::PROT_READ, &about)? })
+        Ok(ReadMap { mapping: Mapping::new(file.as_fd(), len, How::Read, &about)? })
     }
 
     /// How long it is.
@@ -175,8 +186,7 @@ impl Counters {
 
     /// The counters behind a descriptor that somebody else made.
     pub fn over(fd: OwnedFd) -> Result<Self> {
-        let access = libc::PROT_READ | libc::PROT_WRITE;
-        let mapping = Mapping::new(fd.as_fd(), PAGE, access, "a page of counters")?;
+        let mapping = Mapping::new(fd.as_fd(), PAGE, How::WriteAtOnce, "a page of counters")?;
         Ok(Counters { mapping, fd })
     }
 
