@@ -16,7 +16,6 @@ use std::hint::black_box;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::time::Instant;
 
-use contract::TenantId;
 use exchange::{In, kept};
 use machine::{Machine, Outbox, Record};
 use sip::Method;
@@ -118,7 +117,9 @@ fn refreshes() {
     let each = best;
     let asked = (ASKED.load(Relaxed) - asked) as f64 / count as f64;
     let refreshed = platform.gauge("exchange_refreshes_total");
-    println!("register_refresh        {each:>7} ns   (best of {REFRESHES} rounds; {bytes} bytes, {asked:.1} allocations; {refreshed} refreshed)");
+    println!(
+        "register_refresh        {each:>7} ns   (best of {REFRESHES} rounds; {bytes} bytes, {asked:.1} allocations; {refreshed} refreshed)"
+    );
 }
 
 fn calls() {
@@ -137,8 +138,16 @@ fn calls() {
         }
         call(&mut platform, &mut alice, &bob);
     }
-    println!("call_with_digest        {best:>7} ns   (INVITE to BYE, and what remains of it; best of 20 rounds)");
-    println!("records                 {:>7}", platform.office.records.len());
+    println!(
+        "call_with_digest        {best:>7} ns   (INVITE to BYE, and what remains of it; best of 20 rounds)"
+    );
+    let each = |sum: usize| sum as f64 / CALLS as f64;
+    println!(
+        "call_journaled          {:>7.0} bytes   ({:.1} records a call; {} calls recorded)",
+        each(platform.kept_bytes),
+        each(platform.kept_records),
+        platform.office.records.len()
+    );
 }
 
 fn call(platform: &mut Platform, alice: &mut Phone, bob: &Phone) {
@@ -161,7 +170,8 @@ fn memory() {
     let (binding, account) = (of(kept::BINDINGS), of(kept::ACCOUNT));
     let copies = |record: &Record| {
         let copy = |number: usize| {
-            let key = machine::KeyedHash::new(machine::Secret::new([9; 16])).sum128(0, &[&number.to_le_bytes()]);
+            let key =
+                machine::KeyedHash::new(machine::Secret::new([9; 16])).sum128(0, &[&number.to_le_bytes()]);
             Record { key: machine::Key(key), ..record.clone() }
         };
         (0..BINDINGS).map(copy).collect::<Vec<_>>()
@@ -169,12 +179,10 @@ fn memory() {
     let bindings = copies(&binding);
     let mut exchange = platform.new_exchange(0, 1);
     let (before, start) = (HELD.load(Relaxed), Instant::now());
-    let own = bindings.iter().map(|record| record.body.len() + 24).sum::<usize>();
     for record in bindings {
         exchange.restore(record);
     }
     let took = start.elapsed().as_secs_f64() * 1000.0;
-    let _ = own;
     println!("restore_100k_bindings   {took:>7.1} ms");
     // The records' own vector was dropped meanwhile, their bodies moved in.
     let vector = (BINDINGS * size_of::<Record>()).next_multiple_of(16);
@@ -190,5 +198,4 @@ fn memory() {
     let each = (HELD.load(Relaxed) + vector + bodies).saturating_sub(before) / BINDINGS;
     println!("memory_account          {each:>7} bytes   (body {})", account.body.len());
     black_box(&exchange);
-    let _ = TenantId(0);
 }

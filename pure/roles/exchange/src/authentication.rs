@@ -34,7 +34,7 @@ pub(crate) fn challenge<'v, 'm>(
     view: &'v View,
     now: Moment,
 ) -> Result<Proven<'v, 'm>, Decision> {
-    let again = |stale| ask(request, home, view, now, stale);
+    let again = |stale| Decision::from(ask(request, home, view, now, stale));
     let Some(credentials) = given(request, home)? else { return Err(again(false)) };
     let is_foreign = || view.nonces.read(now, credentials.nonce.unwrap_or_default()) == Seen::Foreign;
     let user = credentials.username.unwrap_or_default();
@@ -60,7 +60,8 @@ pub(crate) fn challenge<'v, 'm>(
         // A REGISTER is in the order of its CSeq, or it is refused.
         Use::Unsure if request.method == Method::Register => false,
         Use::Again if request.method == Method::Register => true,
-        Use::Again | Use::Unsure | Use::Over => return Err(again(true)),
+        Use::Again => return Err(replayed(request, home, view, now)),
+        Use::Unsure | Use::Over => return Err(again(true)),
     };
     Ok(Proven { user, key, account, checked, again: seen_again })
 }
@@ -94,9 +95,9 @@ fn header(request: &Request<'_>) -> Name {
 }
 
 /// A challenge for each algorithm that we offer, the best first.
-pub(crate) fn ask(request: &Request<'_>, home: Home<'_>, view: &View, now: Moment, stale: bool) -> Decision {
+fn ask(request: &Request<'_>, home: Home<'_>, view: &View, now: Moment, stale: bool) -> Reply {
     let number = request.cseq.number.to_le_bytes();
-    let parts = [request.call_id, request.from_tag(), &number, home.realm.as_bytes()];
+    let parts = [request.call_id, request.callers_tag(), &number, home.realm.as_bytes()];
     let salt = view.mint.hash().sum64(hashes::NONCE, &parts) as u16;
     let nonce = view.nonces.mint(now, salt);
     let (status, name) = if request.method == Method::Register {
@@ -106,7 +107,12 @@ pub(crate) fn ask(request: &Request<'_>, home: Home<'_>, view: &View, now: Momen
     };
     let offered = view.settings.authentication.offered.iter();
     let challenges = offered.map(|&algorithm| digest::challenge(home.realm, &nonce, algorithm, stale));
-    challenges.fold(Reply::new(status), |reply, challenge| reply.with(name, challenge)).into()
+    challenges.fold(Reply::new(status), |reply, challenge| reply.with(name, challenge))
+}
+
+/// A new challenge for who shows credentials that were seen before.
+pub(crate) fn replayed(request: &Request<'_>, home: Home<'_>, view: &View, now: Moment) -> Decision {
+    Reply { is_replay: true, ..ask(request, home, view, now, true) }.into()
 }
 
 fn forbidden() -> Decision {

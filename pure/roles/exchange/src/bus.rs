@@ -173,8 +173,12 @@ impl Exchange {
         }
     }
 
-    /// Asks about an account again, if what is known of it is old; nobody waits for the answer.
+    /// Asks about an account again, if what is known of it is old; nobody waits for the answer, so it is not
+    /// asked when much else is open.
     pub(crate) fn confirm(&mut self, account: u128, now: Moment, out: &mut Outbox<Out>) {
+        if self.questions.len() > self.view.settings.waiting.room {
+            return;
+        }
         if let Some(look_up) = self.view.accounts.due(account, now) {
             self.ask(About::Account(look_up), now, out);
         }

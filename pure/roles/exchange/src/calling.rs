@@ -38,6 +38,7 @@ impl Exchange {
         let (id, shard) = (held.call.id(), held.call.shard());
         loop {
             for sent in said.send.drain(..) {
+                self.counters.said(&sent.bytes);
                 let rung = Rung { call: id, party: held.call.party(sent.leg).to_owned() };
                 out.emit(Out::Sip { bytes: sent.bytes, rung: Some(rung) });
             }

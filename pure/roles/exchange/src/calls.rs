@@ -8,7 +8,8 @@ use crate::keyed::KeyedMap;
 use crate::request::Request;
 
 const FORMAT: u8 = 1;
-const HEAD: usize = 17;
+/// A snapshot rarely takes more.
+const ROOM: usize = 4096;
 
 /// The calls of this thread.
 #[derive(Debug)]
@@ -47,7 +48,7 @@ impl Calls {
     pub(crate) fn invite(&self, request: &Request<'_>) -> u64 {
         let number = request.cseq.number.to_le_bytes();
         let from = request.from.uri_bytes;
-        self.hash.sum64(hashes::INVITE, &[request.call_id, request.from_tag(), from, &number])
+        self.hash.sum64(hashes::INVITE, &[request.call_id, request.callers_tag(), from, &number])
     }
 
     /// Stands for the way a request took: its branch, or all of its top Via if that has none.
@@ -122,12 +123,11 @@ impl Held {
 
     /// What is kept of it: `format 1 | INVITE u64 | branch u64 | snapshot`, little endian.
     pub(crate) fn write(&self) -> Vec<u8> {
-        let snapshot = self.call.snapshot();
-        let mut body = Vec::with_capacity(HEAD + snapshot.len());
+        let mut body = Vec::with_capacity(ROOM);
         body.push(FORMAT);
         body.extend_from_slice(&self.invite.to_le_bytes());
         body.extend_from_slice(&self.branch.to_le_bytes());
-        body.extend_from_slice(&snapshot);
+        self.call.snapshot_into(&mut body);
         body
     }
 

@@ -19,7 +19,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    /// Counts an answer without state.
+    /// Counts an answer that is no call's.
     pub(crate) fn replied(&mut self, status: sip::Status) {
         if let Some(count) = self.replies.get_mut(usize::from(status.class())) {
             *count += 1;
@@ -28,6 +28,13 @@ impl Counters {
             sip::Status::UNAUTHORIZED | sip::Status::PROXY_AUTHENTICATION_REQUIRED => self.challenges += 1,
             sip::Status::SERVICE_UNAVAILABLE => self.shed += 1,
             _ => {}
+        }
+    }
+
+    /// Counts what a call said, if it is an answer.
+    pub(crate) fn said(&mut self, message: &[u8]) {
+        if let Some([class @ b'1'..=b'6', ..]) = message.strip_prefix(b"SIP/2.0 ") {
+            self.replies[usize::from(class - b'0')] += 1;
         }
     }
 

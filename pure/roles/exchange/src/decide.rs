@@ -82,11 +82,13 @@ pub(crate) struct Reply {
     pub(crate) status: Status,
     pub(crate) reason: Option<Cow<'static, str>>,
     pub(crate) headers: Vec<(Name, Cow<'static, str>)>,
+    /// It refuses credentials that were seen before.
+    pub(crate) is_replay: bool,
 }
 
 impl Reply {
     pub(crate) const fn new(status: Status) -> Self {
-        Reply { status, reason: None, headers: Vec::new() }
+        Reply { status, reason: None, headers: Vec::new(), is_replay: false }
     }
 
     pub(crate) fn because(mut self, reason: impl Into<Cow<'static, str>>) -> Self {

@@ -3,7 +3,7 @@ use std::time::Duration;
 
 use contract::account::Tenants;
 use contract::domains::Domains;
-use contract::{CallId, Envelope};
+use contract::{CallId, Envelope, sharding};
 use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag, Timers};
 
 use crate::answer::Answerer;
@@ -83,6 +83,8 @@ pub enum Restored {
     Taken,
     /// Its tag is none of ours.
     Foreign,
+    /// It is of a shard that this thread does not own.
+    Elsewhere,
     /// It is of a format that we don't know, or broken: it stays as it was.
     Unreadable,
 }
@@ -128,9 +130,11 @@ impl Exchange {
                 self.forget(record.tag, record.key);
                 true
             }
+            kept::BINDINGS if !self.owns(sharding::shard_of_key(key)) => return Restored::Elsewhere,
             kept::BINDINGS => self.view.bindings.put(key, record.body),
             kept::ACCOUNT => self.view.accounts.restore(key, record.body),
             kept::CALL => match Held::read(&record.body) {
+                Some(held) if !self.owns(held.call.shard()) => return Restored::Elsewhere,
                 Some(held) => {
                     self.timers.set(Timer::Call(held.call.id()), held.call.deadline());
                     self.view.calls.put(held);
@@ -189,6 +193,10 @@ impl Exchange {
         self.keep_records(now, out);
     }
 
+    fn owns(&self, shard: Shard) -> bool {
+        self.view.settings.owned.owns(shard)
+    }
+
     /// What decisions are made by.
     pub fn settings(&self) -> &Settings {
         &self.view.settings
@@ -201,7 +209,7 @@ impl Exchange {
     fn expire_bindings(&mut self, now: Moment, out: &mut Outbox<Out>) {
         self.view.bindings.expire(now, &mut self.ended);
         for Ended { key, body } in self.ended.drain(..) {
-            let shard = contract::sharding::shard_of_key(key);
+            let shard = sharding::shard_of_key(key);
             out.keep(Record { tag: kept::BINDINGS, shard, key: Key(key), body });
         }
     }

@@ -1,7 +1,7 @@
 //! What belongs to a call goes to its call: our identifiers say to which (RFC 3261 12.2.2, 17.1.3, 17.2.3).
 
-use contract::CallId;
-use machine::Kind;
+use contract::{CallId, sharding};
+use machine::{Kind, Shard};
 use sip::{Message, Method, NameAddr, Status};
 
 use crate::decide::{Decision, Dropped, Part, Reply};
@@ -27,6 +27,9 @@ pub(crate) fn deliver(request: &Request<'_>, view: &View) -> Result<(), Decision
             Some(Place::There(shard)) => Decision::Forward(shard),
             Some(Place::Gone) | None => request.refuse(Status::CALL_DOES_NOT_EXIST),
         });
+    }
+    if let Some(shard) = elsewhere(request, view) {
+        return Err(Decision::Forward(shard));
     }
     match request.method {
         Method::Invite => match view.calls.by_invite(view.calls.invite(request)) {
@@ -57,10 +60,20 @@ pub(crate) fn deliver(request: &Request<'_>, view: &View) -> Result<(), Decision
     }
 }
 
+/// The owner of the call that this begins or takes back, if that is another thread (an edge knows better, as a
+/// rule).
+fn elsewhere(request: &Request<'_>, view: &View) -> Option<Shard> {
+    if view.settings.owned.threads == 1 || !matches!(request.method, Method::Invite | Method::Cancel) {
+        return None;
+    }
+    let shard = sharding::call_shard(view.mint.hash(), request.call_id);
+    (!view.settings.owned.owns(shard)).then_some(shard)
+}
+
 enum Place {
     Here(CallId, Part),
     Gone,
-    There(machine::Shard),
+    There(Shard),
 }
 
 /// The leg that an address's tag names, if we minted it.

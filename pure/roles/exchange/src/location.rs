@@ -20,6 +20,8 @@ impl Exchange {
         now: Moment,
         out: &mut Outbox<Out>,
     ) -> Option<Route> {
+        let account = self.view.accounts.key(wanted.tenant, wanted.dialed.as_bytes());
+        self.confirm(account, now, out);
         match destination::route(&wanted, &self.view, now) {
             Way::Found(route) => Some(route),
             Way::Phones(aor) => {

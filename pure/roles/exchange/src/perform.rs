@@ -83,6 +83,7 @@ impl Exchange {
     /// Answers without keeping anything.
     pub(crate) fn reply(&mut self, message: &Message<&[u8]>, reply: &Reply, out: &mut Outbox<Out>) {
         self.counters.replied(reply.status);
+        self.counters.replays += u64::from(reply.is_replay);
         let bytes = self.answerer().reply(message, reply);
         out.emit(Out::Sip { bytes, rung: None });
     }

@@ -125,6 +125,11 @@ impl Questions {
         self.open.contains_key(&id)
     }
 
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.open.len()
+    }
+
     /// Closes a question.
     pub(crate) fn close(&mut self, id: u64) -> Option<Open> {
         self.open.remove(&id)

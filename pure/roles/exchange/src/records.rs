@@ -55,3 +55,49 @@ fn read(body: &[u8]) -> Option<CallRecord> {
         Some(_) | None => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use contract::TenantId;
+    use contract::record::Outcome;
+    use machine::Moment;
+
+    fn record() -> CallRecord {
+        CallRecord {
+            id: CallId(0x1234_5678_9abc_def0),
+            tenant: TenantId(3),
+            sip_call_id: "1@phone.example".into(),
+            caller: "alice".into(),
+            dialed: "1002".into(),
+            callee: "bob".into(),
+            started: Moment::from_secs(1_700_000_000),
+            answered: Some(Moment::from_secs(1_700_000_005)),
+            ended: Moment::from_secs(1_700_000_065),
+            outcome: Outcome::Answered,
+            status: 200,
+            cause: "caller hung up".into(),
+            ..CallRecord::default()
+        }
+    }
+
+    #[test]
+    fn a_record_is_held_until_the_store_has_it() {
+        let mut records = Records::default();
+        let kept = records.take(&record(), Shard::of(7));
+        let mut restored = Records::default();
+        assert!(restored.restore(record().id, kept.shard, kept.body));
+        assert_eq!(restored.next(10), [record()]);
+        assert!(restored.is_safe(record().id).unwrap().body.is_empty());
+        assert!(restored.is_safe(record().id).is_none());
+        assert_eq!(restored.len(), 0);
+    }
+
+    /// The bytes of release 0.1, which later releases must read.
+    #[test]
+    fn the_record_of_the_first_release_is_read() {
+        let golden = include_bytes!("../tests/golden/call_record.v1");
+        assert_eq!(Records::default().take(&record(), Shard::of(7)).body, golden);
+        assert_eq!(read(golden), Some(record()));
+    }
+}

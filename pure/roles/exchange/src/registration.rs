@@ -80,7 +80,7 @@ pub(crate) fn bind(
         None => phones::change(&register, home.id, &user, old, view)?,
     };
     if proven.again && !register.is_answered(&change, old) {
-        return Err(authentication::ask(request, home, view, now, true));
+        return Err(authentication::replayed(request, home, view, now));
     }
     Ok(Decision::Bind(Box::new(Bind { key, account: proven.key, change, checked: proven.checked })))
 }

@@ -29,7 +29,7 @@ impl<'m> Request<'m> {
     }
 
     /// The caller's tag; old phones have none.
-    pub(crate) fn from_tag(&self) -> &'m [u8] {
+    pub(crate) fn callers_tag(&self) -> &'m [u8] {
         self.from.tag().unwrap_or_default().as_bytes()
     }
 

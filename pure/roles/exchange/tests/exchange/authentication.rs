@@ -77,6 +77,7 @@ fn what_was_said_before_is_not_believed_again() {
     let forged = String::from_utf8(goes).unwrap().replace("CSeq: 3", "CSeq: 300");
     assert_eq!(statuses(&platform.hear(forged.as_bytes())), [401]);
     assert_eq!(platform.gauge("exchange_registered_contacts"), 1.0);
+    assert_eq!(platform.gauge("exchange_replays_total"), 1.0);
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use exchange::In;
+use machine::{Machine, Outbox};
 use sip::{Method, Name};
 
 use crate::calls::Pair;
@@ -76,6 +77,55 @@ fn what_is_malformed_is_told_so_and_what_is_rubbish_is_not_answered() {
     let stray = "SIP/2.0 200 OK\r\nVia: SIP/2.0/UDP a\r\nFrom: <sip:a@b>;tag=x\r\nTo: <sip:a@b>;tag=y\r\n\
                  Call-ID: 1\r\nCSeq: 1 BYE\r\n\r\n";
     assert_eq!(platform.hear(stray.as_bytes()).len(), 0);
+}
+
+/// Good messages with a few bytes changed, cut or doubled: nothing of it stops the exchange.
+#[test]
+fn no_message_takes_the_exchange_down() {
+    let mut pair = Pair::new(Platform::new());
+    let (_, answer) = pair.talk();
+    let contact = pair.alice.contact();
+    let headers = [("Contact", &contact[..]), ("Expires", "60"), ("Require", "timer")];
+    let mut good = vec![
+        pair.alice.request(Method::Register, "sip:red.example", &headers, ""),
+        pair.alice.request(Method::Invite, "sip:bob@red.example", &headers, OFFER),
+        pair.alice.request(Method::Options, "sip:red.example", &[], ""),
+        pair.alice.in_dialog(Method::Invite, &answer),
+        pair.alice.in_dialog(Method::Update, &answer),
+        pair.alice.in_dialog(Method::Ack, &answer),
+    ];
+    let register = pair.bob.request(Method::Register, "sip:red.example", &headers, "");
+    good.extend([pair.bob.answers(&answer_to(&register), 200, OFFER), register]);
+    let mut seed = 1u64;
+    let mut draw = |below: usize| {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize % below
+    };
+    let mut out = Outbox::new();
+    for round in 0..20_000 {
+        let mut message = good[round % good.len()].clone();
+        for _ in 0..=draw(3) {
+            let at = draw(message.len());
+            match draw(4) {
+                0 => message[at] = draw(256) as u8,
+                1 => message.truncate(at.max(1)),
+                2 => message.insert(at, b"\r\n<>\";,:@=*\0"[draw(12)]),
+                _ => message.extend_from_within(at..),
+            }
+        }
+        let now = pair.platform.now;
+        pair.platform.threads[0].exchange.handle(now, In::Sip(message), &mut out);
+        out.keep.clear();
+        out.emit.clear();
+    }
+    let calls = pair.platform.gauge("exchange_calls");
+    assert!(calls >= 1.0);
+    pair.alice.comes(&mut pair.platform);
+}
+
+/// Something to answer.
+fn answer_to(request: &[u8]) -> crate::platform::Sip {
+    sip::Message::parse(request.to_vec()).unwrap()
 }
 
 struct Crowd {

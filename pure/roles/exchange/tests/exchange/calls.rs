@@ -126,8 +126,8 @@ fn a_blocked_user_is_not_called() {
 fn key_of_bob(platform: &Platform) -> machine::Key {
     let accounts =
         platform.threads[0].journal.values().filter(|record| record.tag == exchange::kept::ACCOUNT);
-    let bob = accounts.filter(|record| String::from_utf8_lossy(&record.body).contains("bob of red"));
-    bob.last().unwrap().key
+    let mut bob = accounts.filter(|record| String::from_utf8_lossy(&record.body).contains("bob of red"));
+    bob.next_back().unwrap().key
 }
 
 #[test]

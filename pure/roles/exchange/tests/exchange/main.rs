@@ -1,4 +1,5 @@
 //! What an exchange does, seen from its phones.
+#![allow(clippy::unwrap_used)]
 
 extern crate strowger_exchange as exchange;
 

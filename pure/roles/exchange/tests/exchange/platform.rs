@@ -35,6 +35,9 @@ pub(crate) struct Platform {
     pub(crate) stopwatch: fn() -> u64,
     /// What the exchanges took by the stopwatch.
     pub(crate) spent: u64,
+    /// How much was given to the journal.
+    pub(crate) kept_bytes: usize,
+    pub(crate) kept_records: usize,
 }
 
 pub(crate) struct Thread {
@@ -78,6 +81,8 @@ impl Platform {
             queue: VecDeque::new(),
             stopwatch: || 0,
             spent: 0,
+            kept_bytes: 0,
+            kept_records: 0,
         };
         for user in ["alice", "bob", "carol"] {
             platform.add_user(RED, "red.example", user);
@@ -206,6 +211,8 @@ impl Platform {
 
     fn take(&mut self, thread: usize, out: Outbox<Out>) {
         for record in out.keep {
+            self.kept_bytes += record.body.len();
+            self.kept_records += 1;
             let place = (record.tag, record.key);
             let journal = &mut self.threads[thread].journal;
             if record.body.is_empty() {

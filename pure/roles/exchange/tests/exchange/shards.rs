@@ -1,7 +1,7 @@
 //! Several threads, each with its own shards, do together what one does alone.
 
 use contract::query::ListRegistrations;
-use exchange::Settings;
+use exchange::{Restored, Settings, kept};
 use sip::{Method, Status};
 
 use crate::calls::Pair;
@@ -69,4 +69,35 @@ fn each_phone_is_on_one_list_and_together_they_have_all() {
     platform.restart();
     let all: usize = (0..3).map(|thread| platform.ask(thread, &list).registrations.len()).sum();
     assert_eq!(all, 6);
+}
+
+#[test]
+fn an_invite_that_came_to_the_wrong_thread_is_sent_on_and_so_is_its_cancel() {
+    for thread in 0..4 {
+        let mut pair = Pair::new(Platform::with(4, Settings::default()));
+        pair.alice.calls(&mut pair.platform, "nobody");
+        pair.alice.cseq += 1;
+        pair.alice.call_id = "astray".into();
+        let contact = [("Contact", "<sip:alice@phone-1.example>")];
+        let invite = pair.alice.request(Method::Invite, "sip:bob@red.example", &contact, "");
+        let heard = pair.platform.hear_at(thread, &invite);
+        request(&heard, Method::Invite);
+        let cancel = String::from_utf8(invite).unwrap().replace("INVITE", "CANCEL");
+        let heard = pair.platform.hear_at(3 - thread, cancel.as_bytes());
+        response(&heard, 200);
+    }
+}
+
+#[test]
+fn what_another_thread_owns_is_not_taken_up() {
+    let mut platform = Platform::with(2, Settings::default());
+    for user in ["alice", "bob", "carol"] {
+        Phone::of(user, "red.example").comes(&mut platform);
+    }
+    let journals: Vec<_> = platform.threads.iter().map(|thread| thread.journal.clone()).collect();
+    for (number, thread) in platform.threads.iter_mut().enumerate() {
+        for record in journals[1 - number].values().filter(|record| record.tag == kept::BINDINGS) {
+            assert_eq!(thread.exchange.restore(record.clone()), Restored::Elsewhere);
+        }
+    }
 }
