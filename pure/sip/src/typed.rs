@@ -14,7 +14,7 @@ use crate::words;
 impl<B: AsRef<[u8]>> Message<B> {
     /// Over the value of a line.
     #[inline]
-    fn cursor(&self, line: &Header) -> Cursor<'_> {
+    pub(crate) fn cursor(&self, line: &Header) -> Cursor<'_> {
         let value = line.value_in(self.all());
         Cursor::within(line.name.as_str(), offset(self.all(), value), value)
     }
@@ -55,7 +55,17 @@ impl<B: AsRef<[u8]>> Message<B> {
         read: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError> + Copy,
     ) -> impl Iterator<Item = Result<T, ParseError>> {
         let lines = self.lines().iter().filter(move |line| line.name == name);
-        lines.flat_map(move |line| List::new(self.cursor(line), read))
+        lines.flat_map(move |line| self.list(line, read))
+    }
+
+    /// Each value of one line, read by `read`.
+    #[inline]
+    pub(crate) fn list<'a, T>(
+        &'a self,
+        line: &Header,
+        read: impl Fn(&mut Cursor<'a>) -> Result<T, ParseError>,
+    ) -> impl Iterator<Item = Result<T, ParseError>> {
+        List::new(self.cursor(line), read)
     }
 
     /// The first value of a list.

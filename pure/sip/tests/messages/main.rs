@@ -2,3 +2,4 @@
 
 mod edit;
 mod message;
+mod rfc4475;
