@@ -32,6 +32,8 @@ enum Bench {
     Rows,
     /// A relayed packet, beside rtpengine and a bare forwarder.
     Rtp(rtp::Options),
+    /// Silence when the media worker is killed.
+    KillMedia(rtp::Kills),
     /// Plays the phones of so many legs.
     #[command(hide = true)]
     RtpGenerate { legs: usize },
@@ -53,6 +55,7 @@ fn run(cli: &Cli) -> Result<(), Trouble> {
     match &cli.bench {
         Bench::Rows => row::Rows::read(&cli.results)?.iter().for_each(|row| println!("{row}")),
         Bench::Rtp(options) => rtp::measure(*options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::KillMedia(kills) => rtp::kill(*kills, &mut row::Rows::read(&cli.results)?)?,
         Bench::RtpGenerate { legs } => rtp::generate(*legs)?,
         Bench::RtpFloor { legs } => rtp::forward(*legs)?,
         Bench::MediaAlone { folder, legs } => rtp::supervise(folder, *legs)?,

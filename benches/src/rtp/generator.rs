@@ -7,13 +7,17 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::plan::{Locals, Outcome, Remotes};
+use strowger_io::{Events, Interest, Poller};
+
+use super::plan::{Gap, Locals, Outcome, Remotes};
 use crate::Trouble;
 
 const FRAME: Duration = Duration::from_millis(20);
 const PACKET: usize = 172;
-/// Of so many legs one is watched by somebody who does nothing else, for the delay.
-const WATCHED: usize = 100;
+/// So many legs are watched by somebody who does nothing else, for the moment of arrival.
+const WATCHED: usize = 4;
+/// Longer silences are told.
+const GAP: Duration = Duration::from_millis(30);
 /// Sending this much too late at the end means that it could not keep pace.
 const BEHIND: Duration = Duration::from_millis(50);
 
@@ -42,7 +46,8 @@ fn say(what: &impl serde::Serialize) -> Result<(), Trouble> {
 fn play(sockets: &[UdpSocket], span: Duration) -> Result<Outcome, Trouble> {
     let start = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
-    let watchers = watch(sockets, start, &stop)?;
+    let step = sockets.len().div_ceil(WATCHED).max(1);
+    let watchers = watch(sockets, step, start, &stop)?;
     let gap = FRAME / sockets.len() as u32;
     let mut outcome = Outcome::default();
     let (mut packet, mut buffer) = ([0x55; PACKET], [0; 2048]);
@@ -55,24 +60,24 @@ fn play(sockets: &[UdpSocket], span: Duration) -> Result<Outcome, Trouble> {
             wait_until(start + FRAME * round + gap * place);
             number(&mut packet, leg, round, start);
             outcome.sent += u64::from(sockets[leg].send(&packet).is_ok());
-            if leg % WATCHED != 0 {
+            if leg % step != 0 {
                 outcome.received += u64::from(sockets[leg].recv(&mut buffer).is_ok());
             }
         }
     }
     outcome.behind = start.elapsed() > span + BEHIND;
     std::thread::sleep(Duration::from_millis(100));
-    for (leg, socket) in sockets.iter().enumerate().filter(|(leg, _)| leg % WATCHED != 0) {
+    for (_, socket) in sockets.iter().enumerate().filter(|(leg, _)| leg % step != 0) {
         while socket.recv(&mut buffer).is_ok() {
             outcome.received += 1;
         }
-        let _ = leg;
     }
     stop.store(true, Ordering::Relaxed);
     for watcher in watchers {
-        let delays = watcher.join().map_err(|_| "a watcher panicked")?;
-        outcome.received += delays.len() as u64;
-        outcome.delays.extend(delays);
+        let heard = watcher.join().map_err(|_| "a watcher panicked")??;
+        outcome.received += heard.delays.len() as u64;
+        outcome.delays.extend(heard.delays);
+        outcome.gaps.extend(heard.gaps);
     }
     Ok(outcome)
 }
@@ -91,34 +96,48 @@ fn number(packet: &mut [u8; PACKET], leg: usize, round: u32, start: Instant) {
     packet[12..20].copy_from_slice(&(start.elapsed().as_micros() as u64).to_be_bytes());
 }
 
+/// What a watcher heard.
+#[derive(Default)]
+struct Heard {
+    delays: Vec<u32>,
+    gaps: Vec<Gap>,
+}
+
+type Watcher = JoinHandle<strowger_io::Result<Heard>>;
+
 /// Listens on some legs without a pause, so that the moment of arrival is known.
 fn watch(
     sockets: &[UdpSocket],
+    step: usize,
     start: Instant,
     stop: &Arc<AtomicBool>,
-) -> Result<Vec<JoinHandle<Vec<u32>>>, Trouble> {
+) -> Result<Vec<Watcher>, Trouble> {
     let mut watchers = Vec::new();
-    for socket in sockets.iter().step_by(WATCHED) {
+    for socket in sockets.iter().step_by(step) {
         let (socket, stop) = (socket.try_clone()?, Arc::clone(stop));
-        watchers.push(std::thread::spawn(move || {
-            let poller = strowger_io::Poller::new().ok();
-            let mut events = strowger_io::Events::new(1);
-            let (mut delays, mut buffer) = (Vec::new(), [0; 2048]);
-            if let Some(poller) = &poller {
-                let _ = poller.add(&socket, 0, strowger_io::Interest::READ);
-            }
-            while !stop.load(Ordering::Relaxed) {
-                if let Some(poller) = &poller {
-                    let _ = poller.wait(&mut events, Some(FRAME * 5));
-                }
-                while socket.recv(&mut buffer).is_ok() {
-                    let now = start.elapsed().as_micros() as u64;
-                    let sent = buffer[12..20].try_into().map_or(now, u64::from_be_bytes);
-                    delays.push(now.saturating_sub(sent) as u32);
-                }
-            }
-            delays
-        }));
+        watchers.push(std::thread::spawn(move || listen(&socket, start, &stop)));
     }
     Ok(watchers)
+}
+
+fn listen(socket: &UdpSocket, start: Instant, stop: &AtomicBool) -> strowger_io::Result<Heard> {
+    let (poller, mut events) = (Poller::new()?, Events::new(1));
+    poller.add(socket, 0, Interest::READ)?;
+    let (mut heard, mut last, mut buffer) = (Heard::default(), None, [0; 2048]);
+    while !stop.load(Ordering::Relaxed) {
+        poller.wait(&mut events, Some(FRAME * 5))?;
+        while socket.recv(&mut buffer).is_ok() {
+            let now = start.elapsed();
+            let sent = buffer[12..20].try_into().map_or(0, u64::from_be_bytes);
+            heard.delays.push((now.as_micros() as u64).saturating_sub(sent) as u32);
+            let silence = last.map_or(Duration::ZERO, |last| now - last);
+            if silence > GAP {
+                heard
+                    .gaps
+                    .push(Gap { end_millis: now.as_millis() as u64, micros: silence.as_micros() as u64 });
+            }
+            last = Some(now);
+        }
+    }
+    Ok(heard)
 }

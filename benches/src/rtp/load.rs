@@ -24,31 +24,35 @@ pub(crate) struct Load {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Figures {
     pub(crate) process: f64,
-    pub(crate) machine: f64,
+    /// Nothing, if the machine was busy with something else.
+    pub(crate) machine: Option<f64>,
     pub(crate) delay: (f64, f64),
     pub(crate) lost: f64,
     pub(crate) behind: bool,
-    pub(crate) memory: Option<f64>,
+    pub(crate) memory: f64,
 }
 
 impl Figures {
     /// Each figure's median.
     pub(crate) fn median(all: &[Figures]) -> Figures {
-        let of = |figure: fn(&Figures) -> f64| {
-            let mut figures: Vec<f64> = all.iter().map(figure).collect();
-            figures.sort_by(f64::total_cmp);
-            figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
+        let of = |figure: fn(&Figures) -> f64| median(all.iter().map(figure).collect());
+        let all_of = |figure: fn(&Figures) -> Option<f64>| {
+            all.iter().map(figure).collect::<Option<Vec<f64>>>().map(median)
         };
-        let memory = all.iter().all(|it| it.memory.is_some());
         Figures {
             process: of(|it| it.process),
-            machine: of(|it| it.machine),
+            machine: all_of(|it| it.machine),
             delay: (of(|it| it.delay.0), of(|it| it.delay.1)),
             lost: of(|it| it.lost),
             behind: all.iter().any(|it| it.behind),
-            memory: memory.then(|| of(|it| it.memory.unwrap_or(f64::NAN))),
+            memory: of(|it| it.memory),
         }
     }
+}
+
+fn median(mut figures: Vec<f64>) -> f64 {
+    figures.sort_by(f64::total_cmp);
+    figures.get(figures.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
 /// A process of ours that says a line, is told a line, and says another.
@@ -137,11 +141,14 @@ impl Running {
 const WARM: Duration = Duration::from_millis(1_500);
 const AFTER: Duration = Duration::from_millis(500);
 
+/// A machine that uses more than this part of a processor for something else tells nothing as a whole.
+const BUSY: f64 = 0.1;
+
 /// Offers `load` to `server`.
 pub(crate) fn run(server: Server, load: Load) -> Result<Figures, Trouble> {
+    let empty = empty(server)?;
     let mut running = Running::start(server, load)?;
     let pids = running.pids();
-    let empty = resident(&pids);
     let mut generator = Player::start(&["rtp-generate", &(load.calls * 2).to_string()])?;
     let locals: Locals = generator.hear()?;
     let legs = running.connect(&locals.legs)?;
@@ -159,12 +166,18 @@ pub(crate) fn run(server: Server, load: Load) -> Result<Figures, Trouble> {
     let machine = used.machine.as_secs_f64() - used.generator.as_secs_f64() - others;
     Ok(Figures {
         process: used.server.as_secs_f64() * 1e6 / packets,
-        machine: machine * 1e6 / packets,
+        machine: (alone < BUSY).then_some(machine * 1e6 / packets),
         delay: percentiles(outcome.delays),
         lost: 1.0 - outcome.received as f64 / outcome.sent.max(1) as f64,
         behind: outcome.behind,
-        memory: Some(memory),
+        memory,
     })
+}
+
+/// The memory of a server that has no calls, and (where that is said at the start) room for one.
+fn empty(server: Server) -> Result<f64, Trouble> {
+    let running = Running::start(server, Load { calls: 1, span: Duration::ZERO })?;
+    Ok(resident(&running.pids()))
 }
 
 /// The part of a processor that the machine uses while nothing is offered.

@@ -26,4 +26,15 @@ pub(crate) struct Outcome {
     pub(crate) behind: bool,
     /// From phone to phone, microseconds, as far as they were watched.
     pub(crate) delays: Vec<u32>,
+    /// Silences where none should be, as far as they were watched.
+    pub(crate) gaps: Vec<Gap>,
+}
+
+/// A silence.
+#[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Gap {
+    /// When it ended, since the begin.
+    pub(crate) end_millis: u64,
+    /// How long it was.
+    pub(crate) micros: u64,
 }
