@@ -207,7 +207,6 @@ impl Leg {
         if status == Status::REQUEST_TIMEOUT {
             self.peer_is_gone(turn);
         } else if matches!(self.phase, Phase::Up) {
-            self.refuse_pending(turn);
             self.end(EndedBy::Peer, None, turn);
         }
     }
@@ -215,7 +214,6 @@ impl Leg {
     /// A request inside the dialog was not answered (RFC 3261 12.2.1.2).
     pub(super) fn peer_is_gone(&mut self, turn: &mut Turn<'_, '_>) {
         if matches!(self.phase, Phase::Up) {
-            self.refuse_pending(turn);
             self.send_bye(None, turn);
             self.end(EndedBy::NoResponse, None, turn);
         }

@@ -193,7 +193,7 @@ impl Leg {
                 .map(|after| after.secs),
             cause: response.and_then(super::line::reason_of),
         });
-        self.close();
+        self.close(turn);
     }
 
     /// The called side hung up before its 2xx reached us (RFC 3261 15 forbids it; phones do it).

@@ -51,14 +51,15 @@ impl Leg {
     /// Tells that the call is over; what is left of it is only for the transactions' sake.
     pub(super) fn end(&mut self, by: EndedBy, reason: Option<String>, turn: &mut Turn<'_, '_>) {
         turn.tell(LegEvent::Ended { by, reason });
-        self.close();
+        self.close(turn);
         let theirs = if by == EndedBy::Peer { turn.timing().give_up() } else { Duration::ZERO };
         let until = turn.now.after(turn.env.timing.bye_wait.max(theirs));
         self.phase = Phase::Ending { until: Some(until), bye: None };
     }
 
-    /// Leaves for the end without a word.
-    pub(super) fn close(&mut self) {
+    /// Leaves for the end without a word to the owner; what still waits for us is refused (RFC 3261 15.1.2).
+    pub(super) fn close(&mut self, turn: &mut Turn<'_, '_>) {
+        self.refuse_pending(turn);
         self.phase = Phase::Ending { until: None, bye: None };
         self.wanted = None;
         self.waiting.clear();

@@ -231,7 +231,7 @@ impl Leg {
             turn.tell(LegEvent::OfferWithdrawn);
         } else if matches!(self.phase, Phase::Invited { .. }) {
             turn.tell(LegEvent::Cancelled { reason: line::reason_of(cancel) });
-            self.close();
+            self.close(turn);
         }
     }
 
@@ -257,7 +257,6 @@ impl Leg {
         }
         if unacknowledged && matches!(self.phase, Phase::Up) {
             turn.tell(LegEvent::NoAck);
-            self.refuse_pending(turn);
             self.send_bye(None, turn);
             self.end(EndedBy::NoAck, None, turn);
         }
@@ -295,7 +294,9 @@ impl Leg {
         if ours {
             return Some((Status::REQUEST_PENDING, Vec::new()));
         }
-        let theirs = self.owes_answer() || is_invite && self.incoming.iter().any(Incoming::is_pending);
+        let theirs = !matches!(self.phase, Phase::Up)
+            || self.owes_answer()
+            || is_invite && self.incoming.iter().any(Incoming::is_pending);
         theirs.then(|| {
             let pause =
                 1 + super::reoffer::dice(&self.dialog, request.cseq().map_or(0, |cseq| cseq.number)) % 10;

@@ -234,7 +234,6 @@ impl Leg {
             Due::Nothing => {}
             Due::Refresh => self.refresh(turn),
             Due::Expired => {
-                self.refuse_pending(turn);
                 self.send_bye(Some("SIP;cause=408;text=\"Session timer expired\"".into()), turn);
                 self.end(EndedBy::SessionExpired, None, turn);
             }

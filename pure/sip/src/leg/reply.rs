@@ -164,12 +164,10 @@ impl Leg {
                 self.hung_up_early(&tag, reason, turn);
             }
             Phase::Invited { .. } => {
-                self.refuse_pending(turn);
                 turn.tell(LegEvent::Cancelled { reason });
-                self.close();
+                self.close(turn);
             }
             Phase::Up => {
-                self.refuse_pending(turn);
                 self.forget_unacknowledged();
                 self.end(EndedBy::Peer, reason, turn);
             }
