@@ -100,7 +100,7 @@ impl Drop for Player {
 
 /// A server at work.
 enum Running {
-    Ours(Ours),
+    Ours(Box<Ours>),
     Rtpengine(Rtpengine),
     Floor(Player),
 }
@@ -109,7 +109,7 @@ impl Running {
     fn start(server: Server, load: Load) -> Result<Self, Trouble> {
         let legs = (load.calls * 2).to_string();
         Ok(match server {
-            Server::Ours => Running::Ours(Ours::start(load.calls * 2)?),
+            Server::Ours => Running::Ours(Box::new(Ours::start(load.calls * 2)?)),
             Server::Rtpengine => Running::Rtpengine(Rtpengine::start()?),
             Server::Floor => Running::Floor(Player::start(&["rtp-floor", &legs])?),
         })

@@ -57,6 +57,11 @@ impl Credentials {
         self.length > 0
     }
 
+    /// The next use is the last one again.
+    pub(crate) fn repeat(&mut self) {
+        self.count = self.count.saturating_sub(1);
+    }
+
     /// Writes a header line `name` for the next use of the nonce; `user` writes the user's name.
     pub(crate) fn write(
         &mut self,

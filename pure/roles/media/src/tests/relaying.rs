@@ -181,3 +181,28 @@ fn ports_of_an_old_call_are_not_lent_at_once() {
     stage.connect(&next);
     assert_eq!(stage.open.len(), 2);
 }
+
+#[test]
+fn no_datagram_does_any_harm() {
+    let mut stage = Stage::new();
+    let (mut alice, bob) = two_who_talk(&mut stage);
+    alice.speaks(&mut stage);
+    let (mut seed, first) = (0x9e37_79b9_7f4a_7c15_u64, alice.anchor.unwrap());
+    let mut random = || {
+        seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (seed >> 33) as usize
+    };
+    for _ in 0..20_000 {
+        let mut datagram: Vec<u8> = (0..random() % 80).map(|_| random() as u8).collect();
+        if let Some(head) = datagram.first_mut().filter(|_| random() % 4 > 0) {
+            *head = 0x80 | *head & 0x3f;
+        }
+        let port = std::net::SocketAddr::new(first.ip(), 30_000 + (random() % 8) as u16);
+        let from = [alice.address, bob.address, alice.rtcp, bob.rtcp][random() % 4];
+        stage.send(from, port, &datagram);
+    }
+    alice.header.ssrc = 99;
+    stage.delivered.clear();
+    assert!(matches!(alice.speaks(&mut stage), Verdict::Forward { .. }));
+    assert_eq!(stage.sound_to(&bob).len(), 1);
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use contract::media::{Anchor, Anchored, Happening, LegPort, LegWish, Payload, Release, Released};
 use contract::{CallId, NodeId};
-use journal::{Durable, Entry};
+use journal::{Cause, Durable, Entry};
 use machine::{Epoch, Key, Machine, Moment, Outbox, Secret, Tag};
 use rtp::{Datagram, Header};
 
@@ -130,6 +130,14 @@ impl Stage {
         self.media.resume(self.now, &mut out);
         self.hear(out);
         self.load_sounds();
+    }
+
+    /// A decision about the call in hand panicked.
+    pub(super) fn panic(&mut self, cause: Cause) {
+        let mut out = Outbox::new();
+        let kept = self.kept.clone();
+        self.media.rebuild(self.now, cause, &|tag, key| kept.get(&(tag, key)).cloned(), &mut out);
+        self.hear(out);
     }
 
     pub(super) fn anchor(&mut self, wish: &Anchor) -> Anchored {

@@ -3,6 +3,8 @@ use std::time::Duration;
 use contract::media::{Happening, Say, Sound};
 
 use super::stage::{FRAME, Phone, Stage, conversation, monologue, secs, two_who_talk};
+use journal::Cause;
+
 use crate::Verdict;
 
 #[test]
@@ -106,6 +108,30 @@ fn a_digit_during_which_we_died_is_told_once() {
         _ => None,
     });
     assert_eq!(serials.max(), Some(2));
+}
+
+#[test]
+fn a_panic_within_a_call_sets_up_this_call_again_and_no_other() {
+    let mut stage = Stage::new();
+    let (mut alice, mut bob) = (Phone::at("198.51.100.1:4000", 1), Phone::at("203.0.113.2:5000", 2));
+    let mut other = conversation(1, Some(&alice), Some(&bob));
+    other.call = contract::CallId(7);
+    let ports = stage.connect(&other);
+    let (carol, dave) = two_who_talk(&mut stage);
+    let open = stage.open.clone();
+    for cause in [Cause::Input, Cause::Deadline] {
+        stage.connect(&conversation(1, Some(&carol), Some(&dave)));
+        stage.panic(cause);
+        let mut now_open = stage.open.clone();
+        now_open.sort_unstable();
+        assert_eq!(now_open, open);
+        for (phone, port) in [(&mut alice, ports[0].rtp), (&mut bob, carol.anchor.unwrap())] {
+            phone.anchor = Some(port);
+        }
+        assert!(matches!(alice.speaks(&mut stage), Verdict::Forward { .. }));
+    }
+    let ports = stage.connect(&conversation(1, Some(&carol), Some(&dave)));
+    assert_eq!((Some(ports[0].rtp), Some(ports[1].rtp)), (carol.anchor, dave.anchor));
 }
 
 #[test]
