@@ -77,7 +77,7 @@ pub struct Journal<R> {
     pub(crate) index: Index,
     pub(crate) live_bytes: usize,
     /// How many live records there are in each segment.
-    live_in: Vec<u32>,
+    pub(crate) live_in: Vec<u32>,
     /// The number of the batch that is open, or was last.
     pub(crate) batch: u64,
     /// The last batch of which anything was written and committed.
@@ -87,13 +87,13 @@ pub struct Journal<R> {
     written: bool,
     pub(crate) inputs: u32,
     /// The segment in which the batch began.
-    floor: u64,
+    pub(crate) floor: u64,
     pending: Vec<Pending>,
     pending_bytes: usize,
     /// Which of `pending` lie before a copy of what they replace.
-    overtaken: Vec<usize>,
-    carrying: Vec<usize>,
-    stats: Stats,
+    pub(crate) overtaken: Vec<usize>,
+    pub(crate) carrying: Vec<usize>,
+    pub(crate) stats: Stats,
 }
 
 impl<R: Region> Journal<R> {
@@ -259,7 +259,7 @@ impl<R: Region> Journal<R> {
         }
     }
 
-    fn newest_pending(&self, tag: Tag, key: Key) -> Option<usize> {
+    pub(crate) fn newest_pending(&self, tag: Tag, key: Key) -> Option<usize> {
         self.pending.iter().rposition(|pending| pending.tag == tag && pending.key == key)
     }
 
@@ -353,7 +353,7 @@ impl<R: Region> Journal<R> {
         is(&self.ring, at, tag, key)
     }
 
-    fn unprotected(&mut self) -> Kept {
+    pub(crate) fn unprotected(&mut self) -> Kept {
         self.stats.unprotected += 1;
         Kept::Unprotected
     }
@@ -367,85 +367,9 @@ impl<R: Region> Journal<R> {
         self.written = true;
         Some(self.ring.put(head, parts))
     }
-
-    fn make_room(&mut self, size: usize) -> bool {
-        if size > self.ring.shape.room() {
-            return false;
-        }
-        while !self.ring.fits(size) {
-            // Neither this batch nor one that may have to be sent again is overwritten.
-            if self.ring.head + 2 >= self.floor + self.ring.shape.count {
-                return false;
-            }
-            self.ring.step();
-            self.free_next();
-        }
-        true
-    }
-
-    /// Carries on what lives in the segment that is used next, so that nothing is lost when it is.
-    pub(crate) fn free_next(&mut self) {
-        let Some(next) = (self.ring.head + 1).checked_sub(self.ring.shape.count) else {
-            return;
-        };
-        let start = self.ring.shape.start(next);
-        let live = self.live_in[self.ring.shape.number(start)] as usize;
-        let mut carrying = std::mem::take(&mut self.carrying);
-        self.find_live(next, live, &mut carrying);
-        if carrying.len() < live {
-            // Something is broken on the way, so each header is looked at.
-            carrying.clear();
-            let seed = seed(self.ring.life, next);
-            scan(self.ring.segment(next), seed, PREFIX, |found| {
-                if let Found::Record { offset, head } = found
-                    && self.lives(&head, start + offset)
-                {
-                    carrying.push(start + offset);
-                }
-            });
-        }
-        for from in carrying.drain(..) {
-            self.carry(from);
-        }
-        self.carrying = carrying;
-    }
-
-    /// Goes from header to header until all `live` records of segment `sequence` are found.
-    fn find_live(&self, sequence: u64, live: usize, found: &mut Vec<usize>) {
-        let (segment, start) = (self.ring.segment(sequence), self.ring.shape.start(sequence));
-        let mut offset = PREFIX;
-        while found.len() < live
-            && let Some(head) = Head::likely(&segment[offset.min(segment.len())..])
-        {
-            if self.lives(&head, start + offset) {
-                found.push(start + offset);
-            }
-            offset += head.size();
-        }
-    }
-
-    fn lives(&self, head: &Head, at: usize) -> bool {
-        head.kind == kind::STATE && self.index.holds(hash(head.tag, head.key), at)
-    }
-
-    fn carry(&mut self, from: usize) {
-        let head = self.ring.head_at(from);
-        if !self.ring.fits(head.size()) {
-            // Only after damage can the live part of one segment exceed another.
-            let _ = self.unprotected();
-            return;
-        }
-        let at = self.ring.copy(from, true);
-        let ring = &self.ring;
-        self.index.put(hash(head.tag, head.key), at, |place| is(ring, place, head.tag, head.key));
-        self.live_in[ring.shape.number(from)] -= 1;
-        self.live_in[ring.shape.number(at)] += 1;
-        self.stats.carried_bytes += head.size() as u64;
-        self.overtaken.extend(self.newest_pending(head.tag, head.key));
-    }
 }
 
-fn is<R: Region>(ring: &Ring<R>, at: usize, tag: Tag, key: Key) -> bool {
+pub(crate) fn is<R: Region>(ring: &Ring<R>, at: usize, tag: Tag, key: Key) -> bool {
     let raw = &ring.region.as_ref()[at..at + HEADER];
     raw[12..14] == tag.0.to_le_bytes() && raw[32..48] == key.0.to_le_bytes()
 }

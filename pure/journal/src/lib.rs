@@ -22,6 +22,7 @@ mod layout;
 pub mod log;
 mod recovery;
 mod ring;
+mod room;
 mod scan;
 mod tail;
 mod turn;
