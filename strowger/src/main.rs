@@ -2,15 +2,20 @@
 
 mod cli;
 mod config;
+mod demo;
 mod ladder;
+mod nouns;
+mod office;
 mod phones;
 mod places;
 mod serve;
 mod signalling;
+mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use api_service::client::{Client, ClientError};
 use clap::Parser as _;
 use cli::{Cli, Command};
 use config::{Config, LogFormat};
@@ -64,7 +69,17 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
             return Ok(if phones::run(args)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
         Command::Status { json } => status(&config, *json)?,
-        _ => return Err("not yet".into()),
+        Command::Demo(args) => {
+            return Ok(if demo::run(&config, file.as_deref(), args)? {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            });
+        }
+        Command::Trace(args) => trace::run(&client(&config)?, args)?,
+        Command::Tenant(command) => nouns::tenant(&client(&config)?, command)?,
+        Command::User(command) => nouns::user(&client(&config)?, command)?,
+        Command::Number(command) => nouns::number(&client(&config)?, command)?,
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -100,6 +115,7 @@ fn work(config: &Config, name: &str) -> Result<(), Failure> {
     match name {
         "signalling" => signalling::run(config, worker)?,
         "media" => media_service::run(&mut worker, &media(config)?)?,
+        "office" => office::run(config, worker)?,
         other => return Err(format!("no worker is called {other:?}").into()),
     }
     Ok(())
@@ -115,6 +131,11 @@ fn media(config: &Config) -> Result<media_service::Config, Failure> {
     media.advertised = config.media_public();
     media.prompts = Some(config.media.prompts.clone()).filter(|folder| !folder.as_os_str().is_empty());
     Ok(media)
+}
+
+/// Speaks to the platform that this configuration is of.
+fn client(config: &Config) -> Result<Client, ClientError> {
+    Client::of(config.api.listen, &config.data)
 }
 
 /// How the workers do, as their supervisor tells.

@@ -4,6 +4,6 @@ mod command;
 mod desk;
 mod handset;
 
-pub(crate) use command::run;
+pub(crate) use command::{quality_text, run};
 pub(crate) use desk::Desk;
 pub(crate) use handset::{Handset, PhoneError};

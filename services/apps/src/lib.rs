@@ -1,1 +1,0 @@
-//! The apps role's shell.
