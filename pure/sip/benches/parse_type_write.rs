@@ -59,7 +59,8 @@ fn main() {
         ("parse+type+write", &mut || parse_type_write(&mut out)),
     ];
     let only = std::env::args().nth(2);
-    for (name, work) in works.into_iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name)) {
+    for (name, work) in works.into_iter().filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name))
+    {
         let (best, median) = time(rounds, &mut *work);
         let allocations = allocation_counter::measure(&mut *work).count_total;
         println!("{name:18} best {best:6.0} ns  median {median:6.0} ns  allocations {allocations}");

@@ -4,7 +4,7 @@ use crate::error::{ParseError, Problem};
 use crate::message::Message;
 use crate::name::Name;
 use crate::parse::read_length;
-use crate::scan::Cursor;
+use crate::scan::{Cursor, trim_end};
 
 /// How much a receiver is willing to hold of one message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -142,7 +142,7 @@ fn body_length(head: &[u8], limit: usize) -> Result<usize, ParseError> {
         let end = memchr::memchr(b'\n', &head[lines..]).map_or(head.len(), |found| lines + found + 1);
         let line = &head[lines..end];
         if let Some(colon) = memchr::memchr(b':', line)
-            && Name::of(line[..colon].trim_ascii_end()) == Name::ContentLength
+            && Name::of(trim_end(&line[..colon])) == Name::ContentLength
         {
             let value = fold_end(head, lines + colon + 1);
             let base = lines + colon + 1;

@@ -31,6 +31,8 @@ mod write;
 pub mod dialog;
 pub mod digest;
 #[doc(hidden)]
+pub mod fuzzing;
+#[doc(hidden)]
 pub mod fuzzing_leg;
 pub mod leg;
 pub mod transaction;

@@ -8,7 +8,7 @@ use smallvec::SmallVec;
 use crate::error::{ParseError, Problem};
 use crate::method::Method;
 use crate::name::Name;
-use crate::scan::{Cursor, trim};
+use crate::scan::{Cursor, trim, trim_end};
 use crate::status::Status;
 use crate::uri::Uri;
 use crate::values::Values;
@@ -55,13 +55,17 @@ impl Header {
     pub(crate) fn name_in(self, bytes: &[u8]) -> &[u8] {
         let line = self.line_in(bytes);
         let colon = words::find(line, b':').unwrap_or_default();
-        line[..colon].trim_ascii_end()
+        trim_end(&line[..colon])
     }
 
     /// The value, trimmed, folds kept; the whole line if it has no colon.
     #[inline]
     pub(crate) fn value_in(self, bytes: &[u8]) -> &[u8] {
-        if self.value == Self::FAR { self.far_value(bytes) } else { &self.line_in(bytes)[self.value.into()..] }
+        if self.value == Self::FAR {
+            self.far_value(bytes)
+        } else {
+            &self.line_in(bytes)[self.value.into()..]
+        }
     }
 
     #[cold]

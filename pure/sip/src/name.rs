@@ -181,9 +181,8 @@ impl Name {
             // Making a control character lower case can make a letter of it.
             return if spelling.iter().any(u8::is_ascii_control) { Self::Other } else { name };
         }
-        let same = |text: &str| {
-            text.len() == spelling.len() && text.as_bytes().eq_ignore_ascii_case(spelling)
-        };
+        let same =
+            |text: &str| text.len() == spelling.len() && text.as_bytes().eq_ignore_ascii_case(spelling);
         LONG.iter().find(|(text, _)| same(text)).map_or(Self::Other, |&(_, name)| name)
     }
 

@@ -6,7 +6,7 @@
 use crate::error::{ParseError, Problem};
 use crate::message::{Header, Index, Span, Start};
 use crate::name::Name;
-use crate::scan::{Cursor, is_token_byte, offset, trim};
+use crate::scan::{Cursor, is_token_byte, offset, trim, trim_end};
 use crate::status::Status;
 use crate::words::{self, find_control};
 
@@ -77,7 +77,7 @@ impl Index {
         if first == 0 || !line[..first].iter().all(|&byte| is_token_byte(byte)) {
             return Err(wrong(0, "a method"));
         }
-        let trimmed = line.trim_ascii_end();
+        let trimmed = trim_end(line);
         if trimmed.len() < line.len() {
             self.note("start line", start + trimmed.len(), Problem::Expected("a line end"));
         }
@@ -130,7 +130,7 @@ impl Index {
     fn read_other_header(&mut self, bytes: &[u8], start: usize, end: usize) {
         let line = &bytes[start..end];
         let colon = words::find(line, b':');
-        let spelling = line[..colon.unwrap_or_default()].trim_ascii_end();
+        let spelling = trim_end(&line[..colon.unwrap_or_default()]);
         let name = Name::of(spelling);
         if name == Name::Other && (spelling.is_empty() || !spelling.iter().all(|&b| is_token_byte(b))) {
             self.note("header", start, Problem::Expected("a name and a colon"));
@@ -172,8 +172,9 @@ fn header(bytes: &[u8], start: usize, colon: Option<usize>, end: usize, name: Na
         Some([b' ', first, .., last]) if *first > b' ' && *last > b' ' => (behind + 1, end - start),
         value => {
             let value = value.unwrap_or_default();
-            let before = value.len() - value.trim_ascii_start().len();
-            (behind + before, behind + before + trim(value).len())
+            let inside = trim(value);
+            let from = behind + offset(value, inside);
+            (from, from + inside.len())
         }
     };
     let value = colon.and_then(|_| u16::try_from(from).ok()).unwrap_or(Header::FAR);

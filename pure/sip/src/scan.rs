@@ -71,6 +71,12 @@ pub(crate) fn trim(mut bytes: &[u8]) -> &[u8] {
     {
         bytes = rest;
     }
+    trim_end(bytes)
+}
+
+/// Without the white space (and folds) behind.
+#[inline]
+pub(crate) fn trim_end(mut bytes: &[u8]) -> &[u8] {
     while let [rest @ .., last] = bytes
         && is_space(*last)
     {

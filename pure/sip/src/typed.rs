@@ -221,7 +221,10 @@ impl<B: AsRef<[u8]>> Message<B> {
 
     /// The credentials of every line of `Authorization` or `Proxy-Authorization`.
     pub fn credentials(&self, name: Name) -> impl Iterator<Item = Result<Auth<'_>, ParseError>> {
-        self.lines().iter().filter(move |line| line.name == name).map(|line| Auth::read(&mut self.cursor(line)))
+        self.lines()
+            .iter()
+            .filter(move |line| line.name == name)
+            .map(|line| Auth::read(&mut self.cursor(line)))
     }
 
     /// The first Digest credentials for this realm in `Authorization` or `Proxy-Authorization`.

@@ -213,7 +213,8 @@ impl<'a> Known<'a> {
         if param.is("branch") && self.branch.is_none() {
             self.branch = Some(param.token().ok_or_else(|| cursor.expected("a token as branch"))?);
         } else if param.is("rport") && self.rport.is_none() {
-            self.rport = Some(param.value.map(|value| cursor.part(value).whole(Cursor::number_u16)).transpose()?);
+            self.rport =
+                Some(param.value.map(|value| cursor.part(value).whole(Cursor::number_u16)).transpose()?);
         } else if param.is("received") && self.received.is_none() {
             self.received = Some(read_received(cursor.part(value))?);
         } else if param.is("maddr") && self.maddr.is_none() {

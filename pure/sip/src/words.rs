@@ -182,7 +182,8 @@ mod tests {
 
     #[test]
     fn the_first_of_several_is_found() {
-        for bytes in [&b"\x0d\x0a\x0dxxxxxxxxxxxxxxxx"[..], b"\xff\xfe\x80\x0d\x0a\xff\xff\xff", b"\x0e\x0d"] {
+        for bytes in [&b"\x0d\x0a\x0dxxxxxxxxxxxxxxxx"[..], b"\xff\xfe\x80\x0d\x0a\xff\xff\xff", b"\x0e\x0d"]
+        {
             let wanted = bytes.iter().position(|&byte| byte < 0x0e).unwrap();
             assert_eq!(find_control(bytes, 0), wanted);
         }

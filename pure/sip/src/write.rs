@@ -86,9 +86,13 @@ impl<'a> Writer<'a> {
     }
 
     fn end(self, body: &[u8]) {
-        let writer = self.number(Name::ContentLength, body.len() as u64);
-        writer.out.extend_from_slice(b"\r\n");
-        writer.out.extend_from_slice(body);
+        self.number(Name::ContentLength, body.len() as u64).end_with(body);
+    }
+
+    /// Ends the message with a body whose headers, Content-Length among them, are written already.
+    pub fn end_with(self, body: &[u8]) {
+        self.out.extend_from_slice(b"\r\n");
+        self.out.extend_from_slice(body);
     }
 }
 

@@ -125,7 +125,10 @@ fn a_short_tortuous_invite() {
     assert_eq!(invite.max_forwards(), Ok(Some(68)));
     assert_eq!(invite.cseq().unwrap().number, 9);
     assert_eq!(invite.raw(Name::Subject), Some(&b""[..]));
-    assert_eq!(invite.other("newfangledheader"), Some(&b"newfangled value\r\n continued newfangled value"[..]));
+    assert_eq!(
+        invite.other("newfangledheader"),
+        Some(&b"newfangled value\r\n continued newfangled value"[..])
+    );
     assert_eq!(invite.other("UnknownHeaderWithUnusualValue"), Some(&b";;,,;;,;"[..]));
     let vias: Vec<_> = invite.vias().map(Result::unwrap).collect();
     let seen: Vec<_> = vias.iter().map(|via| (via.transport, via.host.to_string(), via.branch())).collect();
@@ -227,7 +230,8 @@ fn semicolons_belong_to_the_user() {
 fn transports_known_and_unknown() {
     let options = message("transports");
     let transports: Vec<_> = options.vias().map(|via| via.unwrap().transport).collect();
-    let wanted = [Transport::Udp, Transport::Sctp, Transport::Tls, Transport::Other("UNKNOWN"), Transport::Tcp];
+    let wanted =
+        [Transport::Udp, Transport::Sctp, Transport::Tls, Transport::Other("UNKNOWN"), Transport::Tcp];
     assert_eq!(transports, wanted);
 }
 
