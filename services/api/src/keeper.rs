@@ -1,0 +1,114 @@
+//! Keeps call records: those that come while others are being written are written together.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use contract::CallId;
+use contract::record::{CallRecord, Keep, Kept};
+use store::Store;
+use tokio::sync::{mpsc, oneshot};
+
+/// So many requests may wait.
+const QUEUED: usize = 4096;
+/// So many are written together at most.
+const TOGETHER: usize = 256;
+
+/// Keeps records in batches.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    jobs: mpsc::Sender<Job>,
+    counts: Arc<Counts>,
+}
+
+#[derive(Debug, Default)]
+struct Counts {
+    kept: AtomicU64,
+    transactions: AtomicU64,
+    failures: AtomicU64,
+}
+
+#[derive(Debug)]
+struct Job {
+    records: Vec<CallRecord>,
+    kept: oneshot::Sender<Kept>,
+}
+
+/// The records are not safe; whoever has them sends them again.
+#[derive(Debug, thiserror::Error)]
+#[error("the records could not be kept")]
+pub(crate) struct NotKept;
+
+impl Keeper {
+    pub(crate) fn start(store: Store) -> Self {
+        let counts = Arc::new(Counts::default());
+        let (jobs, waiting) = mpsc::channel(QUEUED);
+        tokio::spawn(work(store, waiting, counts.clone()));
+        Keeper { jobs, counts }
+    }
+
+    /// Keeps the records of `keep`; those that the answer names are on the disk.
+    pub(crate) async fn keep(&self, keep: Keep) -> Result<Kept, NotKept> {
+        let (kept, told) = oneshot::channel();
+        self.jobs.try_send(Job { records: keep.records, kept }).map_err(|_| NotKept)?;
+        told.await.map_err(|_| NotKept)
+    }
+
+    pub(crate) fn gauges(&self) -> [(&'static str, f64); 3] {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
+        [
+            ("records_kept_total", read(&self.counts.kept)),
+            ("records_transactions_total", read(&self.counts.transactions)),
+            ("records_failures_total", read(&self.counts.failures)),
+        ]
+    }
+}
+
+async fn work(store: Store, mut waiting: mpsc::Receiver<Job>, counts: Arc<Counts>) {
+    let mut batch = Vec::with_capacity(TOGETHER);
+    while waiting.recv_many(&mut batch, TOGETHER).await > 0 {
+        let mut records = Vec::new();
+        let mut asked = Vec::with_capacity(batch.len());
+        for job in batch.drain(..) {
+            asked.push((job.records.iter().map(|record| record.id).collect::<Vec<_>>(), job.kept));
+            records.extend(job.records);
+        }
+        let safe = write(&store, &records, &counts).await;
+        for (mut ids, kept) in asked {
+            ids.retain(|id| safe.contains(id));
+            // Whoever asked may have stopped waiting.
+            let _ = kept.send(Kept { ids });
+        }
+    }
+}
+
+/// Writes all records, or those that can be written: one that cannot be must not stand in the way of others.
+async fn write(store: &Store, records: &[CallRecord], counts: &Counts) -> BTreeSet<CallId> {
+    if try_write(store, records, counts).await {
+        return records.iter().map(|record| record.id).collect();
+    }
+    let mut safe = BTreeSet::new();
+    if records.len() > 1 {
+        for record in records {
+            if try_write(store, std::slice::from_ref(record), counts).await {
+                safe.insert(record.id);
+            }
+        }
+    }
+    safe
+}
+
+async fn try_write(store: &Store, records: &[CallRecord], counts: &Counts) -> bool {
+    match store.records().keep(records).await {
+        Ok(()) => {
+            counts.kept.fetch_add(records.len() as u64, Ordering::Relaxed);
+            counts.transactions.fetch_add(1, Ordering::Relaxed);
+            true
+        }
+        Err(error) => {
+            counts.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::error!(%error, records = records.len(), "call records could not be kept");
+            false
+        }
+    }
+}

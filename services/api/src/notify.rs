@@ -1,0 +1,12 @@
+use contract::TenantId;
+use contract::account::Changed;
+
+use crate::api::Shared;
+
+/// Tells all exchange threads that an account is not what it was; none: the tenant itself.
+pub(crate) fn changed(shared: &Shared, tenant: TenantId, name: Option<&str>) {
+    let notice = Changed { tenant, name: name.map(str::to_owned) };
+    if let Err(error) = shared.bus.tell(None, &notice) {
+        tracing::warn!(%error, %tenant, "an exchange was not told that an account has changed");
+    }
+}
