@@ -3,16 +3,27 @@
 //! | file | job |
 //! |---|---|
 //! | `phone.rs` | the machine: whose a message is, what a command does |
-//! | `registration.rs` | REGISTER and its refreshes |
+//! | `talk.rs` | what it is told, and what it tells |
+//! | `registration.rs` | REGISTER, its refreshes, and another server if one fails |
+//! | `calls.rs` | what a leg tells, and what the phone makes of it |
 //! | `line.rs` | one call: a leg and its audio |
-//! | `audio.rs` | RTP both ways, what it sounds like and how well |
+//! | `audio.rs` | RTP and RTCP both ways: `audio/mouth.rs` speaks, `audio/ear.rs` listens |
+//! | `quality.rs` | how well a call was heard |
 
 mod audio;
+mod calls;
 mod line;
+mod names;
 mod phone;
+mod quality;
 mod registration;
 mod settings;
+mod talk;
 
-pub use audio::Quality;
-pub use phone::{CallNo, Command, Event, In, Out, Phone};
-pub use settings::{OnCall, Settings, Transport};
+pub use phone::Phone;
+pub use quality::{Far, Quality};
+pub use settings::{Digits, OnCall, Settings, Transport};
+pub use talk::{CallNo, Command, Event, In, Out};
+
+/// What the phone calls itself.
+const AGENT: &str = "strowger-phone";

@@ -1,22 +1,34 @@
-//! RFC 3261 10.2: a phone keeps itself registered.
+//! RFC 3261 10.2: a phone keeps itself registered, with another server if one fails (RFC 5626 4.5).
 
 use std::time::Duration;
 
-use machine::Moment;
+use machine::{Moment, Outbox};
 use sip::digest::{Authenticator, Prospect};
 use sip::leg::Login;
 use sip::transaction::{ClientOther, Heard};
-use sip::{Message, Method, Name, Status, Writer};
+use sip::{CSeq, Message, Method, Name, Status, Writer};
 
-use crate::settings::{Names, Settings};
+use crate::names::Names;
+use crate::settings::Settings;
+use crate::talk::{Event, Out};
 
-/// What came of a REGISTER.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Outcome {
-    Registered { seconds: u32 },
-    Unregistered,
-    Refused { status: Status },
-    Unanswered,
+/// How often a REGISTER is sent again at once, with something changed.
+const ATTEMPTS: u8 = 4;
+/// When every server has failed: first, and at most.
+const BACK_OFF: (u64, u64) = (30, 1800);
+
+/// What a registration borrows from its phone.
+pub(crate) struct Desk<'a> {
+    pub(crate) settings: &'a Settings,
+    pub(crate) names: &'a mut Names,
+    pub(crate) now: Moment,
+    pub(crate) out: &'a mut Outbox<Out>,
+}
+
+impl Desk<'_> {
+    fn tell(&mut self, event: Event) {
+        self.out.emit(Out::Event(event));
+    }
 }
 
 /// The phone's registration.
@@ -29,8 +41,11 @@ pub(crate) struct Registration {
     wanted: u32,
     transaction: ClientOther,
     authenticator: Authenticator,
-    refresh: Option<Moment>,
+    again: Option<Moment>,
     attempts: u8,
+    server: usize,
+    /// Servers that failed, one after the other.
+    failed: u32,
 }
 
 impl Registration {
@@ -41,135 +56,155 @@ impl Registration {
             tag: names.next(),
             cseq: 0,
             branch: String::new(),
-            wanted: settings.expires,
+            wanted: 0,
             transaction: ClientOther::Terminated,
             authenticator: Authenticator::new(Login { user: settings.user.clone(), password }),
-            refresh: None,
+            again: None,
             attempts: 0,
+            server: 0,
+            failed: 0,
         }
     }
 
-    pub(crate) fn owns(&self, call_id: &[u8]) -> bool {
-        call_id == self.call_id.as_bytes()
+    pub(crate) fn owns(&self, message: &Message<&[u8]>) -> bool {
+        message.is_response() && message.call_id().ok() == Some(self.call_id.as_bytes())
     }
 
     /// Registers for `seconds`; 0 unregisters.
-    pub(crate) fn ask(
-        &mut self,
-        seconds: u32,
-        settings: &Settings,
-        names: &mut Names,
-        now: Moment,
-        send: &mut Vec<Vec<u8>>,
-    ) {
+    pub(crate) fn ask(&mut self, seconds: u32, desk: &mut Desk<'_>) {
         self.wanted = seconds;
-        self.attempts = 0;
-        self.refresh = None;
-        self.say(settings, names, now, send);
+        self.failed = 0;
+        self.begin(desk);
     }
 
-    fn say(&mut self, settings: &Settings, names: &mut Names, now: Moment, send: &mut Vec<Vec<u8>>) {
+    /// Whoever was registered is so again, once the way is there again.
+    pub(crate) fn reconnected(&mut self, desk: &mut Desk<'_>) {
+        if self.wanted > 0 {
+            self.begin(desk);
+        }
+    }
+
+    fn begin(&mut self, desk: &mut Desk<'_>) {
+        self.attempts = 0;
+        self.again = None;
+        self.say(desk);
+    }
+
+    fn say(&mut self, desk: &mut Desk<'_>) {
+        let Desk { settings, names, now, out } = desk;
         self.cseq += 1;
         self.branch = format!("z9hG4bK{}", names.next());
         let aor = format!("<sip:{}@{}>", settings.user, settings.domain);
         let uri = format!("sip:{}", settings.domain);
         let credentials = self.authenticator.headers(Method::Register, uri.as_bytes(), &names.next());
+        let via = format!("SIP/2.0/{} {};branch={};rport", settings.via(), settings.local, self.branch);
         let mut bytes = Vec::with_capacity(700);
-        let via = format!("SIP/2.0/{} {};rport;branch={}", settings.via(), settings.local, self.branch);
         let mut writer = Writer::request(&mut bytes, Method::Register, &uri)
             .header(Name::Via, via)
-            .header(Name::MaxForwards, "70")
+            .number(Name::MaxForwards, 70)
             .header(Name::From, format!("{aor};tag={}", self.tag))
             .header(Name::To, aor)
             .header(Name::CallId, &self.call_id)
-            .header(Name::CSeq, format!("{} REGISTER", self.cseq))
+            .cseq(CSeq { number: self.cseq, method: Method::Register })
             .header(Name::Contact, settings.contact())
             .number(Name::Expires, self.wanted.into())
             .header(Name::Supported, "path")
-            .header(Name::UserAgent, "strowger-phone");
+            .header(Name::UserAgent, crate::AGENT);
         for (name, value) in credentials {
             writer = writer.header(name, value);
         }
         writer.empty_body();
-        let timing = &settings.timing.transaction;
-        self.transaction = ClientOther::start(bytes, settings.is_reliable(), now, timing, send);
+        let (timing, mut send) = (&settings.timing.transaction, Vec::new());
+        self.transaction = ClientOther::start(bytes, settings.is_reliable(), *now, timing, &mut send);
+        send.into_iter().for_each(|bytes| out.emit(Out::Sip(bytes)));
     }
 
     /// Takes a response.
-    pub(crate) fn receive(
-        &mut self,
-        response: &Message<&[u8]>,
-        settings: &Settings,
-        names: &mut Names,
-        now: Moment,
-        send: &mut Vec<Vec<u8>>,
-    ) -> Option<Outcome> {
-        let status = response.status()?;
-        let ours = response.top_via().ok()?.branch() == Some(self.branch.as_str());
-        if !ours || self.transaction.receive(now, status, &settings.timing.transaction) != Heard::News {
-            return None;
-        }
-        if !status.is_final() {
-            return None;
+    pub(crate) fn receive(&mut self, response: &Message<&[u8]>, desk: &mut Desk<'_>) {
+        let Some(status) = response.status() else { return };
+        let ours = response.top_via().is_ok_and(|via| via.branch() == Some(self.branch.as_str()));
+        let timing = &desk.settings.timing.transaction;
+        if !ours || self.transaction.receive(desk.now, status, timing) != Heard::News || !status.is_final() {
+            return;
         }
         self.attempts += 1;
-        match status.code() {
-            401 | 407
-                if self.attempts < 4 && self.authenticator.challenged(response) == Prospect::TryAgain =>
+        match status {
+            _ if status.is_success() => self.registered(response, desk),
+            Status::UNAUTHORIZED | Status::PROXY_AUTHENTICATION_REQUIRED
+                if self.attempts < ATTEMPTS
+                    && self.authenticator.challenged(response) == Prospect::TryAgain =>
             {
-                self.say(settings, names, now, send);
-                None
+                self.say(desk);
             }
-            423 if self.attempts < 4 => {
-                self.wanted = response.min_expires().ok().flatten().unwrap_or(self.wanted.saturating_mul(2));
-                self.say(settings, names, now, send);
-                None
-            }
-            200..=299 if self.wanted == 0 => Some(Outcome::Unregistered),
-            200..=299 => {
-                let seconds = granted(response, &settings.contact()).unwrap_or(self.wanted);
-                // Half of it: time for a second try, and for a server that was away.
-                self.refresh = Some(now.after(Duration::from_secs(u64::from(seconds.max(2)) / 2)));
-                Some(Outcome::Registered { seconds })
+            Status::INTERVAL_TOO_BRIEF if self.attempts < ATTEMPTS => {
+                let least = response.min_expires().ok().flatten().filter(|&least| least > self.wanted);
+                self.wanted = least.unwrap_or(self.wanted.saturating_mul(2));
+                self.say(desk);
             }
             _ => {
-                self.later(now);
-                Some(Outcome::Refused { status })
+                let after = response.retry_after().ok().flatten().map(|after| after.secs);
+                self.failed(Some(status), after, desk);
             }
         }
     }
 
-    fn later(&mut self, now: Moment) {
-        if self.wanted > 0 {
-            self.refresh = Some(now.after(Duration::from_secs(30)));
+    fn registered(&mut self, response: &Message<&[u8]>, desk: &mut Desk<'_>) {
+        self.failed = 0;
+        if self.wanted == 0 {
+            return desk.tell(Event::Unregistered);
         }
+        let seconds = granted(response, &desk.settings.contact()).unwrap_or(self.wanted);
+        // At half of it: time for a second try, and for a server that was away.
+        self.again = Some(desk.now.after(Duration::from_secs(u64::from(seconds.max(2)) / 2)));
+        desk.tell(Event::Registered(seconds));
     }
 
-    pub(crate) fn expire(
-        &mut self,
-        settings: &Settings,
-        names: &mut Names,
-        now: Moment,
-        send: &mut Vec<Vec<u8>>,
-    ) -> Option<Outcome> {
-        if self.refresh.is_some_and(|at| at <= now) {
-            self.ask(self.wanted, settings, names, now, send);
+    /// One server has failed: the next one at once, and all of them again a little later.
+    fn failed(&mut self, status: Option<Status>, after: Option<u32>, desk: &mut Desk<'_>) {
+        let servers = u32::try_from(desk.settings.servers).unwrap_or(u32::MAX).max(1);
+        let is_down = status.is_none_or(|status| {
+            status.class() == 5 || matches!(status, Status::REQUEST_TIMEOUT | Status::FLOW_FAILED)
+        });
+        self.failed = self.failed.saturating_add(1);
+        if is_down && servers > 1 {
+            self.server = (self.server + 1) % desk.settings.servers;
+            desk.tell(Event::Server(self.server));
+            if !self.failed.is_multiple_of(servers) {
+                return self.begin(desk);
+            }
         }
-        let timed_out = self.transaction.expire(now, &settings.timing.transaction, send);
-        timed_out.map(|_| {
-            self.later(now);
-            Outcome::Unanswered
-        })
+        if self.wanted > 0 {
+            let rounds = (self.failed / servers).clamp(1, 8) - 1;
+            let most = (BACK_OFF.0 << rounds).min(BACK_OFF.1);
+            // Between half of it and all of it, so that those who lost a server don't come back together.
+            let wait =
+                (most * 500 + desk.names.number() % (most * 500)).max(u64::from(after.unwrap_or(0)) * 1000);
+            self.again = Some(desk.now.after(Duration::from_millis(wait)));
+        }
+        desk.tell(Event::NotRegistered(status));
+    }
+
+    /// Lets what is due take effect.
+    pub(crate) fn expire(&mut self, desk: &mut Desk<'_>) {
+        if self.again.is_some_and(|at| at <= desk.now) {
+            return self.begin(desk);
+        }
+        let (timing, mut send) = (&desk.settings.timing.transaction, Vec::new());
+        let lost = self.transaction.expire(desk.now, timing, &mut send);
+        send.into_iter().for_each(|bytes| desk.out.emit(Out::Sip(bytes)));
+        if lost.is_some() {
+            self.failed(None, None, desk);
+        }
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        [self.transaction.deadline(), self.refresh].into_iter().flatten().min()
+        [self.transaction.deadline(), self.again].into_iter().flatten().min()
     }
 }
 
 /// The time that the registrar gave our own contact, or all of them.
 fn granted(response: &Message<&[u8]>, contact: &str) -> Option<u32> {
-    let uri = contact.trim_matches(['<', '>']);
-    let own = response.contacts().flatten().find(|bound| bound.address.uri_bytes == uri.as_bytes());
-    own.and_then(|bound| bound.expires().ok().flatten()).or_else(|| response.expires().ok().flatten())
+    let own = sip::NameAddr::parse(contact.as_bytes()).ok()?;
+    let bound = response.contacts().flatten().find(|bound| bound.address.uri.equivalent(&own.uri));
+    bound.and_then(|bound| bound.expires().ok().flatten()).or_else(|| response.expires().ok().flatten())
 }

@@ -25,6 +25,16 @@ pub enum OnCall {
     Refuse(Status),
 }
 
+/// How digits are sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Digits {
+    /// As events (RFC 4733) if the other side takes them, else by INFO.
+    #[default]
+    Auto,
+    /// By INFO (`application/dtmf-relay`) in any case.
+    Info,
+}
+
 /// Who a phone is.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -38,16 +48,24 @@ pub struct Settings {
     pub local: SocketAddr,
     /// How it reaches the exchange.
     pub transport: Transport,
+    /// How many servers it may choose from; when one doesn't answer, it turns to the next (`Event::Server`).
+    pub servers: usize,
     /// Where it hears RTP, one address for each call it can have at a time; RTCP is one port further.
     pub audio: Vec<SocketAddr>,
     /// For how long it asks to be registered, seconds.
     pub expires: u32,
     /// What it does when it is called.
     pub on_call: OnCall,
+    /// It hangs up so long after the call came up.
+    pub talk: Option<Duration>,
     /// What it says, 8 kHz; over and over. Empty: silence.
     pub voice: Vec<i16>,
     /// Keep what is heard, up to so many samples.
     pub record: usize,
+    /// How digits are sent.
+    pub digits: Digits,
+    /// It tells how well a call is heard so often (`Event::Heard`).
+    pub report: Option<Duration>,
     /// SIP timers.
     pub timing: LegTiming,
     /// Makes its identifiers differ from those of others.
@@ -63,11 +81,15 @@ impl Settings {
             password: None,
             local,
             transport: Transport::Udp,
+            servers: 1,
             audio,
             expires: 300,
             on_call: OnCall::Ring,
+            talk: None,
             voice: Vec::new(),
             record: 0,
+            digits: Digits::Auto,
+            report: None,
             timing: LegTiming { session_expires: None, ..LegTiming::default() },
             seed: 0,
         }
@@ -90,32 +112,4 @@ impl Settings {
     pub(crate) fn is_reliable(&self) -> bool {
         self.transport == Transport::Tcp
     }
-}
-
-/// Texts that nobody else uses, without randomness: a seed and a count.
-#[derive(Clone, Debug)]
-pub(crate) struct Names {
-    seed: u64,
-    count: u64,
-}
-
-impl Names {
-    pub(crate) fn new(seed: u64) -> Self {
-        Names { seed: mix(seed ^ 0x9E37_79B9_7F4A_7C15), count: 0 }
-    }
-
-    pub(crate) fn next(&mut self) -> String {
-        format!("{:016x}", self.number())
-    }
-
-    pub(crate) fn number(&mut self) -> u64 {
-        self.count += 1;
-        mix(self.seed.wrapping_add(self.count.wrapping_mul(0x9E37_79B9_7F4A_7C15)))
-    }
-}
-
-fn mix(mut word: u64) -> u64 {
-    word = (word ^ (word >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-    word = (word ^ (word >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-    word ^ (word >> 31)
 }

@@ -175,7 +175,13 @@ impl<'a> Session<'a> {
                 self.count_over(refused.is_some(), &quality);
                 self.write_recording(phone, &heard)?;
             }
-            Event::Unregistered | Event::Ringing(..) | Event::Digit(..) | Event::Held(..) => {}
+            Event::Unregistered
+            | Event::Server(_)
+            | Event::Ringing(..)
+            | Event::Digit(..)
+            | Event::Held(..)
+            | Event::NotHeld(..)
+            | Event::Heard(..) => {}
         }
         Ok(())
     }
@@ -322,6 +328,13 @@ fn as_json(phone: usize, event: &Event) -> Value {
             json!({"phone": phone, "event": "digit", "call": call.0, "digit": digit})
         }
         Event::Held(call, held) => json!({"phone": phone, "event": "held", "call": call.0, "held": held}),
+        Event::Server(server) => json!({"phone": phone, "event": "server", "server": server}),
+        Event::NotHeld(call, status) => {
+            json!({"phone": phone, "event": "not_held", "call": call.0, "status": status.code()})
+        }
+        Event::Heard(call, quality) => json!({
+            "phone": phone, "event": "heard", "call": call.0, "quality": quality_json(quality),
+        }),
         Event::Over { call, refused, by_us, cause, quality, .. } => json!({
             "phone": phone, "event": "over", "call": call.0, "refused": refused.map(sip::Status::code),
             "by_us": by_us, "cause": cause, "quality": quality_json(quality),
@@ -352,6 +365,9 @@ fn as_text(event: &Event) -> String {
         Event::Digit(_, digit) => format!("heard the digit {digit}"),
         Event::Held(_, true) => "put on hold".into(),
         Event::Held(_, false) => "talking".into(),
+        Event::Server(server) => format!("turns to server {server}"),
+        Event::NotHeld(_, status) => format!("hold refused: {}", status.code()),
+        Event::Heard(_, quality) => quality_text(quality),
         Event::Over { refused: Some(status), cause, .. } => format!("refused: {} {cause}", status.code()),
         Event::Over { cause, quality, .. } => format!("over: {cause}; {}", quality_text(quality)),
     }
