@@ -54,7 +54,10 @@ type Trouble = Box<dyn std::error::Error>;
 fn run(cli: &Cli) -> Result<(), Trouble> {
     match &cli.bench {
         Bench::Rows => row::Rows::read(&cli.results)?.iter().for_each(|row| println!("{row}")),
-        Bench::Rtp(options) => rtp::measure(*options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Rtp(options) => match rtp::urgently() {
+            Some(done) => done?,
+            None => rtp::measure(*options, &mut row::Rows::read(&cli.results)?)?,
+        },
         Bench::KillMedia(kills) => rtp::kill(*kills, &mut row::Rows::read(&cli.results)?)?,
         Bench::RtpGenerate { legs } => rtp::generate(*legs)?,
         Bench::RtpFloor { legs } => rtp::forward(*legs)?,

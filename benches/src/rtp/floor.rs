@@ -11,7 +11,7 @@ use super::plan::{Locals, Remotes};
 use crate::Trouble;
 
 /// Under load it looks only so often.
-const GATHER: Duration = Duration::from_micros(750);
+const GATHER: Duration = Duration::from_micros(650);
 /// From so many packets at a look on that pays.
 const WORTH: u128 = 6;
 const WINDOW: Duration = Duration::from_millis(10);

@@ -45,7 +45,7 @@ impl Config {
             threads: 1,
             advertised: None,
             prompts: None,
-            gather: Duration::from_micros(750),
+            gather: Duration::from_micros(650),
             settings: Settings::default(),
         }
     }
