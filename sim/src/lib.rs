@@ -1,1 +1,47 @@
-//! The whole platform in virtual time, on pure/ alone.
+//! The whole platform in virtual time, on `pure/` alone: phones, a wire that loses, an edge, an exchange, apps,
+//! a media node, billing, a store; its own clocks, bus and journals; and deaths between any two steps.
+//!
+//! Everything follows from a seed. After each step what must always hold is looked at; what does not hold
+//! stops the run with the seed and the step, and the same seed comes to the same step again.
+//!
+//! ```
+//! use strowger_sim::{Platform, secs};
+//! let platform = Platform::new(1);
+//! let (alice, bob) = (platform.phone("alice"), platform.phone("bob"));
+//! let call = alice.invite("bob");
+//! platform.advance(secs(2));
+//! bob.answer();
+//! platform.advance(secs(2));
+//! platform.kill_signalling();
+//! platform.advance(secs(2));
+//! assert!(call.has_two_way_audio());
+//! alice.hang_up();
+//! platform.come_to_rest();
+//! assert_eq!(call.record().cause, "caller hung up");
+//! ```
+//!
+//! | file | job |
+//! |---|---|
+//! | `platform.rs` | what tests and stories say: prose |
+//! | `world.rs` | the loop: the next event of all, and whose it is |
+//! | `chance.rs`, `wire.rs` | randomness from a seed; what a network does to packets |
+//! | `signalling.rs`, `media.rs`, `office.rs`, `handset.rs` | who lives here |
+//! | `death.rs` | where within a turn a process dies |
+//! | `witness.rs` | what must always hold |
+//! | `story.rs` | many calls and mishaps, made up from a seed |
+
+mod chance;
+mod death;
+mod handset;
+mod media;
+mod office;
+mod platform;
+mod signalling;
+mod story;
+mod wire;
+mod witness;
+mod world;
+
+pub use platform::{CallView, Phone, Platform, millis, secs};
+pub use story::{Told, tell};
+pub use wire::Conditions;

@@ -1,0 +1,256 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use contract::TenantId;
+use machine::{Machine as _, Moment, Outbox};
+use phone::{CallNo, Command, Event, In, Out, Phone, Settings};
+use sip::leg::LegTiming;
+use sip::{Message, Method, Name, Status};
+
+use crate::office::PASSWORD;
+
+/// How many calls a phone can have at a time.
+const LINES: u16 = 2;
+
+/// Who has a phone.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Owner {
+    pub(crate) tenant: TenantId,
+    pub(crate) user: String,
+}
+
+/// A phone, and what its user saw of it.
+#[derive(Debug)]
+pub(crate) struct Handset {
+    pub(crate) owner: Owner,
+    phone: Phone,
+    /// Where its packets come from, as the world sees it.
+    pub(crate) sip: SocketAddr,
+    audio: Vec<SocketAddr>,
+    pub(crate) is_alive: bool,
+    pub(crate) is_registered: bool,
+    pub(crate) lines: BTreeMap<CallNo, Line>,
+    out: Outbox<Out>,
+}
+
+/// What a user saw of a call.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Line {
+    /// The Call-ID of the phone's own leg.
+    pub(crate) call_id: String,
+    /// We were called.
+    pub(crate) is_incoming: bool,
+    pub(crate) begun: Moment,
+    pub(crate) rang: Option<Moment>,
+    pub(crate) answered: Option<Moment>,
+    pub(crate) is_held: bool,
+    pub(crate) digits: String,
+    pub(crate) over: Option<Over>,
+}
+
+/// How a call ended, as a user saw it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Over {
+    pub(crate) at: Moment,
+    pub(crate) refused: Option<Status>,
+    pub(crate) by_us: bool,
+    pub(crate) cause: String,
+    pub(crate) longest_gap: Duration,
+}
+
+/// What a phone wants sent.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    Sip(Vec<u8>),
+    Audio { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+}
+
+/// Something that its user would react to.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Noticed {
+    Incoming(CallNo),
+    Answered(CallNo),
+}
+
+impl Handset {
+    /// The `number`th phone there is. Behind a NAT it believes to be elsewhere than it is.
+    pub(crate) fn new(number: u16, owner: Owner, domain: &str, is_natted: bool, timing: LegTiming) -> Self {
+        let host = |port| SocketAddr::from(([192, 0, 2, number as u8 + 1], port));
+        let inside = |port| match is_natted {
+            true => SocketAddr::from(([10, 1, 1, number as u8 + 1], port)),
+            false => host(port),
+        };
+        let audio = (0..LINES).map(|line| 4000 + 10 * line);
+        let mut settings =
+            Settings::new(&owner.user, domain, inside(5060), audio.clone().map(inside).collect());
+        settings.password = Some(PASSWORD.into());
+        settings.seed = u64::from(number) + 1;
+        settings.timing = timing;
+        settings.expires = 600;
+        Handset {
+            owner,
+            phone: Phone::new(settings),
+            // A NAT gives the phone another port, too.
+            sip: host(if is_natted { 30_000 + number } else { 5060 }),
+            audio: audio.map(|port| host(if is_natted { port + 20_000 } else { port })).collect(),
+            is_alive: true,
+            is_registered: false,
+            lines: BTreeMap::new(),
+            out: Outbox::new(),
+        }
+    }
+
+    /// The addresses on which it hears.
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = (SocketAddr, Place)> {
+        let audio = self.audio.iter().enumerate();
+        let both = |(slot, rtp): (usize, &SocketAddr)| {
+            [(*rtp, Place::Audio(slot)), (above(*rtp), Place::Audio(slot))]
+        };
+        [(self.sip, Place::Sip)].into_iter().chain(audio.flat_map(both))
+    }
+
+    pub(crate) fn deadline(&self) -> Option<Moment> {
+        self.phone.next_deadline().filter(|_| self.is_alive)
+    }
+
+    /// Its user does something.
+    pub(crate) fn command(&mut self, now: Moment, command: Command, said: &mut Vec<Wish>) -> Vec<Noticed> {
+        let dials = matches!(command, Command::Call(_));
+        self.phone.handle(now, In::Command(command), &mut self.out);
+        if dials && let Some(number) = self.phone.calls().last() {
+            let call_id = self.out.emit.iter().find_map(call_id_of_invite).unwrap_or_default();
+            self.lines.insert(number, Line { call_id, begun: now, ..Line::default() });
+        }
+        self.carry_out(now, said)
+    }
+
+    /// A packet comes.
+    pub(crate) fn hears(
+        &mut self,
+        now: Moment,
+        at: Place,
+        bytes: Vec<u8>,
+        said: &mut Vec<Wish>,
+    ) -> Vec<Noticed> {
+        if !self.is_alive {
+            return Vec::new();
+        }
+        let invite = if at == Place::Sip { new_invite(&bytes) } else { None };
+        let input = match at {
+            Place::Sip => In::Sip(bytes),
+            Place::Audio(slot) => In::Audio(slot, bytes),
+        };
+        self.phone.handle(now, input, &mut self.out);
+        if let Some(call_id) = invite {
+            let incoming = self.out.emit.iter().find_map(|out| match out {
+                Out::Event(Event::Incoming(number, _)) => Some(*number),
+                _ => None,
+            });
+            if let Some(number) = incoming {
+                let line = Line { call_id, is_incoming: true, begun: now, ..Line::default() };
+                self.lines.insert(number, line);
+            }
+        }
+        self.carry_out(now, said)
+    }
+
+    /// Time passes.
+    pub(crate) fn expire(&mut self, now: Moment, said: &mut Vec<Wish>) -> Vec<Noticed> {
+        if !self.is_alive {
+            return Vec::new();
+        }
+        self.phone.expire(now, &mut self.out);
+        self.carry_out(now, said)
+    }
+
+    /// How many packets of audio came in a call so far.
+    pub(crate) fn audio_heard(&self, call: CallNo) -> u64 {
+        self.phone.quality(call).map_or(0, |quality| quality.received)
+    }
+
+    /// How long the longest silence was in a call so far.
+    pub(crate) fn longest_gap(&self, call: CallNo) -> Duration {
+        let over = self.lines.get(&call).and_then(|line| line.over.as_ref());
+        let running = || self.phone.quality(call).map_or(0.0, |quality| quality.longest_gap_ms);
+        over.map_or_else(|| Duration::from_secs_f64(running() / 1000.0), |over| over.longest_gap)
+    }
+
+    /// The calls that are not over.
+    pub(crate) fn open_lines(&self) -> impl Iterator<Item = (CallNo, &Line)> {
+        self.lines.iter().filter(|(_, line)| line.over.is_none()).map(|(number, line)| (*number, line))
+    }
+
+    /// Whether the phone itself still has a call.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.phone.calls().next().is_some()
+    }
+
+    fn carry_out(&mut self, now: Moment, said: &mut Vec<Wish>) -> Vec<Noticed> {
+        let mut noticed = Vec::new();
+        for out in std::mem::take(&mut self.out.emit) {
+            match out {
+                Out::Sip(bytes) => said.push(Wish::Sip(bytes)),
+                Out::Rtp(slot, to, bytes) => said.push(Wish::Audio { from: self.audio[slot], to, bytes }),
+                Out::Rtcp(slot, to, bytes) => {
+                    said.push(Wish::Audio { from: above(self.audio[slot]), to, bytes });
+                }
+                Out::Event(event) => noticed.extend(self.saw(now, event)),
+            }
+        }
+        noticed
+    }
+
+    fn saw(&mut self, now: Moment, event: Event) -> Option<Noticed> {
+        match event {
+            Event::Registered(_) => self.is_registered = true,
+            Event::Unregistered | Event::NotRegistered(_) => self.is_registered = false,
+            Event::Incoming(call, _) => return Some(Noticed::Incoming(call)),
+            Event::Ringing(call, _) => {
+                self.line(call).rang.get_or_insert(now);
+            }
+            Event::Answered(call) => {
+                self.line(call).answered.get_or_insert(now);
+                return Some(Noticed::Answered(call));
+            }
+            Event::Digit(call, digit) => self.line(call).digits.push(digit),
+            Event::Held(call, is_held) => self.line(call).is_held = is_held,
+            Event::Over { call, refused, by_us, cause, quality, .. } => {
+                let longest_gap = Duration::from_secs_f64(quality.longest_gap_ms / 1000.0);
+                let over = Over { at: now, refused, by_us, cause, longest_gap };
+                let before = self.line(call).over.replace(over);
+                assert_eq!(before, None, "a phone was told twice that its call {call:?} is over");
+            }
+        }
+        None
+    }
+
+    fn line(&mut self, call: CallNo) -> &mut Line {
+        self.lines.entry(call).or_default()
+    }
+}
+
+/// Which of its sockets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    Sip,
+    Audio(usize),
+}
+
+fn above(rtp: SocketAddr) -> SocketAddr {
+    SocketAddr::new(rtp.ip(), rtp.port() + 1)
+}
+
+fn call_id_of_invite(out: &Out) -> Option<String> {
+    match out {
+        Out::Sip(bytes) => new_invite(bytes),
+        Out::Rtp(..) | Out::Rtcp(..) | Out::Event(_) => None,
+    }
+}
+
+/// The Call-ID of an INVITE outside of a dialog.
+fn new_invite(bytes: &[u8]) -> Option<String> {
+    let message = Message::parse(bytes).ok()?;
+    let is_new = message.method() == Some(Method::Invite) && message.to().ok()?.tag().is_none();
+    is_new.then(|| message.text(Name::CallId).map(|id| id.into_owned())).flatten()
+}

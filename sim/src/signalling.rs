@@ -1,0 +1,336 @@
+use std::collections::VecDeque;
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use contract::{CallId, Envelope};
+use edge::{Flow, Listener};
+use exchange::settings::Owned;
+use journal::{Blame, Journal, Recovered, Shell, Turn};
+use machine::{Key, Machine as _, Moment, Secret, Shard, Tag};
+use sip::Transport;
+use worker::{In, Out, Settings, Signalling};
+
+use crate::death::Death;
+
+/// A journal's segment, and how many there are: small, so that the ring turns often.
+const SEGMENT: usize = 64 * 1024;
+const SEGMENTS: usize = 24;
+/// What waits in a dead process's sockets.
+const SOCKET_ROOM: usize = 500;
+
+/// Where phones find the platform.
+pub(crate) const EDGE: ([u8; 4], u16) = ([198, 51, 100, 1], 5060);
+
+/// What a signalling process wants done.
+#[derive(Debug)]
+pub(crate) enum Wish {
+    /// To a phone.
+    World { to: SocketAddr, bytes: Vec<u8>, call: Option<CallId> },
+    /// To another thread of the same process.
+    Hop { thread: usize, bytes: Vec<u8> },
+    /// On the bus.
+    Bus { thread: usize, envelope: Envelope },
+    /// The answer to a question of thread `asker - 1`.
+    Answer { asker: u64, envelope: Envelope },
+}
+
+/// The signalling process: its threads, and their journals, which outlive it.
+#[derive(Debug)]
+pub(crate) struct SignallingProcess {
+    threads: Vec<Thread>,
+    settings: exchange::Settings,
+    secret: Secret,
+    pub(crate) is_alive: bool,
+    /// Where in its next turn it dies.
+    pub(crate) doom: Option<Death>,
+    /// How often it was born.
+    pub(crate) lives: u32,
+    /// Inputs that were put away.
+    pub(crate) set_aside: u64,
+}
+
+#[derive(Debug)]
+struct Thread {
+    /// Alive.
+    turn: Option<Box<Turn<Signalling, Vec<u8>>>>,
+    /// What is left of it when it is dead.
+    region: Vec<u8>,
+    /// What its sockets hold.
+    inbox: VecDeque<(Vec<u8>, Vec<u8>)>,
+    direct: Vec<In>,
+}
+
+/// Says what it is told to, up to a certain death.
+struct Mouth<'a> {
+    thread: usize,
+    threads: u16,
+    said: &'a mut Vec<Wish>,
+    left: usize,
+    set_aside: u64,
+}
+
+impl SignallingProcess {
+    pub(crate) fn new(threads: u16, settings: exchange::Settings, secret: Secret) -> Self {
+        let thread = || Thread {
+            turn: None,
+            region: vec![0; 4096 + SEGMENT * SEGMENTS],
+            inbox: VecDeque::new(),
+            direct: Vec::new(),
+        };
+        SignallingProcess {
+            threads: (0..threads).map(|_| thread()).collect(),
+            settings,
+            secret,
+            is_alive: false,
+            doom: None,
+            lives: 0,
+            set_aside: 0,
+        }
+    }
+
+    /// The thread whose socket a phone's packets come to.
+    pub(crate) fn thread_of(&self, from: SocketAddr) -> usize {
+        usize::from(from.port()) % self.threads.len()
+    }
+
+    /// A packet of a phone is in the socket.
+    pub(crate) fn hears(&mut self, from: SocketAddr, bytes: Vec<u8>) -> usize {
+        let thread = self.thread_of(from);
+        let inbox = &mut self.threads[thread].inbox;
+        if inbox.len() < SOCKET_ROOM {
+            inbox.push_back((from.to_string().into_bytes(), bytes));
+        }
+        thread
+    }
+
+    /// Another thread has a message for this one; lost if the process is dead.
+    pub(crate) fn gets(&mut self, thread: usize, bytes: Vec<u8>) {
+        if self.is_alive {
+            self.threads[thread].inbox.push_back((Vec::new(), bytes));
+        }
+    }
+
+    /// An envelope came on the bus; lost if the process is dead.
+    pub(crate) fn reads(&mut self, thread: usize, asker: u64, envelope: Envelope) {
+        if self.is_alive {
+            self.threads[thread].direct.push(In::Bus(asker, envelope));
+        }
+    }
+
+    pub(crate) fn threads(&self) -> usize {
+        self.threads.len()
+    }
+
+    pub(crate) fn deadline(&self, thread: usize) -> Option<Moment> {
+        let thread = &self.threads[thread];
+        if !thread.inbox.is_empty() || !thread.direct.is_empty() {
+            return Some(Moment::START);
+        }
+        thread.turn.as_ref()?.machine.next_deadline()
+    }
+
+    /// One turn of a thread.
+    pub(crate) fn turn(&mut self, thread: usize, now: Moment, said: &mut Vec<Wish>) {
+        if !self.is_alive {
+            return;
+        }
+        let doom = self.doom.take();
+        let threads = self.threads.len() as u16;
+        let Thread { turn, inbox, direct, .. } = &mut self.threads[thread];
+        let Some(turn) = turn.as_deref_mut() else { return };
+        let inputs: Vec<_> = inbox.drain(..).collect();
+        let mut mouth = Mouth { thread, threads, said, left: usize::MAX, set_aside: 0 };
+        let end = run(turn, now, &inputs, direct, doom, &mut mouth);
+        self.set_aside += mouth.set_aside;
+        if let Some(left) = end {
+            self.die();
+            if let Some(region) = left {
+                self.threads[thread].region = region;
+            }
+        }
+    }
+
+    /// SIGKILL.
+    pub(crate) fn die(&mut self) {
+        self.is_alive = false;
+        self.doom = None;
+        for thread in &mut self.threads {
+            thread.direct.clear();
+            thread.inbox.retain(|(source, _)| !source.is_empty());
+            if let Some(turn) = thread.turn.take() {
+                thread.region = turn.journal.into_region();
+            }
+        }
+    }
+
+    /// The supervisor starts it (again).
+    pub(crate) fn start(&mut self, now: Moment, said: &mut Vec<Wish>) {
+        self.is_alive = true;
+        self.lives += 1;
+        let threads = self.threads.len() as u16;
+        for number in 0..threads {
+            let thread = &mut self.threads[usize::from(number)];
+            let region = std::mem::take(&mut thread.region);
+            let (journal, recovered) = open(region, now);
+            let settings = self.settings.clone();
+            let machine = Signalling::new(settings_of(settings, number, threads), self.secret.clone(), now);
+            let mut turn = Box::new(Turn::new(machine, journal));
+            let mut mouth = Mouth { thread: number.into(), threads, said, left: usize::MAX, set_aside: 0 };
+            turn.recover(now, &recovered, [], &mut mouth);
+            self.set_aside += mouth.set_aside;
+            thread.turn = Some(turn);
+        }
+    }
+
+    /// Decisions that panicked, and records that found no room in a journal.
+    pub(crate) fn troubles(&self) -> (u64, u64) {
+        let turns = self.threads.iter().filter_map(|thread| thread.turn.as_ref());
+        turns.fold((0, 0), |(panics, unprotected), turn| {
+            (panics + turn.stats().panics, unprotected + turn.journal.stats().unprotected)
+        })
+    }
+
+    /// The calls there are.
+    pub(crate) fn calls(&mut self, now: Moment) -> Vec<contract::query::CallView> {
+        let mut calls = Vec::new();
+        for thread in &mut self.threads {
+            let Some(turn) = &mut thread.turn else { continue };
+            let question = contract::query::ListCalls { limit: u32::MAX, ..Default::default() };
+            let mut out = machine::Outbox::new();
+            turn.machine.handle(now, In::Bus(1, Envelope::request(1, None, &question)), &mut out);
+            for said in out.emit {
+                if let Out::Answer(_, envelope) = said
+                    && let Ok(found) = contract::decode::<contract::query::Calls>(&envelope.body)
+                {
+                    calls.extend(found.calls);
+                }
+            }
+        }
+        calls
+    }
+}
+
+fn open(region: Vec<u8>, now: Moment) -> (Journal<Vec<u8>>, Recovered) {
+    match Journal::open_with(region, now, SEGMENT) {
+        Ok(opened) => opened,
+        Err(error) => panic!("a journal that nobody harmed can't be opened: {error}"),
+    }
+}
+
+/// One turn, up to a death. If it came to that: what is left of the journal, if that is not what it was last.
+fn run(
+    turn: &mut Turn<Signalling, Vec<u8>>,
+    now: Moment,
+    inputs: &Vec<(Vec<u8>, Vec<u8>)>,
+    direct: &mut Vec<In>,
+    doom: Option<Death>,
+    mouth: &mut Mouth<'_>,
+) -> Option<Option<Vec<u8>>> {
+    let first = turn.receive(inputs);
+    if doom == Some(Death::Received) {
+        return Some(None);
+    }
+    for (number, (source, bytes)) in (0..).zip(inputs) {
+        if doom == Some(Death::Decided(number)) {
+            return Some(None);
+        }
+        turn.decide(now, first + number, (source, bytes), mouth);
+    }
+    for input in direct.drain(..) {
+        turn.decide_direct(now, input, mouth);
+    }
+    turn.expire(now, mouth);
+    match doom {
+        Some(Death::Uncommitted | Death::Decided(_)) => return Some(None),
+        Some(Death::Unsaid) => {
+            turn.commit(mouth);
+            return Some(None);
+        }
+        Some(Death::Said(count)) => {
+            turn.commit(mouth);
+            // That all was said is not noted any more.
+            let left = turn.journal.region().clone();
+            mouth.left = count;
+            turn.perform(now, mouth);
+            return Some(Some(left));
+        }
+        Some(Death::Received | Death::Done) | None => {}
+    }
+    turn.commit(mouth);
+    turn.perform(now, mouth);
+    doom.map(|_| None)
+}
+
+fn settings_of(mut exchange: exchange::Settings, thread: u16, threads: u16) -> Settings {
+    exchange.owned = Owned { thread, threads };
+    let local = EDGE.into();
+    let listener = Listener { transport: Transport::Udp, local, public: local.to_string() };
+    Settings { listeners: vec![listener], exchange, hop: worker::Hop::Pipe }
+}
+
+impl Mouth<'_> {
+    fn say(&mut self, wish: Wish) {
+        if self.left > 0 {
+            self.left -= 1;
+            self.said.push(wish);
+        }
+    }
+}
+
+impl Shell<Signalling> for Mouth<'_> {
+    fn decode(&mut self, _: Moment, source: &[u8], bytes: &[u8]) -> Option<In> {
+        if source.is_empty() {
+            return Some(In::Hop(bytes.to_vec()));
+        }
+        let remote = std::str::from_utf8(source).ok()?.parse().ok()?;
+        Some(In::World { flow: Flow { listener: 0, remote }, bytes: bytes.to_vec() })
+    }
+
+    fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
+        if let Out::World { flow, bytes, .. } = out {
+            let to = flow.remote.to_string();
+            kept.push(to.len() as u8);
+            kept.extend_from_slice(to.as_bytes());
+            kept.extend_from_slice(bytes);
+        }
+    }
+
+    fn perform(&mut self, _: Moment, out: Out) {
+        let thread = self.thread;
+        match out {
+            Out::World { flow, bytes, said, .. } => {
+                self.say(Wish::World { to: flow.remote, bytes, call: said.map(|said| said.call) });
+            }
+            Out::Hop { shard, bytes } => {
+                self.say(Wish::Hop { thread: owner(shard, self.threads), bytes });
+            }
+            Out::Bus(envelope) => self.say(Wish::Bus { thread, envelope }),
+            Out::Answer(asker, envelope) => self.say(Wish::Answer { asker, envelope }),
+            Out::Heard { .. } | Out::Back { .. } => {}
+        }
+    }
+
+    fn perform_again(&mut self, _: Moment, kept: &[u8]) {
+        let read = kept.split_first().and_then(|(&length, rest)| {
+            let (to, bytes) = rest.split_at_checked(length.into())?;
+            Some((std::str::from_utf8(to).ok()?.parse().ok()?, bytes))
+        });
+        let Some((to, bytes)) = read else { panic!("outgoing bytes that nobody wrote: {kept:?}") };
+        self.say(Wish::World { to, bytes: bytes.to_vec(), call: None });
+    }
+
+    fn set_aside(&mut self, _: &[u8], _: &[u8], _: Blame) {
+        self.set_aside += 1;
+    }
+
+    fn lost(&mut self, tag: Tag, key: Key, message: String) {
+        panic!("a record of ours can't be restored: {tag:?} {key:?}: {message}");
+    }
+}
+
+fn owner(shard: Shard, threads: u16) -> usize {
+    shard.thread(threads).into()
+}
+
+/// How long a supervisor takes to start a process again.
+pub(crate) const REBIRTH: Duration = Duration::from_millis(30);

@@ -1,0 +1,8 @@
+//! The whole platform, one behaviour a file.
+
+extern crate strowger_sim as sim;
+
+mod calls;
+mod deaths;
+mod determinism;
+mod stories;
