@@ -51,7 +51,10 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), OfficeError
     worker.ready()?;
     worker.wait_for_stop()?;
     let _ = stop.send(());
-    let _ = runtime.block_on(tokio::time::timeout(std::time::Duration::from_secs(2), on_http));
+    let last_requests = async { tokio::time::timeout(std::time::Duration::from_secs(2), on_http).await };
+    if let Ok(Ok(Err(error))) = runtime.block_on(last_requests) {
+        tracing::warn!(%error, "the API ended");
+    }
     on_bus.abort();
     Ok(())
 }

@@ -92,11 +92,6 @@ impl Places {
         self.data.join(format!("signalling-{thread}.log"))
     }
 
-    /// The journal of the media worker.
-    pub(crate) fn media_journal(&self) -> PathBuf {
-        self.runtime.join("journal-media")
-    }
-
     /// The ladder memory of signalling thread `thread`.
     pub(crate) fn ladder(&self, thread: u16) -> PathBuf {
         self.runtime.join(format!("ladder-{thread}"))

@@ -38,12 +38,6 @@ impl Desk {
         Ok(self.phones.len() - 1)
     }
 
-    pub(crate) fn quality(&self, phone: usize) -> Option<phone::Quality> {
-        let handset = self.phones.get(phone)?;
-        let call = handset.phone.calls().next()?;
-        handset.phone.quality(call)
-    }
-
     /// Uses a phone.
     pub(crate) fn command(&mut self, phone: usize, command: Command, told: &mut Vec<(usize, Event)>) {
         self.step(phone, Some(In::Command(command)), told);
