@@ -23,7 +23,10 @@ impl Index {
         if u32::try_from(bytes.len()).is_err() {
             return Err(ParseError::new("message", 0, Problem::TooLong(u32::MAX as usize)));
         }
-        let first = bytes.iter().position(|byte| !matches!(byte, b'\r' | b'\n')).unwrap_or(bytes.len());
+        let mut first = 0;
+        while bytes[first..].starts_with(b"\r\n") {
+            first += 2;
+        }
         let line = self.line_at(bytes, first);
         self.read_start(bytes, first, line.end)?;
         self.headers_at = line.next as u32;
