@@ -162,7 +162,7 @@ impl Signalling {
         &self.exchange
     }
 
-    fn from_world(&mut self, flow: Flow, bytes: &[u8], out: &mut Outbox<Out>) {
+    fn take_in(&mut self, flow: Flow, bytes: &[u8], out: &mut Outbox<Out>) {
         let mut room = std::mem::take(&mut self.room);
         match self.edge.inbound(flow, bytes, &mut room) {
             Inbound::ToOwner(shard) if self.hop == Hop::Pipe && self.owned.owns(shard) => {
@@ -178,7 +178,7 @@ impl Signalling {
         self.room = room;
     }
 
-    fn to_world(&mut self, bytes: &[u8], said: Option<Said>, out: &mut Outbox<Out>) {
+    fn send_out(&mut self, bytes: &[u8], said: Option<Said>, out: &mut Outbox<Out>) {
         let mut room = std::mem::take(&mut self.room);
         let sent = self.edge.outbound(bytes, &mut room);
         self.leave(sent, &room, said, out);
@@ -264,7 +264,7 @@ impl Signalling {
             exchange::Out::Sip { bytes, rung } => {
                 let said = rung.map(Said::from);
                 match self.hop {
-                    Hop::Pipe => self.to_world(&bytes, said, out),
+                    Hop::Pipe => self.send_out(&bytes, said, out),
                     Hop::Wire => out.emit(Out::Back { bytes, said }),
                 }
             }
@@ -321,9 +321,9 @@ impl Machine for Signalling {
 
     fn handle(&mut self, now: Moment, input: In, out: &mut Outbox<Out>) {
         match input {
-            In::World { flow, bytes } => self.from_world(flow, &bytes, out),
+            In::World { flow, bytes } => self.take_in(flow, &bytes, out),
             In::Hop(bytes) => self.to_exchange.push_back(exchange::In::Sip(bytes)),
-            In::Back(bytes) => self.to_world(&bytes, None, out),
+            In::Back(bytes) => self.send_out(&bytes, None, out),
             In::Unsent(bytes) => self.unsent(&bytes, out),
             In::Bus(asker, envelope) => self.bus(asker, envelope, out),
             In::Pressure(waited) => self.to_exchange.push_back(exchange::In::Pressure(waited)),

@@ -64,7 +64,7 @@ impl Voice {
         }
     }
 
-    fn to_world(&mut self, now: Moment, flow: Flow, otherwise: Option<std::net::SocketAddr>, bytes: Vec<u8>) {
+    fn send_out(&mut self, now: Moment, flow: Flow, otherwise: Option<std::net::SocketAddr>, bytes: Vec<u8>) {
         if self.front.send(flow, otherwise, &bytes, now, &self.poller).is_err() {
             self.own.push_back(In::Unsent(bytes));
         }
@@ -100,7 +100,7 @@ impl Shell<Signalling> for Voice {
         match out {
             Out::World { flow, otherwise, bytes, said } => {
                 self.note(now, said.as_ref(), false, &bytes);
-                self.to_world(now, flow, otherwise, bytes);
+                self.send_out(now, flow, otherwise, bytes);
             }
             Out::Hop { shard, bytes } => {
                 let owner = shard.thread(self.mailboxes.len() as u16);
@@ -136,7 +136,7 @@ impl Shell<Signalling> for Voice {
             Some((Source::read(source)?, bytes))
         });
         if let Some((Source::World(flow), bytes)) = read {
-            self.to_world(now, flow, None, bytes.to_vec());
+            self.send_out(now, flow, None, bytes.to_vec());
         }
     }
 
