@@ -5,6 +5,7 @@
 mod baresip;
 mod http;
 mod peer;
+mod phone;
 mod platform;
 mod sipp;
 mod sound;
@@ -12,6 +13,7 @@ mod sound;
 pub use baresip::Baresip;
 pub use http::{Reply, request};
 pub use peer::Peer;
+pub use phone::Phone;
 pub use platform::{Platform, Worker, eventually};
 pub use sipp::{Sipp, Verdict};
 pub use sound::{correlation, speech, write_wav};

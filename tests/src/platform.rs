@@ -38,8 +38,10 @@ impl Worker {
 pub struct Platform {
     peer: Option<Peer>,
     folder: PathBuf,
+    runtime: PathBuf,
     address: Ipv4Addr,
     token: String,
+    peers: AtomicU8,
 }
 
 impl Platform {
@@ -62,16 +64,19 @@ impl Platform {
         let address = Ipv4Addr::new(127, (process >> 8 & 0x3f) as u8 + 1, (process & 0xff) as u8, 10 + count);
         let folder = std::env::temp_dir().join(format!("strowger-test-{process}-{count}"));
         std::fs::create_dir_all(&folder).expect("a folder of the test's own");
+        let runtime = PathBuf::from(format!("/dev/shm/strowger-test-{process}-{count}"));
         let config = format!(
-            "data = \"{0}/data\"\n\
+            "data = \"{0}/data\"\nruntime = \"{1}\"\n\
              [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n{sip}\n\
              [signalling]\njournal_mb = 64\n{signalling}\n\
              [media]\nlegs = 300\njournal_mb = 8\n\
              [api]\nlisten = \"{address}:8080\"\n{lines}\n",
-            folder.display()
+            folder.display(),
+            runtime.display(),
         );
         std::fs::write(folder.join("strowger.toml"), config).expect("the configuration");
-        let mut platform = Platform { peer: None, folder, address, token: String::new() };
+        let mut platform =
+            Platform { peer: None, folder, runtime, address, token: String::new(), peers: AtomicU8::new(0) };
         platform.run();
         platform.add_tenant("test", "test.example", true);
         platform
@@ -116,9 +121,19 @@ impl Platform {
         &self.folder
     }
 
+    /// Where its journals are: destroyed by whoever deletes it.
+    pub fn runtime(&self) -> &Path {
+        &self.runtime
+    }
+
     /// What the platform logged.
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.folder.join("strowger.log")).unwrap_or_default()
+    }
+
+    /// A name for a peer that no other peer of this platform has.
+    pub(crate) fn name_for(&self, what: &str) -> String {
+        format!("{what}-{}", self.peers.fetch_add(1, Ordering::Relaxed))
     }
 
     /// Asks the API.
@@ -146,9 +161,7 @@ impl Platform {
 
     /// Adds a number of `tenant` that leads to a user (`{"user": ..}`) or an app (`{"app": ..}`).
     pub fn add_number(&self, tenant: &str, number: &str, to: &Value) {
-        let mut body = to.clone();
-        body["number"] = json!(number);
-        self.post(&format!("/v1/tenants/{tenant}/numbers"), &body);
+        self.post(&format!("/v1/tenants/{tenant}/numbers"), &json!({"number": number, "to": to}));
     }
 
     fn post(&self, path: &str, body: &Value) {
@@ -202,7 +215,11 @@ impl Platform {
 
     /// Kills a worker with SIGKILL and waits for its successor.
     pub fn kill(&self, worker: Worker) {
-        let victim = self.worker(worker);
+        self.kill_now(worker, self.worker(worker));
+    }
+
+    /// Kills the worker whose process id is known to be `victim`, and waits for its successor.
+    pub fn kill_now(&self, worker: Worker, victim: u32) {
         signal_to(victim, libc::SIGKILL);
         let succeeded = eventually(Duration::from_secs(5), || {
             let now = self.worker(worker);
@@ -215,6 +232,7 @@ impl Platform {
 impl Drop for Platform {
     fn drop(&mut self) {
         self.peer = None;
+        let _ = std::fs::remove_dir_all(&self.runtime);
         if std::thread::panicking() {
             eprintln!("the platform's files are kept in {}\n{}", self.folder.display(), tail(&self.log()));
         } else {

@@ -25,12 +25,15 @@ impl Sipp {
     /// Plays `tests/sipp/SCENARIO.xml` against `platform`, from port `port` of the platform's own address.
     pub fn play(platform: &Platform, scenario: &str, port: u16, more: &[&str]) -> Sipp {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{scenario}.xml"));
-        let name = format!("sipp-{scenario}-{port}");
+        let name = platform.name_for(&format!("sipp-{scenario}"));
         let mut command = Command::new("sipp");
         command.current_dir(platform.folder()).arg("-sf").arg(file);
         command.args(["-i", &platform.address().to_string(), "-p", &port.to_string()]);
         command.args(["-m", "1", "-nostdin", "-trace_err", "-recv_timeout", "20000", "-timeout", "60"]);
         command.args(["-error_file", &format!("{name}.errors")]);
+        if !more.contains(&"-d") {
+            command.args(["-d", "300"]);
+        }
         command.args(more).arg(platform.sip().to_string());
         let log = platform.folder().join(format!("{name}.errors"));
         Sipp { peer: Peer::start(&name, command, platform.folder()), log }

@@ -1,0 +1,27 @@
+//! The platform as a whole: real processes, real sockets, real peers. One behaviour a file.
+
+mod api;
+mod bad_input;
+mod calls;
+mod deaths;
+mod failpoints;
+mod power_loss;
+mod sipp;
+mod tenants;
+mod voices;
+
+use serde_json::json;
+use strowger_tests::Platform;
+
+/// A platform with alice, bob (number 1002) and the echo app (600).
+fn furnished(lines: &str) -> Platform {
+    furnish(Platform::with(lines))
+}
+
+fn furnish(platform: Platform) -> Platform {
+    platform.add_user("test", "alice");
+    platform.add_user("test", "bob");
+    platform.add_number("test", "1002", &json!({"user": "bob"}));
+    platform.add_number("test", "600", &json!({"app": "echo"}));
+    platform
+}
