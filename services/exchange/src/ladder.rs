@@ -180,7 +180,13 @@ mod tests {
 
     fn push(ring: &mut LadderRing<Vec<u8>>, number: u64, size: usize) {
         let message = vec![number as u8; size];
-        ring.push(CallId(number % 3), Moment::from_micros(number), "caller", number % 2 == 0, &message);
+        ring.push(
+            CallId(number % 3),
+            Moment::from_micros(number),
+            "caller",
+            number.is_multiple_of(2),
+            &message,
+        );
     }
 
     #[test]

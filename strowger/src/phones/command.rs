@@ -268,10 +268,9 @@ fn settle(
     voice: &[i16],
     seed: u64,
 ) -> Settings {
-    let fill = |text: &str| text.replace("{}", &number.to_string());
-    settings.user = fill(&args.user);
+    settings.user = numbered(&args.user, number);
     settings.domain = args.domain.clone().unwrap_or_else(|| server.ip().to_string());
-    settings.password = args.password.as_deref().map(fill);
+    settings.password = args.password.as_deref().map(|password| numbered(password, number));
     settings.on_call = match args.answer {
         true => OnCall::Answer(Duration::from_millis(args.answer_after)),
         false => OnCall::Refuse(sip::Status::BUSY_HERE),
@@ -280,6 +279,11 @@ fn settle(
     settings.record = if args.record.is_some() { 8000 * 3600 } else { 0 };
     settings.seed = seed;
     settings
+}
+
+/// `{}` stands for the number of the phone.
+fn numbered(text: &str, number: u32) -> String {
+    text.replace("{}", &number.to_string())
 }
 
 fn resolve(server: &str) -> Result<SocketAddr, PhoneError> {

@@ -1,5 +1,7 @@
 //! Messages pass the edge in both directions, and it remembers none of them.
 
+#![allow(clippy::unwrap_used)]
+
 use std::net::SocketAddr;
 
 use contract::account::{Tenant, Tenants};
