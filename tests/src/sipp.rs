@@ -34,6 +34,9 @@ impl Sipp {
         if !more.contains(&"-d") {
             command.args(["-d", "300"]);
         }
+        if let Some(user) = more.iter().position(|&word| word == "user").and_then(|at| more.get(at + 1)) {
+            command.args(["-au", user, "-ap", &format!("secret-{user}")]);
+        }
         command.args(more).arg(platform.sip().to_string());
         let log = platform.folder().join(format!("{name}.errors"));
         Sipp { peer: Peer::start(&name, command, platform.folder()), log }
