@@ -7,6 +7,7 @@ use crate::framing::{Framed, Framer, Limits};
 use crate::message::Message;
 use crate::name::Name;
 use crate::status::Status;
+use crate::values::Values;
 use crate::write::respond;
 
 /// Parses a message, reads all that can be read, rewrites and answers it, and parses the results.
@@ -60,8 +61,10 @@ fn read_everything<B: AsRef<[u8]>>(message: &Message<B>) {
     }
     for (name, spelling, value) in message.headers() {
         assert_eq!(name, Name::of(spelling));
-        read += message.text(name).map_or(0, |text| text.len()) + value.len();
-        read += message.values(name).count();
+        read += Values::new(value).count();
+    }
+    for name in [Name::Subject, Name::Via, Name::Other] {
+        read += message.text(name).map_or(0, |text| text.len()) + message.values(name).count();
     }
     read +=
         message.reason().len() + message.body().len() + message.request_uri().map_or(0, |uri| uri.rest.len());

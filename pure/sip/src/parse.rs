@@ -15,6 +15,8 @@ use crate::words::{self, find_control};
 struct Line {
     end: usize,
     next: usize,
+    /// Whether it holds other control bytes than the line end.
+    is_odd: bool,
 }
 
 impl Index {
@@ -41,7 +43,7 @@ impl Index {
     fn line_at(&mut self, bytes: &[u8], start: usize) -> Line {
         let end = find_control(bytes, start);
         if bytes.get(end) == Some(&b'\r') && bytes.get(end + 1) == Some(&b'\n') {
-            return Line { end, next: end + 2 };
+            return Line { end, next: end + 2, is_odd: false };
         }
         self.odd_line_at(bytes, end)
     }
@@ -51,10 +53,12 @@ impl Index {
     fn odd_line_at(&mut self, bytes: &[u8], mut at: usize) -> Line {
         while let Some(&control) = bytes.get(at) {
             match control {
-                b'\r' if bytes.get(at + 1) == Some(&b'\n') => return Line { end: at, next: at + 2 },
+                b'\r' if bytes.get(at + 1) == Some(&b'\n') => {
+                    return Line { end: at, next: at + 2, is_odd: true };
+                }
                 b'\n' => {
                     self.note("message", at, Problem::BareLineEnd);
-                    return Line { end: at, next: at + 1 };
+                    return Line { end: at, next: at + 1, is_odd: true };
                 }
                 b'\r' => self.note("message", at, Problem::BareLineEnd),
                 _ => {}
@@ -62,7 +66,7 @@ impl Index {
             at = find_control(bytes, at + 1);
         }
         self.note("message", bytes.len(), Problem::Unterminated("header section"));
-        Line { end: bytes.len(), next: bytes.len() }
+        Line { end: bytes.len(), next: bytes.len(), is_odd: true }
     }
 
     fn read_start(&mut self, bytes: &[u8], start: usize, end: usize) -> Result<(), ParseError> {
@@ -106,10 +110,15 @@ impl Index {
                 return line.next;
             }
             // A line that begins with white space goes on with the one before it (RFC 3261 7.3.1).
+            let is_odd = line.is_odd;
             while let Some(b' ' | b'\t') = bytes.get(line.next) {
                 line = self.line_at(bytes, line.next);
             }
-            self.read_header(bytes, at, line.end);
+            if is_odd {
+                self.read_other_header(bytes, at, line.end);
+            } else {
+                self.read_header(bytes, at, line.end);
+            }
             at = line.next;
         }
         self.note("message", bytes.len(), Problem::Unterminated("header section"));

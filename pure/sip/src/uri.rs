@@ -126,7 +126,8 @@ impl<'a> Uri<'a> {
         if params.is_empty() || params.starts_with(b";") {
             self.params = Params::trusted(params);
             self.headers = question.map(|at| &tail[at + 1..]);
-            cursor.skip(tail.len());
+            // A second at sign would leave open which host is meant.
+            cursor.skip(words::find(tail, b'@').unwrap_or(tail.len()));
         }
     }
 
@@ -165,7 +166,8 @@ impl<'a> Uri<'a> {
         self.port.unwrap_or(if secure { 5061 } else { 5060 })
     }
 
-    /// Equality as RFC 3261 19.1.4 defines it.
+    /// Equality as RFC 3261 19.1.4 defines it. More than 64 parameters or headers are not sorted out: they
+    /// have to be the same, in the same order.
     #[must_use]
     pub fn equivalent(&self, other: &Uri<'_>) -> bool {
         if !same_scheme(self.scheme, other.scheme) {
@@ -178,9 +180,8 @@ impl<'a> Uri<'a> {
             && same_part(self.password, other.password)
             && self.host.equivalent(&other.host)
             && self.port == other.port
-            && params_agree(self.params, other.params)
-            && params_agree(other.params, self.params)
-            && same_headers(self.headers, other.headers)
+            && same_params(self.params, other.params)
+            && same_headers(self.headers.unwrap_or_default(), other.headers.unwrap_or_default())
     }
 }
 
@@ -219,6 +220,17 @@ fn same_part(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
     }
 }
 
+/// Whether every part of a text, as `separator` divides it, can be compared with every other.
+fn has_few(text: &[u8], separator: u8) -> bool {
+    text.iter().filter(|&&byte| byte == separator).count() <= 64
+}
+
+fn same_params(a: Params<'_>, b: Params<'_>) -> bool {
+    let (left, right) = (a.as_bytes(), b.as_bytes());
+    left.eq_ignore_ascii_case(right)
+        || (has_few(left, b';') && has_few(right, b';') && params_agree(a, b) && params_agree(b, a))
+}
+
 /// Parameters in both must match; some may not stand in one only.
 fn params_agree(a: Params<'_>, b: Params<'_>) -> bool {
     const NEVER_IN_ONE_ONLY: [&[u8]; 5] = [b"user", b"ttl", b"method", b"maddr", b"transport"];
@@ -243,13 +255,10 @@ fn same_text(a: &[u8], b: &[u8]) -> bool {
 }
 
 /// Headers must all be there in both, in any order.
-fn same_headers(a: Option<&[u8]>, b: Option<&[u8]>) -> bool {
-    let (a, b) = (a.unwrap_or_default(), b.unwrap_or_default());
+fn same_headers(a: &[u8], b: &[u8]) -> bool {
     let fields = |bytes| <[u8]>::split(bytes, |&byte| byte == b'&');
-    a.len() == b.len() && fields(a).all(|mine| fields(b).any(|theirs| same_text(mine, theirs))) || {
-        let has = |all, one| fields(all).any(|field| same_text(field, one));
-        fields(a).all(|one| has(b, one)) && fields(b).all(|one| has(a, one))
-    }
+    let all_in = |some, all| fields(some).all(|one| fields(all).any(|field| same_text(one, field)));
+    a == b || (has_few(a, b'&') && has_few(b, b'&') && all_in(a, b) && all_in(b, a))
 }
 
 /// Resolves `%41`; a percent sign that is no escape stays.

@@ -2,8 +2,11 @@
 
 mod any;
 mod corpus;
+mod cost;
 mod edit;
+mod framing;
 mod identity;
 mod message;
 mod oracle;
 mod rfc4475;
+mod uri;
