@@ -2,9 +2,8 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use contract::TenantId;
 use machine::{Machine as _, Moment, Outbox};
-use phone::{CallNo, Command, Event, In, Out, Phone, Settings};
+use phone::{CallNo, Command, Event, In, Out, Phone, Settings, Transport};
 use sip::leg::LegTiming;
 use sip::{Message, Method, Name, Status};
 
@@ -13,21 +12,17 @@ use crate::office::PASSWORD;
 /// How many calls a phone can have at a time.
 const LINES: u16 = 2;
 
-/// Who has a phone.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Owner {
-    pub(crate) tenant: TenantId,
-    pub(crate) user: String,
-}
-
 /// A phone, and what its user saw of it.
 #[derive(Debug)]
 pub(crate) struct Handset {
-    pub(crate) owner: Owner,
     phone: Phone,
     /// Where its packets come from, as the world sees it.
     pub(crate) sip: SocketAddr,
     audio: Vec<SocketAddr>,
+    /// It holds a connection, instead of sending datagrams.
+    pub(crate) is_connected: bool,
+    /// Where it takes connections of others.
+    pub(crate) listens_at: Option<SocketAddr>,
     pub(crate) is_alive: bool,
     pub(crate) is_registered: bool,
     pub(crate) lines: BTreeMap<CallNo, Line>,
@@ -74,26 +69,31 @@ pub(crate) enum Noticed {
 }
 
 impl Handset {
-    /// The `number`th phone there is. Behind a NAT it believes to be elsewhere than it is.
-    pub(crate) fn new(number: u16, owner: Owner, domain: &str, is_natted: bool, timing: LegTiming) -> Self {
+    /// The `number`th phone there is.
+    pub(crate) fn new(number: u16, user: &str, domain: &str, kind: Kind, timing: LegTiming) -> Self {
+        let is_natted = kind == Kind::BehindNat || kind == Kind::TcpBehindNat;
+        let is_tcp = kind == Kind::Tcp || kind == Kind::TcpBehindNat;
         let host = |port| SocketAddr::from(([192, 0, 2, number as u8 + 1], port));
         let inside = |port| match is_natted {
             true => SocketAddr::from(([10, 1, 1, number as u8 + 1], port)),
             false => host(port),
         };
         let audio = (0..LINES).map(|line| 4000 + 10 * line);
-        let mut settings =
-            Settings::new(&owner.user, domain, inside(5060), audio.clone().map(inside).collect());
+        let mut settings = Settings::new(user, domain, inside(5060), audio.clone().map(inside).collect());
         settings.password = Some(PASSWORD.into());
         settings.seed = u64::from(number) + 1;
         settings.timing = timing;
         settings.expires = 600;
+        if is_tcp {
+            settings.transport = Transport::Tcp;
+        }
         Handset {
-            owner,
             phone: Phone::new(settings),
             // A NAT gives the phone another port, too.
-            sip: host(if is_natted { 30_000 + number } else { 5060 }),
+            sip: host(if is_natted || is_tcp { 30_000 + number } else { 5060 }),
             audio: audio.map(|port| host(if is_natted { port + 20_000 } else { port })).collect(),
+            is_connected: is_tcp,
+            listens_at: (kind == Kind::Tcp).then(|| host(5060)),
             is_alive: true,
             is_registered: false,
             lines: BTreeMap::new(),
@@ -114,12 +114,20 @@ impl Handset {
         self.phone.next_deadline().filter(|_| self.is_alive)
     }
 
+    /// Its connection was cut, and it has made another one.
+    pub(crate) fn reconnects(&mut self, now: Moment, said: &mut Vec<Wish>) -> Vec<Noticed> {
+        self.sip.set_port(self.sip.port() + 100);
+        self.phone.handle(now, In::Reconnected, &mut self.out);
+        self.carry_out(now, said)
+    }
+
     /// Its user does something.
     pub(crate) fn command(&mut self, now: Moment, command: Command, said: &mut Vec<Wish>) -> Vec<Noticed> {
-        let dials = matches!(command, Command::Call(_));
         self.phone.handle(now, In::Command(command), &mut self.out);
-        if dials && let Some(number) = self.phone.calls().last() {
-            let call_id = self.out.emit.iter().find_map(call_id_of_invite).unwrap_or_default();
+        // If all lines were busy, there is no INVITE, and no call.
+        if let Some(call_id) = self.out.emit.iter().find_map(call_id_of_invite)
+            && let Some(number) = self.phone.calls().last()
+        {
             self.lines.insert(number, Line { call_id, begun: now, ..Line::default() });
         }
         self.carry_out(now, said)
@@ -215,6 +223,7 @@ impl Handset {
             }
             Event::Digit(call, digit) => self.line(call).digits.push(digit),
             Event::Held(call, is_held) => self.line(call).is_held = is_held,
+            Event::Server(_) | Event::NotHeld(..) | Event::Heard(..) => {}
             Event::Over { call, refused, by_us, cause, quality, .. } => {
                 let longest_gap = Duration::from_secs_f64(quality.longest_gap_ms / 1000.0);
                 let over = Over { at: now, refused, by_us, cause, longest_gap };
@@ -228,6 +237,16 @@ impl Handset {
     fn line(&mut self, call: CallNo) -> &mut Line {
         self.lines.entry(call).or_default()
     }
+}
+
+/// How a phone is connected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Udp,
+    /// Behind a NAT it believes to be elsewhere than it is.
+    BehindNat,
+    Tcp,
+    TcpBehindNat,
 }
 
 /// Which of its sockets.

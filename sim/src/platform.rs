@@ -10,7 +10,7 @@ use sip::Status;
 use sip::leg::LegTiming;
 
 use crate::death::Death;
-use crate::handset::{Handset, Line, Owner};
+use crate::handset::{Handset, Kind, Line};
 use crate::wire::Conditions;
 use crate::world::{Event, Habits, Mishap, Reaction, World};
 
@@ -81,32 +81,41 @@ impl Platform {
 
     /// A new phone of `user` of the red tenant, which is registered when this returns.
     pub fn phone(&self, user: &str) -> Phone {
-        self.add_phone(RED, user, None, false)
+        self.add_phone(RED, user, None, Kind::Udp)
     }
 
     /// The same, behind a NAT.
     pub fn phone_behind_nat(&self, user: &str) -> Phone {
-        self.add_phone(RED, user, None, true)
+        self.add_phone(RED, user, None, Kind::BehindNat)
+    }
+
+    /// The same, with a TCP connection to the platform; others can connect to it too.
+    pub fn tcp_phone(&self, user: &str) -> Phone {
+        self.add_phone(RED, user, None, Kind::Tcp)
+    }
+
+    /// The same, behind a NAT.
+    pub fn tcp_phone_behind_nat(&self, user: &str) -> Phone {
+        self.add_phone(RED, user, None, Kind::TcpBehindNat)
     }
 
     /// The same, of a user who has paid so many millionths in advance.
     pub fn prepaid_phone(&self, user: &str, micros: i64) -> Phone {
-        self.add_phone(RED, user, Some(micros), false)
+        self.add_phone(RED, user, Some(micros), Kind::Udp)
     }
 
     /// The same, of a user of the blue tenant.
     pub fn blue_phone(&self, user: &str) -> Phone {
-        self.add_phone(BLUE, user, None, false)
+        self.add_phone(BLUE, user, None, Kind::Udp)
     }
 
-    fn add_phone(&self, tenant: TenantId, user: &str, prepaid: Option<i64>, is_natted: bool) -> Phone {
+    fn add_phone(&self, tenant: TenantId, user: &str, prepaid: Option<i64>, kind: Kind) -> Phone {
         let number = {
             let world = &mut *self.world.borrow_mut();
             world.office.add_user(tenant, user, prepaid);
             let timing = LegTiming { session_expires: None, ..LegTiming::default() };
-            let owner = Owner { tenant, user: user.to_owned() };
             let domain = world.office.domain(tenant).to_owned();
-            let handset = Handset::new(world.phones.len() as u16, owner, &domain, is_natted, timing);
+            let handset = Handset::new(world.phones.len() as u16, user, &domain, kind, timing);
             let number = world.add_phone(handset);
             world.user(number, Command::Register);
             number

@@ -18,6 +18,10 @@ const SEGMENTS: usize = 24;
 /// What waits in a dead process's sockets.
 const SOCKET_ROOM: usize = 500;
 
+/// The edge's listener for datagrams.
+pub(crate) const UDP: u8 = 0;
+/// The edge's listener for connections.
+pub(crate) const TCP: u8 = 1;
 /// Where phones find the platform.
 pub(crate) const EDGE: ([u8; 4], u16) = ([198, 51, 100, 1], 5060);
 
@@ -25,7 +29,7 @@ pub(crate) const EDGE: ([u8; 4], u16) = ([198, 51, 100, 1], 5060);
 #[derive(Debug)]
 pub(crate) enum Wish {
     /// To a phone.
-    World { to: SocketAddr, bytes: Vec<u8>, call: Option<CallId> },
+    World { thread: usize, flow: Flow, otherwise: Option<SocketAddr>, bytes: Vec<u8>, call: Option<CallId> },
     /// To another thread of the same process.
     Hop { thread: usize, bytes: Vec<u8> },
     /// On the bus.
@@ -93,14 +97,21 @@ impl SignallingProcess {
         usize::from(from.port()) % self.threads.len()
     }
 
-    /// A packet of a phone is in the socket.
-    pub(crate) fn hears(&mut self, from: SocketAddr, bytes: Vec<u8>) -> usize {
-        let thread = self.thread_of(from);
+    /// A message of a phone is in the socket.
+    pub(crate) fn hears(&mut self, flow: Flow, bytes: Vec<u8>) -> usize {
+        let thread = self.thread_of(flow.remote);
         let inbox = &mut self.threads[thread].inbox;
         if inbox.len() < SOCKET_ROOM {
-            inbox.push_back((from.to_string().into_bytes(), bytes));
+            inbox.push_back((write(flow), bytes));
         }
         thread
+    }
+
+    /// What was to go out by a connection did not.
+    pub(crate) fn could_not_send(&mut self, thread: usize, bytes: Vec<u8>) {
+        if self.is_alive {
+            self.threads[thread].direct.push(In::Unsent(bytes));
+        }
     }
 
     /// Another thread has a message for this one; lost if the process is dead.
@@ -264,8 +275,19 @@ fn run(
 fn settings_of(mut exchange: exchange::Settings, thread: u16, threads: u16) -> Settings {
     exchange.owned = Owned { thread, threads };
     let local = EDGE.into();
-    let listener = Listener { transport: Transport::Udp, local, public: local.to_string() };
-    Settings { listeners: vec![listener], exchange, hop: worker::Hop::Pipe }
+    let listener = |transport| Listener { transport, local, public: local.to_string() };
+    let listeners = vec![listener(Transport::Udp), listener(Transport::Tcp)];
+    Settings { listeners, exchange, hop: worker::Hop::Pipe }
+}
+
+/// A flow as it stands in the journal.
+fn write(flow: Flow) -> Vec<u8> {
+    format!("{} {}", flow.listener, flow.remote).into_bytes()
+}
+
+fn read(source: &[u8]) -> Option<Flow> {
+    let (listener, remote) = std::str::from_utf8(source).ok()?.split_once(' ')?;
+    Some(Flow { listener: listener.parse().ok()?, remote: remote.parse().ok()? })
 }
 
 impl Mouth<'_> {
@@ -282,15 +304,14 @@ impl Shell<Signalling> for Mouth<'_> {
         if source.is_empty() {
             return Some(In::Hop(bytes.to_vec()));
         }
-        let remote = std::str::from_utf8(source).ok()?.parse().ok()?;
-        Some(In::World { flow: Flow { listener: 0, remote }, bytes: bytes.to_vec() })
+        Some(In::World { flow: read(source)?, bytes: bytes.to_vec() })
     }
 
     fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
         if let Out::World { flow, bytes, .. } = out {
-            let to = flow.remote.to_string();
+            let to = write(*flow);
             kept.push(to.len() as u8);
-            kept.extend_from_slice(to.as_bytes());
+            kept.extend_from_slice(&to);
             kept.extend_from_slice(bytes);
         }
     }
@@ -298,8 +319,9 @@ impl Shell<Signalling> for Mouth<'_> {
     fn perform(&mut self, _: Moment, out: Out) {
         let thread = self.thread;
         match out {
-            Out::World { flow, bytes, said, .. } => {
-                self.say(Wish::World { to: flow.remote, bytes, call: said.map(|said| said.call) });
+            Out::World { flow, otherwise, bytes, said } => {
+                let call = said.map(|said| said.call);
+                self.say(Wish::World { thread, flow, otherwise, bytes, call });
             }
             Out::Hop { shard, bytes } => {
                 self.say(Wish::Hop { thread: owner(shard, self.threads), bytes });
@@ -313,10 +335,11 @@ impl Shell<Signalling> for Mouth<'_> {
     fn perform_again(&mut self, _: Moment, kept: &[u8]) {
         let read = kept.split_first().and_then(|(&length, rest)| {
             let (to, bytes) = rest.split_at_checked(length.into())?;
-            Some((std::str::from_utf8(to).ok()?.parse().ok()?, bytes))
+            Some((read(to)?, bytes))
         });
-        let Some((to, bytes)) = read else { panic!("outgoing bytes that nobody wrote: {kept:?}") };
-        self.say(Wish::World { to, bytes: bytes.to_vec(), call: None });
+        let Some((flow, bytes)) = read else { panic!("outgoing bytes that nobody wrote: {kept:?}") };
+        let (thread, bytes) = (self.thread, bytes.to_vec());
+        self.say(Wish::World { thread, flow, otherwise: None, bytes, call: None });
     }
 
     fn set_aside(&mut self, _: &[u8], _: &[u8], _: Blame) {

@@ -82,8 +82,11 @@ fn people(platform: &Platform, chance: &mut Chance) -> Vec<Phone> {
     if chance.happens(700) {
         phones.push(platform.phone_behind_nat("bob"));
     }
-    if chance.happens(700) {
-        phones.push(platform.phone_behind_nat("carol"));
+    match chance.below(4) {
+        0 => phones.push(platform.phone_behind_nat("carol")),
+        1 => phones.push(platform.tcp_phone("carol")),
+        2 => phones.push(platform.tcp_phone_behind_nat("carol")),
+        _ => {}
     }
     if chance.happens(500) {
         phones.push(platform.prepaid_phone("dave", *chance.pick(&[0, 5_000, 100_000])));

@@ -3,6 +3,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use contract::{Envelope, Role};
+use edge::Flow;
 use machine::{Moment, Secret};
 use phone::{CallNo, Command};
 
@@ -11,7 +12,7 @@ use crate::death::Death;
 use crate::handset::{self, Handset, Noticed, Place};
 use crate::media::{self, MediaProcess};
 use crate::office::Office;
-use crate::signalling::{self, EDGE, REBIRTH, SignallingProcess};
+use crate::signalling::{self, EDGE, REBIRTH, SignallingProcess, TCP, UDP};
 use crate::wire::Conditions;
 use crate::witness::Witness;
 
@@ -25,6 +26,10 @@ const MEMORY: usize = 60;
 pub(crate) enum Event {
     /// A packet arrives.
     Packet { from: SocketAddr, to: SocketAddr, bytes: Vec<u8> },
+    /// Bytes arrive over a connection.
+    Stream { life: u64, remote: SocketAddr, is_inward: bool, bytes: Vec<u8> },
+    /// A phone whose connection was cut makes another one.
+    Reconnect(usize),
     /// An envelope arrives at the office, or at media.
     Asked { role: Role, thread: usize, envelope: Envelope },
     /// An envelope arrives at a signalling thread; a request comes from thread `asker - 1`.
@@ -80,7 +85,6 @@ pub(crate) enum Mishap {
 /// All there is, and what will happen.
 #[derive(Debug)]
 pub(crate) struct World {
-    pub(crate) seed: u64,
     pub(crate) now: Moment,
     pub(crate) chance: Chance,
     pub(crate) weather: Conditions,
@@ -97,6 +101,8 @@ pub(crate) struct World {
     serial: u64,
     wakes: BTreeMap<Who, Moment>,
     places: BTreeMap<SocketAddr, (usize, Place)>,
+    /// By the phone's end.
+    connections: BTreeMap<SocketAddr, Connection>,
     /// How far the signalling process's clock is ahead.
     ahead: i64,
     next_ahead: i64,
@@ -106,6 +112,15 @@ pub(crate) struct World {
     /// A sum over all that happened.
     pub(crate) trace: u64,
     pub(crate) lately: VecDeque<String>,
+}
+
+/// A stream: nothing is lost and nothing overtakes, until it is cut.
+#[derive(Clone, Copy, Debug)]
+struct Connection {
+    life: u64,
+    phone: usize,
+    /// When what was sent last arrives, inward and outward.
+    busy_until: [Moment; 2],
 }
 
 /// What a user does when the phone rings, and when the call is up.
@@ -131,7 +146,6 @@ impl World {
         key[..8].copy_from_slice(&chance.next().to_le_bytes());
         let secret = Secret::new(key);
         let mut world = World {
-            seed,
             now: Moment::from_secs(1_800_000_000),
             weather: Conditions::GOOD,
             signalling: SignallingProcess::new(threads, settings, secret.clone()),
@@ -145,6 +159,7 @@ impl World {
             serial: 0,
             wakes: BTreeMap::new(),
             places: BTreeMap::new(),
+            connections: BTreeMap::new(),
             ahead: 0,
             next_ahead: 0,
             stands_until: Moment::START,
@@ -164,6 +179,9 @@ impl World {
             self.places.insert(address, (number, place));
         }
         self.phones.push(phone);
+        if self.phones[number].is_connected {
+            self.connect(number, self.phones[number].sip);
+        }
         number
     }
 
@@ -192,6 +210,8 @@ impl World {
         self.note(&event);
         match event {
             Event::Packet { from, to, bytes } => self.packet(from, to, bytes),
+            Event::Stream { life, remote, is_inward, bytes } => self.stream(life, remote, is_inward, bytes),
+            Event::Reconnect(phone) => self.reconnect(phone),
             Event::Asked { role, thread, envelope } => self.asked(role, thread, envelope),
             Event::Told { thread, asker, envelope } => {
                 self.signalling.reads(thread, asker, envelope);
@@ -220,6 +240,9 @@ impl World {
     fn note(&mut self, event: &Event) {
         let mut mix = |word: u64| self.trace = (self.trace ^ word).wrapping_mul(0x0100_0000_01b3);
         mix(self.now.as_micros());
+        if let Event::Stream { bytes, .. } = event {
+            bytes.iter().for_each(|byte| mix(u64::from(*byte)));
+        }
         if let Event::Packet { to, bytes, .. } = event {
             mix(u64::from(to.port()));
             bytes.iter().for_each(|byte| mix(u64::from(*byte)));
@@ -239,7 +262,7 @@ impl World {
 
     fn packet(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         if to == EDGE.into() {
-            let thread = self.signalling.hears(from, bytes);
+            let thread = self.signalling.hears(Flow { listener: UDP, remote: from }, bytes);
             return self.wake(Who::Signalling(thread));
         }
         if self.media.owns(&to) {
@@ -298,6 +321,7 @@ impl World {
         self.carry_out_signalling(said);
         if !self.signalling.is_alive {
             self.plan(REBIRTH, Event::Start(Process::Signalling));
+            self.cut_connections();
         }
     }
 
@@ -355,9 +379,12 @@ impl World {
     fn carry_out_signalling(&mut self, said: Vec<signalling::Wish>) {
         for wish in said {
             match wish {
-                signalling::Wish::World { to, bytes, call } => {
+                signalling::Wish::World { thread, flow, otherwise, bytes, call } => {
                     self.witness.said(call);
-                    self.send(EDGE.into(), to, bytes);
+                    match flow.listener {
+                        UDP => self.send(EDGE.into(), flow.remote, bytes),
+                        _ => self.send_by_connection(thread, flow.remote, otherwise, bytes),
+                    }
                 }
                 signalling::Wish::Hop { thread, bytes } => self.plan(BUS, Event::Hop { thread, bytes }),
                 signalling::Wish::Bus { thread, envelope } => match Role::of(&envelope.subject) {
@@ -403,6 +430,10 @@ impl World {
     fn carry_out_phone(&mut self, phone: usize, said: Vec<handset::Wish>, noticed: Vec<Noticed>) {
         for wish in said {
             match wish {
+                handset::Wish::Sip(bytes) if self.phones[phone].is_connected => {
+                    // What is said while there is no connection is lost.
+                    self.push(self.phones[phone].sip, true, bytes);
+                }
                 handset::Wish::Sip(bytes) => self.send(self.phones[phone].sip, EDGE.into(), bytes),
                 handset::Wish::Audio { from, to, bytes } => self.send(from, to, bytes),
             }
@@ -434,6 +465,80 @@ impl World {
         for after in arrivals {
             self.plan(after, Event::Packet { from, to, bytes: bytes.clone() });
         }
+    }
+
+    fn connect(&mut self, phone: usize, remote: SocketAddr) {
+        self.serial += 1;
+        let connection = Connection { life: self.serial, phone, busy_until: [Moment::START; 2] };
+        self.connections.insert(remote, connection);
+    }
+
+    /// The process that held them is dead: phones notice, and connect again.
+    fn cut_connections(&mut self) {
+        for (remote, connection) in std::mem::take(&mut self.connections) {
+            if self.phones[connection.phone].sip == remote {
+                let after = Duration::from_millis(self.chance.between(40, 1000));
+                self.plan(after, Event::Reconnect(connection.phone));
+            }
+        }
+    }
+
+    fn reconnect(&mut self, phone: usize) {
+        if !self.phones[phone].is_alive {
+            return;
+        }
+        let mut said = Vec::new();
+        let noticed = self.phones[phone].reconnects(self.now, &mut said);
+        self.connect(phone, self.phones[phone].sip);
+        self.carry_out_phone(phone, said, noticed);
+    }
+
+    fn send_by_connection(
+        &mut self,
+        thread: usize,
+        remote: SocketAddr,
+        otherwise: Option<SocketAddr>,
+        bytes: Vec<u8>,
+    ) {
+        if !self.connections.contains_key(&remote) {
+            let listens = |phone: &Handset| {
+                phone.is_alive && phone.listens_at.is_some() && phone.listens_at == otherwise
+            };
+            match (self.phones.iter().position(listens), otherwise) {
+                (Some(phone), Some(address)) => {
+                    if !self.connections.contains_key(&address) {
+                        self.connect(phone, address);
+                    }
+                    return self.push(address, false, bytes);
+                }
+                _ => {
+                    self.signalling.could_not_send(thread, bytes);
+                    return self.wake(Who::Signalling(thread));
+                }
+            }
+        }
+        self.push(remote, false, bytes);
+    }
+
+    /// Puts bytes into a connection, if there is one.
+    fn push(&mut self, remote: SocketAddr, is_inward: bool, bytes: Vec<u8>) {
+        let Some(connection) = self.connections.get_mut(&remote) else { return };
+        let busy = &mut connection.busy_until[usize::from(is_inward)];
+        *busy = self.now.after(self.weather.delay).max(*busy);
+        let (at, life) = (*busy, connection.life);
+        self.plan(at.since(self.now), Event::Stream { life, remote, is_inward, bytes });
+    }
+
+    fn stream(&mut self, life: u64, remote: SocketAddr, is_inward: bool, bytes: Vec<u8>) {
+        let Some(connection) = self.connections.get(&remote).filter(|it| it.life == life) else { return };
+        if is_inward {
+            let thread = self.signalling.hears(Flow { listener: TCP, remote }, bytes);
+            return self.wake(Who::Signalling(thread));
+        }
+        let phone = connection.phone;
+        let mut said = Vec::new();
+        let noticed = self.phones[phone].hears(self.now, Place::Sip, bytes, &mut said);
+        self.carry_out_phone(phone, said, noticed);
     }
 
     /// Sees to it that somebody wakes up when something is due.
@@ -473,6 +578,12 @@ fn brief(event: &Event) -> String {
             let first = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
             format!("{from} -> {to} {}", String::from_utf8_lossy(first))
         }
+        Event::Stream { remote, is_inward, bytes, .. } => {
+            let first = bytes.split(|byte| *byte == b'\r').next().unwrap_or_default();
+            let arrow = if *is_inward { "->" } else { "<-" };
+            format!("{remote} {arrow} edge, tcp, {}", String::from_utf8_lossy(first))
+        }
+        Event::Reconnect(phone) => format!("phone {phone} connects again"),
         Event::Asked { thread, envelope, .. } => format!("thread {thread} asks {}", envelope.subject),
         Event::Told { thread, envelope, .. } => {
             format!("thread {thread} is told {:?} {}", envelope.kind, envelope.id)

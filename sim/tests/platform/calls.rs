@@ -143,3 +143,16 @@ fn a_phone_that_dies_is_missed() {
     platform.come_to_rest();
     assert_eq!(call.record().cause, "no audio any more");
 }
+
+#[test]
+fn phones_talk_over_tcp() {
+    let platform = Platform::new(10);
+    let (alice, bob) = (platform.tcp_phone("alice"), platform.tcp_phone_behind_nat("bob"));
+    let call = alice.invite("bob");
+    platform.advance(secs(1));
+    bob.answer();
+    platform.advance(secs(1));
+    assert!(call.has_two_way_audio());
+    alice.hang_up();
+    platform.come_to_rest();
+}

@@ -114,3 +114,27 @@ fn a_clock_that_is_an_hour_ahead_after_a_death_ends_calls_in_order() {
     platform.come_to_rest();
     assert!(call.is_over());
 }
+
+#[test]
+fn a_call_of_phones_whose_connections_were_cut_goes_on() {
+    let platform = Platform::new(6);
+    let (alice, bob) = (platform.tcp_phone("alice"), platform.tcp_phone("bob"));
+    let call = alice.invite("bob");
+    platform.advance(secs(1));
+    bob.answer();
+    platform.advance(secs(1));
+    platform.kill_signalling();
+    platform.advance(secs(3));
+    assert!(call.has_two_way_audio());
+    bob.hold();
+    platform.advance(secs(1));
+    assert!(alice.is_held(), "what bob says reaches alice");
+    bob.resume();
+    platform.advance(secs(1));
+    assert!(call.has_two_way_audio());
+    alice.hang_up();
+    platform.advance(secs(1));
+    assert!(bob.is_idle(), "bob hears that it is over");
+    platform.come_to_rest();
+    assert_eq!(call.record().cause, "caller hung up");
+}
