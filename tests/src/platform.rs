@@ -192,6 +192,11 @@ impl Platform {
         self.get("/v1/calls?limit=500")["items"].as_array().cloned().unwrap_or_default()
     }
 
+    /// Calls in progress but for those that only wait for late messages.
+    pub fn calls_under_way(&self) -> Vec<Value> {
+        self.calls().into_iter().filter(|call| call["state"] != "ending").collect()
+    }
+
     /// Registered users.
     pub fn registrations(&self) -> Vec<Value> {
         self.get("/v1/registrations?limit=500")["items"].as_array().cloned().unwrap_or_default()

@@ -44,7 +44,8 @@ fn a_call_by_number_is_heard_by_both_and_recorded_once() {
     let id = record["id"].as_str().expect("an id");
     let rungs = platform.get(&format!("/v1/calls/{id}/ladder"))["rungs"].to_string();
     assert!(rungs.contains("200 OK (BYE)"), "{rungs}");
-    assert!(eventually(Duration::from_secs(5), || platform.calls().is_empty()));
+    let forgotten = eventually(Duration::from_secs(15), || platform.calls().is_empty());
+    assert!(forgotten, "{:?}", platform.calls());
 }
 
 #[test]

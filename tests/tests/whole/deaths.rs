@@ -15,7 +15,7 @@ fn ended_well(platform: &Platform, alice: &mut Phone, bob: &Phone) {
     assert_eq!(over["by_us"], false, "{over}");
     let records = platform.records_of(1);
     assert_eq!(records[0]["outcome"], "answered", "{}", records[0]);
-    assert!(platform.calls().is_empty(), "{:?}", platform.calls());
+    assert!(platform.calls_under_way().is_empty(), "{:?}", platform.calls());
 }
 
 fn longest_gap(phone: &Phone) -> f64 {
