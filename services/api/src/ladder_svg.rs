@@ -17,7 +17,11 @@ pub(crate) fn draw(ladder: &LadderView) -> String {
     let width = LEFT + columns.len() * COLUMN;
     let height = TOP + ladder.rungs.len() * ROW + 28;
     let mut page = String::with_capacity(4096 + ladder.rungs.len() * 2048);
-    head(&mut page, &ladder.call, (width, height));
+    let title = match ladder.rungs.first() {
+        Some(first) => format!("Call {} — {}", ladder.call, first.at),
+        None => format!("Call {}", ladder.call),
+    };
+    head(&mut page, &title, (width, height));
     for (number, column) in columns.iter().enumerate() {
         lifeline(&mut page, column, x(number), height);
     }
@@ -44,11 +48,11 @@ fn x(column: usize) -> usize {
     LEFT + column * COLUMN + COLUMN / 2
 }
 
-fn head(page: &mut String, call: &str, (width, height): (usize, usize)) {
-    let call = escape(call);
+fn head(page: &mut String, title: &str, (width, height): (usize, usize)) {
+    let title = escape(title);
     let _ = write!(
         page,
-        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" aria-label="SIP ladder of call {call}" font-family="{FONT}" font-size="13">
+        r##"<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" role="img" aria-label="{title}" font-family="{FONT}" font-size="13">
 <style>
   .life {{ stroke: #cbd5e1; stroke-width: 1.5; stroke-dasharray: 4 4 }}
   .box {{ fill: #f1f5f9; stroke: #94a3b8 }}
@@ -75,7 +79,7 @@ fn head(page: &mut String, call: &str, (width, height): (usize, usize)) {
         page,
         r##"</defs>
 <rect width="{width}" height="{height}" fill="#ffffff"/>
-<text x="16" y="26" font-size="15" font-weight="600" fill="#0f172a">Call {call}</text>"##
+<text x="16" y="26" font-size="15" font-weight="600" fill="#0f172a">{title}</text>"##
     );
 }
 
