@@ -23,10 +23,10 @@ impl Baresip {
         let (address, path) = (platform.address(), folder.display());
         let config = format!(
             "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {address}\n\
-             audio_source aufile,{path}/voice.wav\naudio_player aufile,{path}/ear.wav\n\
+             audio_source aufile,{path}/voice.wav\naudio_player none,none\nsnd_path {path}\n\
              audio_alert aufile,/dev/null\nausrc_srate 8000\nauplay_srate 8000\n\
              rtp_ports {0}-{1}\nrtp_timeout 0\nmodule_path /usr/lib/baresip/modules\nmodule account.so\n\
-             module g711.so\nmodule aufile.so\nmodule_app menu.so\n",
+             module g711.so\nmodule aufile.so\nmodule sndfile.so\nmodule_app menu.so\n",
             port + 1000,
             port + 1100
         );
@@ -34,7 +34,7 @@ impl Baresip {
         let answer = if dial.is_some() { "manual" } else { "auto" };
         let account = format!(
             "<sip:{user}@test.example>;auth_user={user};auth_pass=secret-{user};outbound=\"sip:{}\";\
-             answermode={answer};audio_codecs=PCMU;regint=60\n",
+             answermode={answer};regint=60\n",
             platform.sip()
         );
         std::fs::write(folder.join("accounts"), account).expect("its account");
@@ -58,7 +58,9 @@ impl Baresip {
 
     /// What it has heard so far, 16-bit samples.
     pub fn heard(&self) -> Vec<i16> {
-        let file = std::fs::read(self.folder.join("ear.wav")).unwrap_or_default();
+        let files = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
+        let mut heard = files.filter(|path| path.to_string_lossy().ends_with("-dec.wav"));
+        let file = heard.next().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
         let data = file.get(44..).unwrap_or_default();
         data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
     }
