@@ -1,5 +1,7 @@
 //! The message layer, one behaviour a file.
 
+#![allow(clippy::unwrap_used)]
+
 mod any;
 mod corpus;
 mod cost;
