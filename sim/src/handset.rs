@@ -40,6 +40,8 @@ pub(crate) struct Line {
     pub(crate) rang: Option<Moment>,
     pub(crate) answered: Option<Moment>,
     pub(crate) is_held: bool,
+    /// One side has put the other on hold, at some time.
+    pub(crate) was_held: bool,
     pub(crate) digits: String,
     pub(crate) over: Option<Over>,
 }
@@ -123,6 +125,11 @@ impl Handset {
 
     /// Its user does something.
     pub(crate) fn command(&mut self, now: Moment, command: Command, said: &mut Vec<Wish>) -> Vec<Noticed> {
+        if let Command::Hold(call) = command
+            && let Some(line) = self.lines.get_mut(&call)
+        {
+            line.was_held = true;
+        }
         self.phone.handle(now, In::Command(command), &mut self.out);
         // If all lines were busy, there is no INVITE, and no call.
         if let Some(call_id) = self.out.emit.iter().find_map(call_id_of_invite)
@@ -222,7 +229,11 @@ impl Handset {
                 return Some(Noticed::Answered(call));
             }
             Event::Digit(call, digit) => self.line(call).digits.push(digit),
-            Event::Held(call, is_held) => self.line(call).is_held = is_held,
+            Event::Held(call, is_held) => {
+                let line = self.line(call);
+                line.is_held = is_held;
+                line.was_held |= is_held;
+            }
             Event::Server(_) | Event::NotHeld(..) | Event::Heard(..) => {}
             Event::Over { call, refused, by_us, cause, quality, .. } => {
                 let longest_gap = Duration::from_secs_f64(quality.longest_gap_ms / 1000.0);

@@ -149,7 +149,10 @@ impl Platform {
         }
         let world = &mut *self.world.borrow_mut();
         let clock = world.clock();
-        panic!("calls do not end: {:?}, media has {}", world.signalling.calls(clock), world.media.calls());
+        let calls = world.signalling.calls(clock);
+        let busy: Vec<_> = world.phones.iter().filter(|phone| phone.is_alive && phone.is_busy()).collect();
+        let open: Vec<_> = world.office.reservations().filter(|it| it.state == ledger::State::Open).collect();
+        panic!("calls do not end: {calls:?}, media has {}, {open:?}, {busy:?}", world.media.calls());
     }
 
     fn is_at_rest(&self) -> bool {

@@ -20,6 +20,11 @@ impl Conditions {
     pub const GOOD: Conditions =
         Conditions { loss: 0, doubled: 0, delay: Duration::from_millis(5), jitter: Duration::ZERO };
 
+    /// Whether audio comes as it was sent.
+    pub(crate) fn is_good(&self) -> bool {
+        self.loss == 0 && self.jitter <= Duration::from_millis(20)
+    }
+
     /// After how long each copy of a packet arrives; none: it is lost.
     pub(crate) fn carry(&self, chance: &mut Chance) -> impl Iterator<Item = Duration> + use<> {
         let mut one = |lost: u32| {

@@ -1,4 +1,5 @@
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use contract::CallId;
 use contract::record::{CallRecord, Outcome};
@@ -9,12 +10,17 @@ use phone::CallNo;
 use crate::handset::{Handset, Line};
 use crate::office::Office;
 
+/// A gap that would be heard: longer than a death and a rebirth take.
+const HEARD: Duration = Duration::from_millis(120);
+
 /// Sees what goes on, and says what does not hold.
 #[derive(Debug)]
 pub(crate) struct Witness {
     mint: Mint,
     /// Calls of which the world was told something.
     begun: BTreeSet<CallId>,
+    /// The wire is so good that nobody may hear a gap, whatever dies.
+    pub(crate) is_wire_good: bool,
     /// Decisions that are meant to panic.
     pub(crate) panics_allowed: u64,
 }
@@ -24,7 +30,7 @@ pub(crate) type Side<'a> = (usize, CallNo, &'a Line);
 
 impl Witness {
     pub(crate) fn new(secret: Secret) -> Self {
-        Witness { mint: Mint::new(secret), begun: BTreeSet::new(), panics_allowed: 0 }
+        Witness { mint: Mint::new(secret), begun: BTreeSet::new(), is_wire_good: true, panics_allowed: 0 }
     }
 
     /// Something was said to a phone in a call.
@@ -66,6 +72,9 @@ impl Witness {
                 agrees(record, caller.2);
             }
             if record.outcome == Outcome::Answered && !record.callee.starts_with("app:") {
+                if self.is_wire_good {
+                    caller.into_iter().chain(callees).for_each(|side| sounds_whole(record, side.2));
+                }
                 let all_well = callees.iter().all(is_well);
                 let answered = callees.iter().filter(|side| side.2.answered.is_some()).count();
                 assert!(answered >= 1 || !all_well, "{record:?}: nobody has answered: {callees:?}");
@@ -97,8 +106,17 @@ fn agrees(record: &CallRecord, line: &Line) {
     } else {
         assert!(line.answered.is_none(), "not answered, and the caller believes so: {record:?}, {line:?}");
         if let Some(refused) = over.refused.filter(|_| record.outcome != Outcome::Cancelled) {
-            let is_ours = refused.code() == record.status || refused.code() == 408;
+            // A phone that hears nothing any more (its connection was cut) ends its attempt by itself: 408, or
+            // 487 if its user gave up. And one that was told 503, since nobody could say who it is, may have
+            // sent another copy of its INVITE before it heard that.
+            let is_ours = refused.code() == record.status || [408, 487, 503].contains(&refused.code());
             assert!(is_ours, "the caller saw {refused}: {record:?}");
         }
     }
+}
+
+/// Nobody heard a gap: neither the death of a process nor anything that was asked in vain may be heard.
+fn sounds_whole(record: &CallRecord, line: &Line) {
+    let gap = line.over.as_ref().map(|over| over.longest_gap).unwrap_or_default();
+    assert!(line.was_held || gap < HEARD, "a silence of {gap:?} in {record:?}: {line:?}");
 }

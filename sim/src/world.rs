@@ -18,6 +18,8 @@ use crate::witness::Witness;
 
 /// How long an envelope travels on the bus.
 const BUS: Duration = Duration::from_micros(200);
+/// How long a phone rings before its user has had enough.
+const PATIENCE: Duration = Duration::from_secs(70);
 /// How much is remembered of what happened last, for whoever looks into a failure.
 const MEMORY: usize = 60;
 
@@ -362,7 +364,10 @@ impl World {
                     self.plan(time, Event::Wake(Who::Signalling(thread)));
                 }
             }
-            Mishap::Weather(conditions) => self.weather = conditions,
+            Mishap::Weather(conditions) => {
+                self.weather = conditions;
+                self.witness.is_wire_good &= conditions.is_good();
+            }
             Mishap::ClockStep(ahead) => self.next_ahead = ahead,
             Mishap::PhoneDies(phone) => self.phones[phone].is_alive = false,
         }
@@ -446,6 +451,9 @@ impl World {
 
     fn react(&mut self, phone: usize, noticed: Noticed) {
         let Noticed::Incoming(call) = noticed else { return };
+        // Nobody lets a phone ring for ever.
+        let command = Command::Refuse(call, sip::Status::TEMPORARILY_UNAVAILABLE);
+        self.plan(PATIENCE, Event::User { phone, command });
         let Some((after, reaction)) = self.habits.entry(phone).or_default().on_incoming.pop_front() else {
             return;
         };

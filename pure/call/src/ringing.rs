@@ -188,7 +188,10 @@ impl Call {
         let offer = (!offer.is_empty()).then_some(offer);
         let world = (cx.mint(), cx.settings());
         let mut out = LegOut::default();
-        let leg = self.namer.lend(world, |env| Leg::dial(identity, offer, &[], cx.now, env, &mut out));
+        // A phone that can't be told to stop ringing (its connection is cut) stops by itself (RFC 3261 13.3.1).
+        let rings = it.until.since(cx.now).as_secs().max(1);
+        let headers = [("Expires".to_owned(), rings.to_string())];
+        let leg = self.namer.lend(world, |env| Leg::dial(identity, offer, &headers, cx.now, env, &mut out));
         self.parties.push(Party { no, contact: to.uri.clone(), source: source_of_contact(to), leg });
         it.open.push(no);
         cx.take(no, out);

@@ -14,3 +14,9 @@ fn nobody_answers_in_time() {
     let record = scene.record();
     assert_eq!((record.outcome, record.status, &*record.cause), (Outcome::NoAnswer, 480, "no answer"));
 }
+
+#[test]
+fn a_phone_is_told_how_long_to_ring_at_most() {
+    let mut scene = calling();
+    assert_eq!(scene.bob().last().expires().unwrap(), Some(60));
+}
