@@ -11,7 +11,7 @@ TEST_PACKAGES := $(BUILD_PACKAGES) sip-tester baresip-core sox iproute2 procps
 BENCH_PACKAGES := $(BUILD_PACKAGES) sip-tester kamailio rtpengine-daemon
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test format lint tidy fuzz simulate bench drill clean
+.PHONY: help run build test format lint tidy fuzz simulate bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -48,10 +48,6 @@ simulate: ## many seeds of the simulation (SEEDS=first..last)
 bench: ## side by side with the peers; writes benches/results.json and benches/RESULTS.md
 	@scripts/packages.sh $(BENCH_PACKAGES)
 	@scripts/bench.sh $(ARGS)
-
-drill: ## kill the workers in mid-call, many times
-	@scripts/packages.sh $(TEST_PACKAGES)
-	cargo run --profile $(PROFILE) --locked -p strowger-drills -- $(ARGS)
 
 clean: ## forget the demo's data
 	rm -rf data
