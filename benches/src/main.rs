@@ -3,9 +3,14 @@
 //! Each measurement writes rows into `benches/results.json`, from which `cargo xtask results` makes
 //! `benches/RESULTS.md`.
 
+mod child;
+mod cpu;
+mod kamailio;
 mod machine;
+mod platform;
 mod row;
 mod rtp;
+mod sip;
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -30,6 +35,18 @@ struct Cli {
 enum Bench {
     /// The rows there are.
     Rows,
+    /// A REGISTER, beside Kamailio.
+    SipRegister(sip::Options),
+    /// A call without media, beside Kamailio.
+    SipCall(sip::Options),
+    /// What is left of the capacity when twice as many calls are offered.
+    Overload(sip::Options),
+    /// What a contact and a call hold of memory.
+    SipMemory(sip::Options),
+    /// What a call costs with two signalling threads, over one.
+    Shards(sip::Options),
+    /// One INVITE, beside rsip.
+    SipParse(sip::Options),
     /// A relayed packet, beside rtpengine and a bare forwarder.
     Rtp(rtp::Options),
     /// Silence when the media worker is killed.
@@ -54,6 +71,14 @@ type Trouble = Box<dyn std::error::Error>;
 fn run(cli: &Cli) -> Result<(), Trouble> {
     match &cli.bench {
         Bench::Rows => row::Rows::read(&cli.results)?.iter().for_each(|row| println!("{row}")),
+        Bench::SipRegister(options) => {
+            sip::register(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?
+        }
+        Bench::SipCall(options) => sip::call(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Overload(options) => sip::overload(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::SipMemory(options) => sip::memory(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Shards(options) => sip::shards(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::SipParse(options) => sip::parse(options, &mut row::Rows::read(&cli.results)?)?,
         Bench::Rtp(options) => match rtp::urgently() {
             Some(done) => done?,
             None => rtp::measure(*options, &mut row::Rows::read(&cli.results)?)?,

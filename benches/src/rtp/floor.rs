@@ -13,7 +13,7 @@ use crate::Trouble;
 /// Under load it looks only so often.
 const GATHER: Duration = Duration::from_micros(650);
 /// From so many packets at a look on that pays.
-const WORTH: u128 = 4;
+const WORTH: u128 = 3;
 const WINDOW: Duration = Duration::from_millis(10);
 
 /// Forwards between the legs of each call: says its ports, hears where each leg is, and goes on until it is killed.

@@ -147,14 +147,7 @@ impl Answering {
 }
 
 /// Writes a response to `request`; `tag` is put behind the To of a request that begins a dialog.
-fn respond(
-    out: &mut Vec<u8>,
-    status: &str,
-    request: &[u8],
-    tag: Option<[u32; 2]>,
-    place: &str,
-    body: &str,
-) {
+fn respond(out: &mut Vec<u8>, status: &str, request: &[u8], tag: Option<[u32; 2]>, place: &str, body: &str) {
     out.extend_from_slice(b"SIP/2.0 ");
     out.extend_from_slice(status.as_bytes());
     out.extend_from_slice(b"\r\n");

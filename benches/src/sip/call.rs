@@ -4,6 +4,7 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::answer::{Answering, SDP, acknowledge};
 use super::digest::{Asked, Credentials};
@@ -109,6 +110,16 @@ impl Calls {
         }
     }
 
+    /// Calls that are answered from now on last so long.
+    pub(crate) fn hold(&mut self, hold: Duration) {
+        self.what.hold = u64::try_from(hold.as_micros()).unwrap_or(u64::MAX);
+    }
+
+    /// How many are up.
+    pub(crate) fn talking(&self) -> u64 {
+        self.calls.iter().filter(|call| call.state == State::Talking).count() as u64
+    }
+
     fn socket(&self, number: u32) -> usize {
         number as usize % self.what.sockets
     }
@@ -126,7 +137,8 @@ impl Calls {
     /// The headers up to the CSeq of a request whose start line is there already.
     fn head(&self, out: &mut Vec<u8>, number: u32, cseq: u32, method: &[u8], routes: &[u8]) {
         let call = &self.calls[number as usize];
-        let put = |out: &mut Vec<u8>, pieces: &[&[u8]]| pieces.iter().for_each(|it| out.extend_from_slice(it));
+        let put =
+            |out: &mut Vec<u8>, pieces: &[&[u8]]| pieces.iter().for_each(|it| out.extend_from_slice(it));
         let (place, domain) = (self.places[self.socket(number)].as_bytes(), self.what.domain.as_bytes());
         put(out, &[b" SIP/2.0\r\nVia: SIP/2.0/UDP ", place, b";rport;branch=z9hG4bK"]);
         for part in [number, call.generation, cseq] {
@@ -388,5 +400,14 @@ impl Load for Calls {
 
     fn open(&self) -> usize {
         self.calls.len() - self.free.len()
+    }
+
+    fn forget(&mut self) {
+        for number in 0..self.calls.len() {
+            if self.calls[number].state != State::Over {
+                self.counts.lost += 1;
+                self.over(number as u32);
+            }
+        }
     }
 }

@@ -132,7 +132,11 @@ mod tests {
         }
         let lines = String::from_utf8(lines).unwrap();
         assert!(lines.lines().nth(1).unwrap().ends_with("qop=auth, nc=00000002"), "{lines}");
-        assert!(lines.starts_with("Authorization: Digest username=\"u1\", realm=\"x\", nonce=\"abc\", uri=\"sip:x\""));
+        assert!(
+            lines.starts_with(
+                "Authorization: Digest username=\"u1\", realm=\"x\", nonce=\"abc\", uri=\"sip:x\""
+            )
+        );
         assert!(!credentials.challenged(&[b'a'; 97]));
     }
 }

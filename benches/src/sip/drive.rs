@@ -91,6 +91,8 @@ pub(crate) trait Load: Ear {
     fn counts(&self) -> &Counts;
     /// Units begun and not over.
     fn open(&self) -> usize;
+    /// Ends what is open without another word; it counts as lost.
+    fn forget(&mut self);
 }
 
 /// How much is offered for how long.

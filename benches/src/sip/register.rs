@@ -85,7 +85,8 @@ impl Registrations {
         let phone = &mut self.phones[number as usize];
         let (uri, place, domain) = (&self.uri, self.places[socket].as_bytes(), self.what.domain.as_bytes());
         mouth.say(socket, self.what.server, |out| {
-            let put = |out: &mut Vec<u8>, pieces: &[&[u8]]| pieces.iter().for_each(|it| out.extend_from_slice(it));
+            let put =
+                |out: &mut Vec<u8>, pieces: &[&[u8]]| pieces.iter().for_each(|it| out.extend_from_slice(it));
             put(out, &[b"REGISTER ", uri, b" SIP/2.0\r\nVia: SIP/2.0/UDP ", place, b";rport;branch=z9hG4bK"]);
             put_hex(out, number);
             out.push(b'x');
@@ -193,5 +194,14 @@ impl Load for Registrations {
 
     fn open(&self) -> usize {
         self.open
+    }
+
+    fn forget(&mut self) {
+        for number in 0..self.phones.len() {
+            if self.phones[number].since.is_some() {
+                self.counts.lost += 1;
+                self.over(number as u32);
+            }
+        }
     }
 }

@@ -95,7 +95,8 @@ pub(crate) fn bracketed(value: &[u8]) -> Option<&[u8]> {
 mod tests {
     use super::*;
 
-    const RESPONSE: &[u8] = b"SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP 127.0.0.2:5;branch=z9hG4bK1fx0x7;rport=5\r\n\
+    const RESPONSE: &[u8] =
+        b"SIP/2.0 401 Unauthorized\r\nVia: SIP/2.0/UDP 127.0.0.2:5;branch=z9hG4bK1fx0x7;rport=5\r\n\
         to:<sip:u1@x>;tag=s2ax3\r\nWWW-Authenticate: Digest realm=\"x\", nonce=\"abc\"\r\n\r\nbody: no\r\n";
 
     #[test]

@@ -21,6 +21,13 @@ enum Action {
     ReplaceFirstValue,
 }
 
+impl Action {
+    #[inline]
+    const fn bit(self) -> u8 {
+        1 << self as u8
+    }
+}
+
 #[derive(Debug, Clone, Copy)]
 struct Op<'e> {
     action: Action,
@@ -55,6 +62,8 @@ pub struct Edit<'e, B = Vec<u8>> {
     ops: SmallVec<[Op<'e>; INLINE]>,
     /// Which names have edits; several names share a bit.
     touched: u64,
+    /// Which actions there are, so that the others need not be looked for.
+    actions: u8,
     uri: Option<&'e [u8]>,
     body: Option<&'e [u8]>,
     content_type: &'e str,
@@ -69,6 +78,7 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
             message,
             ops: SmallVec::new(),
             touched: 0,
+            actions: 0,
             uri: None,
             body: None,
             content_type: "",
@@ -80,7 +90,13 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     fn push(mut self, action: Action, name: Name, other: &'e str, value: &'e [u8]) -> Self {
         self.ops.push(Op { action, name, other, value, done: false, stray: false });
         self.touched |= name.bit();
+        self.actions |= action.bit();
         self
+    }
+
+    #[inline]
+    const fn has(&self, action: Action) -> bool {
+        self.actions & action.bit() != 0
     }
 
     /// Gives a request another target.
@@ -247,6 +263,9 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     /// Marks what is prepended to headers that the message doesn't have; gives the place below Via if
     /// there is any such.
     fn find_strays(&mut self) -> Option<usize> {
+        if !self.has(Action::Prepend) {
+            return None;
+        }
         let message = self.message;
         let mut any = false;
         for op in self.ops.iter_mut().filter(|op| op.action == Action::Prepend) {
@@ -295,7 +314,8 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
     /// Whether lines wait to be appended below this one, the last of its name.
     fn appends_below(&mut self, line: &Header, later: &[Header]) -> bool {
         let bytes = self.message.all();
-        self.ops.iter().any(|op| op.action == Action::Append && !op.done && op.concerns(line, bytes))
+        self.has(Action::Append)
+            && self.ops.iter().any(|op| op.action == Action::Append && !op.done && op.concerns(line, bytes))
             && !later.iter().any(|later| same_name(line, later, bytes))
     }
 
@@ -308,7 +328,9 @@ impl<'e, B: AsRef<[u8]>> Edit<'e, B> {
         let mut rest = value;
         let mut changed = false;
         let mut replaced: Option<&[u8]> = None;
-        for op in self.ops.iter_mut().filter(|op| !op.done && op.concerns(line, bytes)) {
+        let removes = self.has(Action::RemoveAll) || self.has(Action::RemoveFirstValue);
+        let wanted = if removes { &mut self.ops[..] } else { &mut [] };
+        for op in wanted.iter_mut().filter(|op| !op.done && op.concerns(line, bytes)) {
             match op.action {
                 Action::RemoveAll => return true,
                 Action::RemoveFirstValue => {

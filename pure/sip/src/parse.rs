@@ -6,7 +6,7 @@
 use crate::error::{ParseError, Problem};
 use crate::message::{Header, Index, Span, Start};
 use crate::name::Name;
-use crate::scan::{Cursor, is_token_byte, offset, trim, trim_end};
+use crate::scan::{Cursor, is_token, offset, trim, trim_end};
 use crate::status::Status;
 use crate::words::{self, find_control};
 
@@ -81,7 +81,7 @@ impl Index {
             self.version_ok = is_version(&line[..first]);
             return Ok(());
         }
-        if first == 0 || !line[..first].iter().all(|&byte| is_token_byte(byte)) {
+        if !is_token(&line[..first]) {
             return Err(wrong(0, "a method"));
         }
         let trimmed = trim_end(line);
@@ -130,21 +130,23 @@ impl Index {
     #[inline]
     fn read_header(&mut self, bytes: &[u8], start: usize, end: usize) {
         match bytes.get(start..).and_then(<[u8]>::first_chunk).and_then(Name::leading) {
-            Some((name, colon)) if name != Name::Other && start + colon < end => {
+            Some((name, colon))
+                if start + colon < end && (name != Name::Other || is_token(&bytes[start..start + colon])) =>
+            {
                 self.headers.push(header(bytes, start, Some(colon), end, name));
             }
             _ => self.read_other_header(bytes, start, end),
         }
     }
 
-    /// A header with a long or unknown name, or with white space behind its name.
+    /// A header with a long name, or with white space or something worse in it.
     #[inline(never)]
     fn read_other_header(&mut self, bytes: &[u8], start: usize, end: usize) {
         let line = &bytes[start..end];
         let colon = words::find(line, b':');
         let spelling = trim_end(&line[..colon.unwrap_or_default()]);
         let name = Name::of(spelling);
-        if name == Name::Other && (spelling.is_empty() || !spelling.iter().all(|&b| is_token_byte(b))) {
+        if name == Name::Other && !is_token(spelling) {
             self.note("header", start, Problem::Expected("a name and a colon"));
         }
         self.headers.push(header(bytes, start, colon, end, name));

@@ -3,7 +3,7 @@ use std::time::Duration;
 use machine::Moment;
 
 /// Waiting on purpose pays from so many packets at a time on.
-const WORTH: u64 = 4;
+const WORTH: u64 = 3;
 /// The load is measured over this.
 const WINDOW: Duration = Duration::from_millis(10);
 

@@ -1,0 +1,129 @@
+//! A server, the generator that it is measured with, and the load.
+
+use std::time::{Duration, Instant};
+
+use super::drive::{Counts, Drive, Driven, Load, Pace};
+use super::wire::Wire;
+use crate::Trouble;
+
+/// One side of a comparison.
+pub(crate) struct Rig<L> {
+    pub(crate) name: &'static str,
+    pub(crate) wire: Wire,
+    pub(crate) load: L,
+    /// The first process of the server.
+    pub(crate) pid: u32,
+    /// How long the load is on before anything is counted, and how long its last units take.
+    pub(crate) warm: Duration,
+    pub(crate) drain: Duration,
+    pub(crate) start: Instant,
+}
+
+/// Processor time a unit, and how it went.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Figures {
+    /// Microseconds of the server's processes a unit.
+    pub(crate) process: f64,
+    /// Microseconds of the whole machine on nobody else's account a unit.
+    pub(crate) machine: f64,
+    /// Microseconds of the generator a unit.
+    pub(crate) generator: f64,
+    /// The share of units that did not come to their end.
+    pub(crate) missing: f64,
+    /// Units done in a second.
+    pub(crate) rate: f64,
+    /// Milliseconds within which half and 99 of 100 were answered.
+    pub(crate) delay: (f64, f64),
+    /// Messages sent again, a unit.
+    pub(crate) again: f64,
+    /// The generator could not keep the pace.
+    pub(crate) behind: bool,
+}
+
+impl Figures {
+    fn of(driven: &Driven) -> Figures {
+        let Driven { used, counts, whole, behind } = driven;
+        let unit = |time: Duration| time.as_secs_f64() * 1e6 / counts.done.max(1) as f64;
+        Figures {
+            process: unit(used.server),
+            machine: unit(used.machine),
+            generator: unit(used.generator),
+            missing: whole.missing(),
+            rate: counts.done as f64 / used.span.as_secs_f64(),
+            delay: (counts.delays.within(0.5), counts.delays.within(0.99)),
+            again: whole.again as f64 / whole.offered.max(1) as f64,
+            behind: *behind,
+        }
+    }
+
+    /// The middle one of each figure.
+    pub(crate) fn median(of: &[Figures]) -> Figures {
+        let middle = |figure: fn(&Figures) -> f64| {
+            let mut all: Vec<f64> = of.iter().map(figure).collect();
+            all.sort_by(f64::total_cmp);
+            all.get(all.len() / 2).copied().unwrap_or_default()
+        };
+        Figures {
+            process: middle(|one| one.process),
+            machine: middle(|one| one.machine),
+            generator: middle(|one| one.generator),
+            missing: middle(|one| one.missing),
+            rate: middle(|one| one.rate),
+            delay: (middle(|one| one.delay.0), middle(|one| one.delay.1)),
+            again: middle(|one| one.again),
+            behind: of.iter().filter(|one| one.behind).count() * 2 > of.len(),
+        }
+    }
+
+    /// Whether the server was up to it.
+    pub(crate) fn carried(&self) -> bool {
+        !self.behind && self.missing < 0.002 && self.again < 0.002
+    }
+}
+
+impl<L: Load> Rig<L> {
+    /// Offers `rate` units a second and counts for `span`.
+    pub(crate) fn measure(&mut self, rate: f64, span: Duration) -> Result<Figures, Trouble> {
+        let pace = Pace { rate, warm: self.warm, span, drain: self.drain };
+        let drive = Drive::new(&mut self.wire, &mut self.load, self.start);
+        let figures = Figures::of(&drive.run(pace, self.pid)?);
+        println!(
+            "{:9} {rate:7.0}/s: {:6.2} µs, machine {:6.2}, generator {:5.2}; {:.2} % missing, {:.2} % again, delay {:.2} \
+             and {:.2} ms{}",
+            self.name,
+            figures.process,
+            figures.machine,
+            figures.generator,
+            figures.missing * 100.0,
+            figures.again * 100.0,
+            figures.delay.0,
+            figures.delay.1,
+            if figures.behind { ", the generator was behind" } else { "" }
+        );
+        Ok(figures)
+    }
+
+    /// Waits until nothing is open any more, and forgets what still is.
+    pub(crate) fn settle(&mut self, most: Duration) -> Result<(), Trouble> {
+        Drive::new(&mut self.wire, &mut self.load, self.start).all(0, 1.0, most)?;
+        self.load.forget();
+        Ok(())
+    }
+
+    /// Every unit once, in peace: whoever is challenged has a nonce from then on.
+    pub(crate) fn prepare(&mut self, count: u64, rate: f64) -> Result<Counts, Trouble> {
+        let counts = Drive::new(&mut self.wire, &mut self.load, self.start).all(
+            count,
+            rate,
+            Duration::from_secs(10),
+        )?;
+        if counts.missing() > 0.001 {
+            return Err(format!(
+                "{}: of {} units only {} were done ({} refused, {} lost)",
+                self.name, counts.offered, counts.done, counts.refused, counts.lost
+            )
+            .into());
+        }
+        Ok(counts)
+    }
+}
