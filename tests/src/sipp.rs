@@ -1,9 +1,10 @@
+use std::net::SocketAddrV4;
 use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
 
 use crate::Peer;
-use crate::platform::Platform;
+use crate::platform::{Platform, eventually};
 
 /// A SIPp that plays one scenario.
 #[derive(Debug)]
@@ -29,6 +30,8 @@ impl Sipp {
         let mut command = Command::new("sipp");
         command.current_dir(platform.folder()).arg("-sf").arg(file);
         command.args(["-i", &platform.address().to_string(), "-p", &port.to_string()]);
+        // By itself it takes 6000 and 6002 for media, whoever meant to listen there.
+        command.args(["-mp", &(port + 10_000).to_string()]);
         command.args(["-m", "1", "-nostdin", "-trace_err", "-recv_timeout", "20000", "-timeout", "60"]);
         command.args(["-error_file", &format!("{name}.errors")]);
         if !more.contains(&"-d") {
@@ -40,6 +43,22 @@ impl Sipp {
         command.args(more).arg(platform.sip().to_string());
         let log = platform.folder().join(format!("{name}.errors"));
         Sipp { peer: Peer::start(&name, command, platform.folder()), log }
+    }
+
+    /// Plays a scenario that begins with a request from outside, and waits until it can come.
+    ///
+    /// # Panics
+    /// When it does not get its port.
+    pub fn await_calls(platform: &Platform, scenario: &str, port: u16, more: &[&str]) -> Sipp {
+        let table = if more.contains(&"t1") { "tcp" } else { "udp" };
+        let address = SocketAddrV4::new(platform.address(), port);
+        // Nobody else may be taken for it.
+        let free = eventually(Duration::from_secs(5), || !is_bound(table, address));
+        assert!(free, "{address} is taken");
+        let sipp = Sipp::play(platform, scenario, port, more);
+        let ready = eventually(Duration::from_secs(10), || is_bound(table, address));
+        assert!(ready, "{scenario} does not listen on {address}: {}", sipp.errors());
+        sipp
     }
 
     /// Waits for the scenario's end.
@@ -54,4 +73,15 @@ impl Sipp {
     fn errors(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default().chars().take(4000).collect()
     }
+}
+
+/// Whether a socket without a peer has this address, as the kernel's table `udp` or `tcp` says.
+fn is_bound(table: &str, address: SocketAddrV4) -> bool {
+    let raw = u32::from_ne_bytes(address.ip().octets());
+    let local = format!("{raw:08X}:{:04X}", address.port());
+    let sockets = std::fs::read_to_string(format!("/proc/net/{table}")).unwrap_or_default();
+    sockets.lines().filter_map(|line| line.split_once(": ")).any(|(_, rest)| {
+        let mut fields = rest.split_ascii_whitespace();
+        fields.next() == Some(local.as_str()) && fields.next() == Some("00000000:0000")
+    })
 }

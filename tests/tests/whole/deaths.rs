@@ -59,7 +59,7 @@ fn killed_during_bye(worker: Worker) {
 fn killed_on_hold(worker: Worker) {
     let platform = furnished("");
     register(&platform, "bob", 6002, &[]);
-    let bob = Sipp::play(&platform, "answer_hold", 6002, &[]);
+    let bob = Sipp::await_calls(&platform, "answer_hold", 6002, &[]);
     let alice =
         Sipp::play(&platform, "call_hold", 6001, &["-s", "1002", "-key", "user", "alice", "-d", "1500"]);
     let held = strowger_tests::eventually(Duration::from_secs(15), || {

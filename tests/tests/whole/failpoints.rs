@@ -53,14 +53,12 @@ fn a_panic_in_one_call_does_not_touch_another() {
 }
 
 #[test]
-#[ignore = "a death while an answer of the bus is in hand is not counted against the request that waits for it"]
 fn a_message_in_hand_at_two_deaths_is_set_aside() {
     let platform = others_go_on("abort");
     assert_eq!(set_aside(&platform), 1);
 }
 
 #[test]
-#[ignore = "a death while an answer of the bus is in hand is not counted against the request that waits for it"]
 fn a_hung_worker_is_killed_within_about_a_second() {
     let platform = poisoned("hang");
     let hung = platform.worker(Worker::Signalling);
