@@ -5,7 +5,7 @@ use std::fmt;
 use machine::{Key, Moment, Record, Shard, Tag};
 
 use crate::index::{Index, hash};
-use crate::layout::{HEADER, Head, IN_HAND, NOTHING, PREFIX, SEGMENT, SENT, kind, seed, size_of};
+use crate::layout::{A_THING, HEADER, Head, IN_HAND, NOTHING, PREFIX, SEGMENT, SENT, kind, seed, size_of};
 use crate::ring::{Region, Ring, Shape};
 use crate::scan::{Found, scan};
 
@@ -93,6 +93,9 @@ pub struct Journal<R> {
     /// Which of `pending` lie before a copy of what they replace.
     pub(crate) overtaken: Vec<usize>,
     pub(crate) carrying: Vec<usize>,
+    /// What was in hand when a predecessor died, and at how many deaths.
+    pub(crate) suspect: Option<(Tag, Key, u8)>,
+    holds_thing: bool,
     pub(crate) stats: Stats,
 }
 
@@ -128,6 +131,8 @@ impl<R: Region> Journal<R> {
             pending_bytes: 0,
             overtaken: Vec::new(),
             carrying: Vec::new(),
+            suspect: None,
+            holds_thing: false,
             stats: Stats::default(),
         }
     }
@@ -169,11 +174,22 @@ impl<R: Region> Journal<R> {
 
     /// Notes that input number `input` of this batch is being decided: should the process die now, it is to blame.
     pub fn in_hand(&mut self, input: u32) {
+        self.holds_thing = false;
         self.ring.note(IN_HAND, self.batch, input);
     }
 
-    /// Notes that no input is being decided any more.
+    /// Notes that something is being decided about this thing that is no input: a deadline, or an answer that
+    /// would come again. Should the process die now, the thing is to blame.
+    pub fn thing_in_hand(&mut self, tag: Tag, key: Key) {
+        let deaths = self.suspect.filter(|&(of, which, _)| (of, which) == (tag, key)).map_or(0, |it| it.2);
+        self.holds_thing = true;
+        self.ring.note_thing(tag, key, deaths);
+        self.ring.note(IN_HAND, self.batch, A_THING);
+    }
+
+    /// Notes that nothing is being decided any more.
     pub fn put_down(&mut self) {
+        self.holds_thing = false;
         self.ring.note(IN_HAND, self.batch, NOTHING);
     }
 
@@ -223,6 +239,9 @@ impl<R: Region> Journal<R> {
 
     /// All of the batch counts from here on, whoever dies.
     pub fn commit(&mut self) {
+        if self.holds_thing {
+            self.put_down();
+        }
         if !self.open {
             return;
         }

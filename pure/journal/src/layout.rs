@@ -4,6 +4,7 @@
 //! page 0     magic 8, version 4, segment size 4, segments 4, life 8, crc 4
 //!   64, 128  batch 8, input 4, serial 4, crc 4: what was in hand, written in turns
 //!   192, 256 batch 8, 0 4, serial 4, crc 4: what was sent, written in turns
+//!   320, 384 key 16, tag 2, deaths 1, 0 1, serial 4, crc 4: which thing was in hand, written in turns
 //! page 1..   segments, each: magic 8, version 4, segment size 4, segments 4, life 8, sequence 8, crc 4
 //!            and then records, each starting at a multiple of 8, up to eight zero bytes
 //! record     len 4 (top bit set), crc of the header 4, crc of the body 4, tag 2, shard 2,
@@ -31,9 +32,12 @@ pub(crate) const HEADER: usize = 48;
 pub(crate) const VERSION: u32 = 1;
 /// What the hand holds when it holds no input.
 pub(crate) const NOTHING: u32 = u32::MAX;
+/// What the hand holds when it holds a thing: see [`Thing`].
+pub(crate) const A_THING: u32 = u32::MAX - 1;
 /// Where the two places of each note lie.
 pub(crate) const IN_HAND: Places = Places { number: 0, at: [64, 128] };
 pub(crate) const SENT: Places = Places { number: 1, at: [192, 256] };
+pub(crate) const THING: Places = Places { number: 2, at: [320, 384] };
 
 const RING_MAGIC: [u8; 8] = *b"STRWRING";
 const SEGMENT_MAGIC: [u8; 8] = *b"STRWSEGM";
@@ -288,6 +292,39 @@ impl Note {
             return Err(());
         }
         Ok(Some(Note { batch: u64_at(raw, 0), input: u32_at(raw, 8), serial: u32_at(raw, 12) }))
+    }
+}
+
+/// A note on the first page: the thing whose deadline, or whose answer, was in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Thing {
+    pub(crate) tag: Tag,
+    pub(crate) key: Key,
+    /// At how many deaths it was in hand before.
+    pub(crate) deaths: u8,
+    pub(crate) serial: u32,
+}
+
+impl Thing {
+    pub(crate) fn write(&self, life: u64) -> [u8; 28] {
+        let mut raw = [0; 28];
+        raw[..16].copy_from_slice(&self.key.0.to_le_bytes());
+        raw[16..18].copy_from_slice(&self.tag.0.to_le_bytes());
+        raw[18] = self.deaths;
+        raw[20..24].copy_from_slice(&self.serial.to_le_bytes());
+        let check = crc(life as u32, &[&raw[..24]]);
+        raw[24..].copy_from_slice(&check.to_le_bytes());
+        raw
+    }
+
+    /// The note, if there is one that is whole.
+    pub(crate) fn read(raw: &[u8], life: u64) -> Option<Self> {
+        (crc(life as u32, &[&raw[..24]]) == u32_at(raw, 24)).then(|| Thing {
+            key: Key(u128::from(u64_at(raw, 0)) | u128::from(u64_at(raw, 8)) << 64),
+            tag: Tag(u16_at(raw, 16)),
+            deaths: raw[18],
+            serial: u32_at(raw, 20),
+        })
     }
 }
 

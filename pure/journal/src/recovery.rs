@@ -6,14 +6,14 @@ use crate::batches::{Batch, Batches};
 use crate::index::{Index, hash};
 use crate::journal::{Journal, TooSmall};
 use crate::layout::{
-    Front, Head, IN_HAND, NOTHING, Note, PAGE, PREFIX, RETAKEN, SEGMENT, SENT, SegmentFront, VERSION, kind,
+    A_THING, Front, Head, IN_HAND, Note, PAGE, PREFIX, RETAKEN, SEGMENT, SENT, SegmentFront, VERSION, kind,
     seed,
 };
 use crate::ring::{Region, Ring, Shape};
 use crate::scan::{Found, scan};
 
-/// An input that was in hand at so many deaths is never decided again.
-const DEATHS: u8 = 2;
+/// An input that was in hand at so many deaths is never decided again, and a thing is given up.
+pub(crate) const DEATHS: u8 = 2;
 
 /// Why a journal was not opened. Its bytes are untouched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -78,6 +78,8 @@ pub struct Recovered {
     pub undecided: Vec<Undecided>,
     /// Inputs that were in hand at two deaths, or panicked: never to be decided again.
     pub set_aside: Vec<Undecided>,
+    /// What was in hand when the predecessor died, and at how many deaths it was, if that was no input.
+    pub suspect: Option<(Tag, Key, u8)>,
     /// Every place that is broken. All the rest was used.
     pub damage: Vec<Damage>,
 }
@@ -199,7 +201,7 @@ impl<R: Region> Reading<R> {
         for at in sent.1.into_iter().chain(in_hand.1) {
             self.broken(None, at, What::Note);
         }
-        let about_inputs = in_hand.0.filter(|note| note.input != NOTHING);
+        let about_inputs = in_hand.0.filter(|note| note.input < A_THING);
         let noted = sent.0.into_iter().chain(about_inputs).map(|note| note.batch).max().unwrap_or(0);
         if noted > self.batches.highest {
             self.broken(Some(self.ring.head), self.ring.offset, What::Newest);
@@ -273,6 +275,9 @@ impl<R: Region> Reading<R> {
         let (unsent, undecided, set_aside) = (self.unsent(), self.undecided(), self.set_aside());
         let voided = if self.batches.current.committed { 0 } else { self.batches.current.number };
         let committed = self.last().number;
+        let holds_thing = self.in_hand.is_some_and(|note| note.input == A_THING);
+        let suspect = self.ring.noted_thing().filter(|_| holds_thing);
+        let suspect = suspect.map(|thing| (thing.tag, thing.key, thing.deaths.saturating_add(1)));
         let ring =
             Ring::at(self.ring.region, self.ring.shape, self.ring.life, self.ring.head, self.ring.offset);
         let mut journal = Journal::over(ring, Index::with_room(self.applied.len()), self.batches.highest);
@@ -281,12 +286,17 @@ impl<R: Region> Reading<R> {
             journal.settle(head.tag, head.key, hash(head.tag, head.key), at);
         }
         journal.committed = committed;
+        journal.suspect = suspect;
         journal.ring.write_front();
         journal.free_next();
+        if holds_thing {
+            journal.put_down();
+        }
         if voided != 0 {
             journal.adopt(voided, &undecided);
         }
-        let recovered = Recovered { fresh: false, unsent, undecided, set_aside, damage: self.damage };
+        let recovered =
+            Recovered { fresh: false, unsent, undecided, set_aside, suspect, damage: self.damage };
         (journal, recovered)
     }
 

@@ -2,9 +2,11 @@
 
 use std::sync::atomic::{Ordering, fence};
 
+use machine::{Key, Tag};
+
 use crate::layout::{
-    CARRIED, FEWEST, Front, HEADER, Head, Note, PAGE, PREFIX, Places, SEGMENT_SIZES, SegmentFront, VERSION,
-    crc, seed,
+    CARRIED, FEWEST, Front, HEADER, Head, Note, PAGE, PREFIX, Places, SEGMENT_SIZES, SegmentFront, THING,
+    Thing, VERSION, crc, seed,
 };
 
 /// The bytes a ring lives in: a mapped file, or plain memory.
@@ -63,13 +65,16 @@ pub(crate) struct Ring<R> {
     /// Where the next record goes in it.
     pub(crate) offset: usize,
     seed: u32,
-    serials: [u32; 2],
+    serials: [u32; 3],
 }
 
 impl<R: Region> Ring<R> {
     /// A ring whose writing end is at `offset` of segment `head`.
     pub(crate) fn at(region: R, shape: Shape, life: u64, head: u64, offset: usize) -> Self {
-        Ring { region, shape, life, head, offset, seed: seed(life, head), serials: [0; 2] }
+        let mut ring = Ring { region, shape, life, head, offset, seed: seed(life, head), serials: [0; 3] };
+        // Notes of inputs are told by their batch; a note of a thing has only its serial number.
+        ring.serials[THING.number] = ring.noted_thing().map_or(0, |thing| thing.serial);
+        ring
     }
 
     /// Makes an empty ring of whatever `region` held.
@@ -191,6 +196,24 @@ impl<R: Region> Ring<R> {
         fence(Ordering::Release);
         self.region.as_mut()[at..at + raw.len()].copy_from_slice(&raw);
         fence(Ordering::Release);
+    }
+
+    /// Writes which thing is in hand.
+    pub(crate) fn note_thing(&mut self, tag: Tag, key: Key, deaths: u8) {
+        let serial = self.serials[THING.number].wrapping_add(1);
+        self.serials[THING.number] = serial;
+        let at = THING.at[(serial & 1) as usize];
+        let raw = Thing { tag, key, deaths, serial }.write(self.life);
+        fence(Ordering::Release);
+        self.region.as_mut()[at..at + raw.len()].copy_from_slice(&raw);
+        fence(Ordering::Release);
+    }
+
+    /// The newest note of a thing in hand.
+    pub(crate) fn noted_thing(&self) -> Option<Thing> {
+        let page = self.region.as_ref();
+        let read = THING.at.into_iter().filter_map(|at| Thing::read(&page[at..], self.life));
+        read.max_by_key(|thing| thing.serial)
     }
 
     /// The newer of the two notes, and which of the places are broken.

@@ -4,10 +4,11 @@
 //! calls the steps one by one instead of [`Turn::run`].
 
 use std::any::Any;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
-use machine::{Key, Machine, Moment, Outbox, Tag};
+use machine::{Key, Machine, Moment, Outbox, Record, Shard, Tag};
 
+use crate::recovery::DEATHS;
 use crate::{Entry, Journal, Recovered, Region};
 
 /// How many deadlines one turn looks after at most; the rest is due in the next.
@@ -20,6 +21,19 @@ pub trait Durable: Machine {
 
     /// Everything is restored: asks again what was asked and not answered.
     fn resume(&mut self, now: Moment, out: &mut Outbox<Self::Out>);
+
+    /// Which kept thing an input is about that is not journaled; `None` if about none, or if that can't be told.
+    fn concerned(&self, _input: &Self::In) -> Option<(Tag, Key)> {
+        None
+    }
+
+    /// Which kept thing is due next.
+    fn due(&self) -> Option<(Tag, Key)> {
+        None
+    }
+
+    /// This thing was in hand at two deaths: gets rid of it, as cleanly as can be, so that it is at no third.
+    fn give_up(&mut self, _now: Moment, _tag: Tag, _key: Key, _out: &mut Outbox<Self::Out>) {}
 
     /// A decision panicked: takes up the one thing that was in hand as `latest` knows it (or lets it go, if
     /// that is unknown). All other things are as they were. After a panic in `expire` the thing must not come
@@ -38,8 +52,10 @@ pub trait Durable: Machine {
 pub enum Cause {
     /// In `handle`, or in `resume`.
     Input,
-    /// In `expire`.
+    /// In `expire`, or in `give_up`.
     Deadline,
+    /// In `rebuild` itself: the thing must be let go.
+    Rebuild,
 }
 
 /// Why an input is not decided (again).
@@ -49,6 +65,8 @@ pub enum Blame {
     Deaths(u8),
     /// It made the machine panic, with this message.
     Panic(String),
+    /// Not an input, but this thing was in hand at so many deaths: it was given up.
+    Thing(Tag, Key, u8),
 }
 
 /// The inputs of one turn, in the arena in which they were received.
@@ -181,7 +199,10 @@ impl<M: Durable, R: Region> Turn<M, R> {
 
     /// The same for what is not journaled.
     pub fn decide_direct<S: Shell<M>>(&mut self, now: Moment, input: M::In, shell: &mut S) {
-        self.journal.put_down();
+        match self.machine.concerned(&input) {
+            Some((tag, key)) => self.journal.thing_in_hand(tag, key),
+            None => self.journal.put_down(),
+        }
         self.stats.inputs += 1;
         if let Err(message) = self.attempt(now, Cause::Input, |machine, out| machine.handle(now, input, out))
         {
@@ -196,7 +217,10 @@ impl<M: Durable, R: Region> Turn<M, R> {
             if self.machine.next_deadline().is_none_or(|deadline| deadline > now) {
                 return;
             }
-            self.journal.put_down();
+            match self.machine.due() {
+                Some((tag, key)) => self.journal.thing_in_hand(tag, key),
+                None => self.journal.put_down(),
+            }
             if let Err(message) = self.attempt(now, Cause::Deadline, |machine, out| machine.expire(now, out))
             {
                 shell.set_aside(&[], &[], Blame::Panic(message));
@@ -234,7 +258,10 @@ impl<M: Durable, R: Region> Turn<M, R> {
         beside: impl IntoIterator<Item = Entry<'a>>,
         shell: &mut S,
     ) {
-        for entry in self.journal.live() {
+        let suspect = recovered.suspect.filter(|&(_, _, deaths)| deaths >= DEATHS);
+        // Giving it up was deadly, too: it is let go without a word.
+        let hopeless = suspect.filter(|&(_, _, deaths)| deaths > DEATHS).map(|(tag, key, _)| (tag, key));
+        for entry in self.journal.live().filter(|entry| Some((entry.tag, entry.key)) != hopeless) {
             restore(&mut self.machine, now, entry, shell);
         }
         self.adopt(now, beside, shell);
@@ -249,6 +276,9 @@ impl<M: Durable, R: Region> Turn<M, R> {
             shell.perform_again(now, kept);
         }
         self.journal.sent();
+        if let Some(suspect) = suspect {
+            self.give_up(now, suspect, shell);
+        }
         if let Err(message) = self.attempt(now, Cause::Input, |machine, out| machine.resume(now, out)) {
             shell.set_aside(&[], &[], Blame::Panic(message));
         }
@@ -258,6 +288,19 @@ impl<M: Durable, R: Region> Turn<M, R> {
         self.expire(now, shell);
         self.commit(shell);
         self.perform(now, shell);
+    }
+
+    /// Gets rid of what was in hand at two deaths.
+    fn give_up<S: Shell<M>>(&mut self, now: Moment, (tag, key, deaths): (Tag, Key, u8), shell: &mut S) {
+        let kept = self.journal.latest(tag, key).map(<[u8]>::to_vec).unwrap_or_default();
+        shell.set_aside(&[], &kept, Blame::Thing(tag, key, deaths));
+        if deaths > DEATHS {
+            let _ = self.journal.append(&Record { tag, shard: Shard::default(), key, body: Vec::new() });
+            return;
+        }
+        self.journal.thing_in_hand(tag, key);
+        // If it panics, `rebuild` lets it go.
+        let _ = self.attempt(now, Cause::Deadline, |machine, out| machine.give_up(now, tag, key, out));
     }
 
     fn adopt<'a, S: Shell<M>>(
@@ -272,7 +315,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
             }
             restore(&mut self.machine, now, entry, shell);
             let Entry { tag, shard, key, body } = entry;
-            let _ = self.journal.append(&machine::Record { tag, shard, key, body: body.to_vec() });
+            let _ = self.journal.append(&Record { tag, shard, key, body: body.to_vec() });
         }
     }
 
@@ -290,14 +333,22 @@ impl<M: Durable, R: Region> Turn<M, R> {
         if let Err(panic) = &result {
             self.stats.panics += 1;
             self.out.cut_back(mark);
-            let journal = &self.journal;
-            let latest = |tag, key| journal.latest(tag, key).map(<[u8]>::to_vec);
-            self.machine.rebuild(now, cause, &latest, &mut self.out);
+            if self.rebuild(now, cause).is_err() {
+                self.out.cut_back(mark);
+                // What can't even be let go is more than one thing's fault: this process is no good.
+                self.rebuild(now, Cause::Rebuild).unwrap_or_else(|panic| resume_unwind(panic));
+            }
             self.keep();
             return Err(message(panic.as_ref()));
         }
         self.keep();
         Ok(())
+    }
+
+    fn rebuild(&mut self, now: Moment, cause: Cause) -> std::thread::Result<()> {
+        let (machine, out, journal) = (&mut self.machine, &mut self.out, &self.journal);
+        let latest = |tag, key| journal.latest(tag, key).map(<[u8]>::to_vec);
+        catch_unwind(AssertUnwindSafe(|| machine.rebuild(now, cause, &latest, out)))
     }
 
     fn keep(&mut self) {

@@ -18,6 +18,7 @@ struct Counter {
     in_hand: Option<u8>,
     deadline: Option<Moment>,
     resumed: bool,
+    given_up: Vec<u8>,
 }
 
 impl Counter {
@@ -62,6 +63,17 @@ impl Durable for Counter {
 
     fn resume(&mut self, _now: Moment, _out: &mut Outbox<(u8, u64)>) {
         self.resumed = true;
+    }
+
+    fn concerned(&self, input: &Vec<u8>) -> Option<(Tag, Key)> {
+        input.first().map(|&name| (COUNT, Key(name.into())))
+    }
+
+    fn give_up(&mut self, _now: Moment, _tag: Tag, key: Key, out: &mut Outbox<(u8, u64)>) {
+        assert_ne!(key, Key(b'#'.into()), "not even that");
+        self.given_up.push(key.0 as u8);
+        self.counts.remove(&(key.0 as u8));
+        out.keep(Record { tag: COUNT, shard: Shard::of(0), key, body: Vec::new() });
     }
 
     fn rebuild(
@@ -229,4 +241,60 @@ proptest! {
         let all = expected.into_iter().flat_map(|(name, count)| (1..=count).map(move |count| (name, count)));
         prop_assert_eq!(told, all.collect::<BTreeSet<_>>());
     }
+}
+
+#[test]
+fn a_thing_in_hand_at_two_deaths_is_given_up() {
+    let (mut turn, mut world) = (begin(), World::default());
+    turn.run(now(), &inputs(&["ab"]), &mut vec![b"a".to_vec()], &mut world);
+    // At rest nobody is to blame.
+    turn = die(turn, &mut world);
+    turn = die(turn, &mut world);
+    for _ in 0..2 {
+        assert_eq!(turn.machine.given_up, []);
+        turn.journal.thing_in_hand(COUNT, Key(b'a'.into()));
+        turn = die(turn, &mut world);
+    }
+    assert_eq!(turn.machine.given_up, *b"a");
+    assert_eq!(turn.machine.counts, BTreeMap::from([(b'b', 1)]));
+    let blame = Blame::Thing(COUNT, Key(b'a'.into()), 2);
+    assert_eq!(world.set_aside, [(2u64.to_le_bytes().to_vec(), blame)]);
+    turn = die(turn, &mut world);
+    assert_eq!((turn.machine.given_up, world.set_aside.len()), (vec![], 1));
+}
+
+#[test]
+fn a_death_with_an_input_in_hand_is_not_a_things_fault() {
+    let (mut turn, mut world) = (begin(), World::default());
+    for _ in 0..3 {
+        turn.journal.thing_in_hand(COUNT, Key(b'a'.into()));
+        let number = turn.receive(&inputs(&["b"]));
+        turn.journal.in_hand(number);
+        turn = die(turn, &mut world);
+        assert_eq!(turn.machine.given_up, []);
+    }
+}
+
+#[test]
+fn what_can_not_even_be_given_up_is_let_go() {
+    let (mut turn, mut world) = (begin(), World::default());
+    turn.run(now(), &inputs(&["ab"]), &mut Vec::new(), &mut world);
+    for _ in 0..2 {
+        turn.journal.thing_in_hand(COUNT, Key(b'a'.into()));
+        turn = die(turn, &mut world);
+    }
+    // As if the process had died in the midst of it.
+    turn.journal.thing_in_hand(COUNT, Key(b'a'.into()));
+    turn = die(turn, &mut world);
+    assert_eq!((turn.machine.given_up, turn.machine.counts), (vec![], BTreeMap::from([(b'b', 1)])));
+}
+
+#[test]
+fn giving_up_may_fail_too() {
+    let (mut turn, mut world) = (begin(), World::default());
+    for _ in 0..2 {
+        turn.journal.thing_in_hand(COUNT, Key(b'#'.into()));
+        turn = die(turn, &mut world);
+    }
+    assert_eq!((turn.stats().panics, world.set_aside.len()), (1, 1));
 }

@@ -51,6 +51,11 @@ impl<K: Ord + Hash + Copy> Timers<K> {
         Some(key)
     }
 
+    /// The key that [`Timers::pop_due`] takes out next, once it is due.
+    pub fn first(&self) -> Option<K> {
+        self.queue.first().map(|&(_, key)| key)
+    }
+
     /// The earliest deadline.
     pub fn next(&self) -> Option<Moment> {
         self.queue.first().map(|&(at, _)| at)

@@ -355,6 +355,22 @@ impl Durable for Signalling {
         self.settle(now, out);
     }
 
+    fn concerned(&self, input: &In) -> Option<(Tag, Key)> {
+        match input {
+            In::Bus(_, envelope) => self.exchange.concerned(envelope),
+            In::World { .. } | In::Hop(_) | In::Back(_) | In::Unsent(_) | In::Pressure(_) => None,
+        }
+    }
+
+    fn due(&self) -> Option<(Tag, Key)> {
+        self.exchange.due()
+    }
+
+    fn give_up(&mut self, now: Moment, tag: Tag, key: Key, out: &mut Outbox<Out>) {
+        self.exchange.abandon(now, tag, key, &mut self.said);
+        self.settle(now, out);
+    }
+
     fn rebuild(
         &mut self,
         now: Moment,
@@ -367,14 +383,18 @@ impl Durable for Signalling {
         self.instructions = Outbox::new();
         let Some((tag, key)) = self.exchange.in_hand() else { return };
         self.exchange.forget(tag, key);
-        match cause {
-            Cause::Input => {
-                if let Some(body) = latest(tag, key) {
-                    self.exchange.restore(Record { tag, shard: Shard::default(), key, body });
-                }
-            }
-            // Its next deadline would be the same again: it is let go, in the journal as well.
-            Cause::Deadline => out.keep(Record { tag, shard: Shard::default(), key, body: Vec::new() }),
+        let body = latest(tag, key).unwrap_or_default();
+        if body.is_empty() {
+            return;
+        }
+        if cause == Cause::Rebuild {
+            // It is let go, in the journal as well.
+            return out.keep(Record { tag, shard: Shard::default(), key, body: Vec::new() });
+        }
+        self.exchange.restore(Record { tag, shard: Shard::default(), key, body });
+        if cause == Cause::Deadline {
+            // Its next deadline would be the same again.
+            self.exchange.abandon(now, tag, key, &mut self.said);
         }
         self.settle(now, out);
     }

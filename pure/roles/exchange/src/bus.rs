@@ -126,7 +126,7 @@ impl Exchange {
             }
         }
         self.close(id);
-        self.wake(id);
+        self.wake(id, out);
         Some(())
     }
 
@@ -263,6 +263,16 @@ impl Exchange {
 
 fn keep_account(Learned { key, body }: Learned, out: &mut Outbox<Out>) {
     out.keep(Record { tag: kept::ACCOUNT, shard: Shard::default(), key: Key(key), body });
+}
+
+/// Whether media says this.
+pub(crate) fn is_about_media(envelope: &Envelope) -> bool {
+    verb(&envelope.subject) == Some(Noticed::SUBJECT.verb)
+}
+
+/// Which call media speaks of.
+pub(crate) fn noticed_call(body: &[u8]) -> Option<CallId> {
+    read::<Noticed>(body).map(|noticed| noticed.call)
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {

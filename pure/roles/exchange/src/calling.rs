@@ -58,7 +58,9 @@ impl Exchange {
             out.keep(Record { tag: kept::CALL, shard, key, body: Vec::new() });
         } else {
             self.timers.set(Timer::Call(id), held.call.deadline());
-            out.keep(Record { tag: kept::CALL, shard, key, body: held.write() });
+            if said.keep {
+                out.keep(Record { tag: kept::CALL, shard, key, body: held.write() });
+            }
             self.view.calls.put(held);
         }
         self.in_hand = None;

@@ -16,6 +16,7 @@ pub(crate) struct Counters {
     pub(crate) unanswered: u64,
     pub(crate) unreadable: u64,
     pub(crate) records: u64,
+    pub(crate) given_up: u64,
 }
 
 impl Counters {
@@ -58,6 +59,7 @@ impl Counters {
             ("exchange_questions_unanswered_total", self.unanswered),
             ("exchange_bus_unreadable_total", self.unreadable),
             ("exchange_records_total", self.records),
+            ("exchange_given_up_total", self.given_up),
         ];
         let values = counts.map(|(name, count)| (name.to_owned(), count as f64)).into();
         Gauges { values }

@@ -1,13 +1,15 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use call::Wanted;
 use contract::account::Tenants;
 use contract::domains::Domains;
-use contract::{CallId, Envelope, sharding};
+use contract::{CallId, Envelope, Kind, sharding};
 use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag, Timers};
 
 use crate::answer::Answerer;
 use crate::bindings::Ended;
+use crate::bus;
 use crate::calls::Held;
 use crate::counters::Counters;
 use crate::kept;
@@ -15,7 +17,7 @@ use crate::questions::{About, Questions};
 use crate::records::Records;
 use crate::settings::Settings;
 use crate::view::View;
-use crate::waiting::{Waiter, Waiting};
+use crate::waiting::Waiting;
 
 /// What can happen to an exchange thread.
 #[derive(Clone, Debug, PartialEq)]
@@ -48,7 +50,8 @@ pub enum Out {
     },
     /// A request or an answer for the bus. An answer has the `id` that its request had.
     Bus(Envelope),
-    /// A message came to the wrong thread: the owner of `shard` must get it.
+    /// The owner of `shard` must get this message: it came to the wrong thread, or it waited for something
+    /// that is known now, and is decided again like one that has just come.
     Forward {
         /// Whose.
         shard: Shard,
@@ -100,7 +103,7 @@ pub struct Exchange {
     pub(crate) counters: Counters,
     pub(crate) in_hand: Option<(Tag, Key)>,
     /// What waited for an answer that has come.
-    pub(crate) ready: VecDeque<Waiter>,
+    pub(crate) ready: VecDeque<(CallId, Wanted)>,
     ended: Vec<Ended>,
 }
 
@@ -178,9 +181,42 @@ impl Exchange {
         }
     }
 
+    /// Ends a thing that decisions can't be made about any more: a call with a record, if it lets that be done.
+    /// Everything else is forgotten, here and in what is kept.
+    pub fn abandon(&mut self, now: Moment, tag: Tag, key: Key, out: &mut Outbox<Out>) {
+        self.counters.given_up += 1;
+        if tag == kept::CALL {
+            self.with_call(CallId(key.0 as u64), now, out, |call, world, now, said| {
+                call.hang_up("given up after a fault", world, now, said);
+            });
+            return;
+        }
+        self.forget(tag, key);
+        out.keep(Record { tag, shard: Shard::default(), key, body: Vec::new() });
+    }
+
     /// What was being changed when the last decision panicked; none if it was nothing that is kept.
     pub fn in_hand(&self) -> Option<(Tag, Key)> {
         self.in_hand
+    }
+
+    /// Which call an answer or a notice of the bus is about.
+    pub fn concerned(&self, envelope: &Envelope) -> Option<(Tag, Key)> {
+        let call = match envelope.kind {
+            Kind::Answer => self.questions.get(envelope.id)?.call()?,
+            Kind::Notice if bus::is_about_media(envelope) => bus::noticed_call(&envelope.body)?,
+            Kind::Notice | Kind::Request => return None,
+        };
+        Some((kept::CALL, kept::call_key(call)))
+    }
+
+    /// Which call has the next deadline, if a call has it.
+    pub fn due(&self) -> Option<(Tag, Key)> {
+        let call = match (self.ready.front(), self.timers.first()) {
+            (Some(&(call, _)), _) | (None, Some(Timer::Call(call) | Timer::Resume(call))) => call,
+            (None, Some(Timer::Question(_) | Timer::Tenants | Timer::Records) | None) => return None,
+        };
+        Some((kept::CALL, kept::call_key(call)))
     }
 
     /// Goes on, once everything is restored: what was asked is asked again. (The calls do so one by one, as
@@ -235,8 +271,8 @@ impl Machine for Exchange {
     /// as [`Exchange::next_deadline`] is not in the future.
     fn expire(&mut self, now: Moment, out: &mut Outbox<Out>) {
         self.in_hand = None;
-        if let Some(waiter) = self.ready.pop_front() {
-            return self.decide_again(waiter, now, out);
+        if let Some((call, wanted)) = self.ready.pop_front() {
+            return self.route_again(call, wanted, now, out);
         }
         match self.timers.pop_due(now) {
             Some(Timer::Call(id)) => {

@@ -42,21 +42,23 @@ impl Exchange {
         }
     }
 
-    /// What waited for an answer is decided again, one after another.
-    pub(crate) fn wake(&mut self, question: u64) {
-        self.ready.extend(self.waiting.take(question));
+    /// What waited for an answer is decided again: calls one after another, and requests as if they came just
+    /// now, so that they are journaled, and to blame for what they do.
+    pub(crate) fn wake(&mut self, question: u64, out: &mut Outbox<Out>) {
+        let shard = self.view.settings.owned.any();
+        for waiter in self.waiting.take(question) {
+            match waiter {
+                Waiter::Request(bytes) => out.emit(Out::Forward { shard, bytes }),
+                Waiter::Route(call, wanted) => self.ready.push_back((call, wanted)),
+            }
+        }
     }
 
-    /// Decides again about one that waited for an answer.
-    pub(crate) fn decide_again(&mut self, waiter: Waiter, now: Moment, out: &mut Outbox<Out>) {
-        match waiter {
-            Waiter::Request(bytes) => self.sip(now, bytes, out),
-            Waiter::Route(call, wanted) => {
-                let serial = wanted.serial;
-                if let Some(route) = self.route(call, wanted, now, out) {
-                    self.tell(call, Answer::Route { serial, route }, now, out);
-                }
-            }
+    /// Finds the way of a call that waited for an answer.
+    pub(crate) fn route_again(&mut self, call: CallId, wanted: Wanted, now: Moment, out: &mut Outbox<Out>) {
+        let serial = wanted.serial;
+        if let Some(route) = self.route(call, wanted, now, out) {
+            self.tell(call, Answer::Route { serial, route }, now, out);
         }
     }
 

@@ -45,6 +45,16 @@ pub(crate) enum Open {
     Calls { call: CallId, topic: Topic, serial: u32 },
 }
 
+impl Open {
+    /// Which call wants to know.
+    pub(crate) fn call(&self) -> Option<CallId> {
+        match self {
+            Open::Calls { call, .. } | Open::Own { about: About::Phones { call, .. }, .. } => Some(*call),
+            Open::Own { about: About::Tenants | About::Account(_) | About::Records(_), .. } => None,
+        }
+    }
+}
+
 /// The open questions.
 #[derive(Debug)]
 pub(crate) struct Questions {

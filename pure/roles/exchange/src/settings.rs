@@ -70,6 +70,11 @@ impl Owned {
     pub fn owns(self, shard: Shard) -> bool {
         shard.thread(self.threads) == self.thread
     }
+
+    /// One of them.
+    pub fn any(self) -> Shard {
+        Shard::of(self.thread.into())
+    }
 }
 
 /// How contacts are bound.

@@ -2,12 +2,12 @@
 
 use contract::CallId;
 use journal::{Cause, Durable, Entry};
-use machine::{Moment, Outbox, Tag};
+use machine::{Key, Moment, Outbox, Tag};
 
 use crate::kept::{self, KeptCounts, KeptSession, MEDIA_COUNTERS, MEDIA_SESSION};
 use crate::leg::Leg;
 use crate::media::{Deadline, Media};
-use crate::messages::Out;
+use crate::messages::{In, Out};
 use crate::session::{Lent, Session};
 
 impl Durable for Media {
@@ -40,11 +40,35 @@ impl Durable for Media {
         }
     }
 
+    fn concerned(&self, input: &In) -> Option<(Tag, Key)> {
+        let call = match input {
+            In::Anchor { wish, .. } => wish.call,
+            In::Release { release, .. } => release.call,
+            _ => return None,
+        };
+        Some((MEDIA_SESSION, kept::key(call)))
+    }
+
+    fn due(&self) -> Option<(Tag, Key)> {
+        match self.timers.first()? {
+            Deadline::Session(call) | Deadline::Gone(call) => Some((MEDIA_SESSION, kept::key(call))),
+            Deadline::Play(_) => None,
+        }
+    }
+
+    fn give_up(&mut self, _now: Moment, tag: Tag, key: Key, _out: &mut Outbox<Out>) {
+        if tag == MEDIA_SESSION
+            && let Some((Some(session), _)) = self.read.get_mut(&CallId(key.0 as u64))
+        {
+            fall_silent(session);
+        }
+    }
+
     fn rebuild(
         &mut self,
         now: Moment,
         cause: Cause,
-        latest: &dyn Fn(Tag, machine::Key) -> Option<Vec<u8>>,
+        latest: &dyn Fn(Tag, Key) -> Option<Vec<u8>>,
         out: &mut Outbox<Out>,
     ) {
         let Some(call) = self.in_hand.take() else { return };
@@ -62,15 +86,19 @@ impl Durable for Media {
             return self.take_up_gone(now, call, session);
         }
         if cause == Cause::Deadline {
-            // Whatever was played or to be told is what panicked.
-            session.reminders = Default::default();
-            session.legs.iter_mut().for_each(|leg| leg.voicing.over = true);
+            fall_silent(&mut session);
         }
         if self.take_up(now, session, counts, out) {
             self.speak(now, call);
             self.schedule(call);
         }
     }
+}
+
+/// Whatever was played or to be told is what made us fall; packets are relayed all the same.
+fn fall_silent(session: &mut KeptSession) {
+    session.reminders = Default::default();
+    session.legs.iter_mut().for_each(|leg| leg.voicing.over = true);
 }
 
 impl Media {
