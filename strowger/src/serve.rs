@@ -128,7 +128,9 @@ fn bind(listen: &Listen, shared: bool) -> Result<OwnedFd, strowger_io::Error> {
     if listen.stream {
         return Listener::bind(listen.address, shared).map(Into::into);
     }
-    let options = UdpOptions { reuse_port: shared, ..UdpOptions::default() };
+    // Room for what arrives while a successor starts, and for a queue that is long enough to shed from by worth.
+    let options =
+        UdpOptions { reuse_port: shared, arrival: true, receive_buffer: 16 << 20, ..UdpOptions::default() };
     UdpSocket::bind(listen.address, &options).map(Into::into)
 }
 

@@ -2,6 +2,7 @@
 
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, SocketAddrV4, SocketAddrV6};
+use std::time::Duration;
 
 use libc::{AF_INET, AF_INET6, sa_family_t, sockaddr_in, sockaddr_in6, sockaddr_storage, socklen_t};
 
@@ -79,32 +80,49 @@ pub(crate) fn read(storage: &sockaddr_storage) -> Option<SocketAddr> {
     }
 }
 
-/// Bytes of the control message that carries our own address of a datagram.
-pub(crate) const CONTROL_ROOM: usize = 64;
+/// Bytes of the control messages that carry our own address of a datagram, and when it came.
+pub(crate) const CONTROL_ROOM: usize = 80;
 
-/// Room for that control message, aligned as the kernel wants it.
+/// Room for those control messages, aligned as the kernel wants it.
 #[derive(Clone, Copy)]
 #[repr(C, align(8))]
 pub(crate) struct Control(pub(crate) [u8; CONTROL_ROOM]);
 
-/// The address that a datagram was sent to, if the kernel told.
-pub(crate) fn destination(message: &libc::msghdr) -> Option<IpAddr> {
-    // SAFETY: the kernel filled msg_control and set msg_controllen; the macros stay within it.
+/// What the kernel told with a datagram.
+pub(crate) enum Told {
+    /// The address it was sent to.
+    Destination(IpAddr),
+    /// The time of day at which it came.
+    Arrival(Duration),
+}
+
+/// The first of what the kernel told with a datagram for which `wanted` gives something.
+pub(crate) fn find_told<T>(message: &libc::msghdr, wanted: impl Fn(Told) -> Option<T>) -> Option<T> {
+    // SAFETY: the kernel filled msg_control and set msg_controllen; the macros stay within it, and level and type
+    // say what lies there.
     unsafe {
         let mut header = libc::CMSG_FIRSTHDR(message);
         while !header.is_null() {
             let data = libc::CMSG_DATA(header);
-            match ((*header).cmsg_level, (*header).cmsg_type) {
+            let told = match ((*header).cmsg_level, (*header).cmsg_type) {
                 (libc::IPPROTO_IP, libc::IP_PKTINFO) => {
                     let info = data.cast::<libc::in_pktinfo>().read_unaligned();
-                    return Some(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into());
+                    Some(Told::Destination(Ipv4Addr::from(info.ipi_addr.s_addr.to_ne_bytes()).into()))
                 }
                 (libc::IPPROTO_IPV6, libc::IPV6_PKTINFO) => {
                     let info = data.cast::<libc::in6_pktinfo>().read_unaligned();
-                    return Some(Ipv6Addr::from(info.ipi6_addr.s6_addr).into());
+                    Some(Told::Destination(Ipv6Addr::from(info.ipi6_addr.s6_addr).into()))
                 }
-                _ => header = libc::CMSG_NXTHDR(message, header),
+                (libc::SOL_SOCKET, libc::SCM_TIMESTAMPNS) => {
+                    let time = data.cast::<libc::timespec>().read_unaligned();
+                    Some(Told::Arrival(Duration::new(time.tv_sec as u64, time.tv_nsec as u32)))
+                }
+                _ => None,
+            };
+            if let Some(found) = told.and_then(&wanted) {
+                return Some(found);
             }
+            header = libc::CMSG_NXTHDR(message, header);
         }
     }
     None

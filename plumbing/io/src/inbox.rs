@@ -3,8 +3,9 @@
 use std::mem::{size_of, zeroed};
 use std::net::{IpAddr, SocketAddr};
 use std::os::fd::{AsFd, AsRawFd};
+use std::time::{Duration, SystemTime};
 
-use crate::address::{CONTROL_ROOM, Control, blank, destination, read};
+use crate::address::{CONTROL_ROOM, Control, Told, blank, find_told, read};
 use crate::error::{Result, moved};
 
 /// A datagram where it was received.
@@ -103,9 +104,24 @@ impl Inbox {
         Some(Datagram {
             bytes: &self.buffer[start..start + (message.msg_len as usize).min(self.size)],
             source: read(&self.names[number])?,
-            destination: destination(&message.msg_hdr),
+            destination: find_told(&message.msg_hdr, |told| match told {
+                Told::Destination(ip) => Some(ip),
+                Told::Arrival(_) => None,
+            }),
             truncated: message.msg_hdr.msg_flags & libc::MSG_TRUNC != 0,
         })
+    }
+
+    /// How long the oldest of those received last had waited in the kernel, if the socket tells
+    /// ([`crate::UdpOptions::arrival`]). A time of day that was set meanwhile makes it wrong, once.
+    pub fn waited(&self) -> Option<Duration> {
+        let first = self.messages[..self.count].first()?;
+        let came = find_told(&first.msg_hdr, |told| match told {
+            Told::Arrival(at) => Some(at),
+            Told::Destination(_) => None,
+        })?;
+        let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        Some(now.saturating_sub(came))
     }
 
     /// The bytes of datagram `number`, to work on in place.

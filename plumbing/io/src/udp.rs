@@ -19,6 +19,8 @@ pub struct UdpOptions {
     pub send_buffer: usize,
     /// Whether each datagram comes with the address of ours that it was sent to.
     pub destination: bool,
+    /// Whether the kernel notes when each datagram came, for [`crate::Inbox::waited`].
+    pub arrival: bool,
     /// The traffic class (DSCP in the upper six bits) of what leaves, if not the default.
     pub traffic_class: Option<u8>,
 }
@@ -30,6 +32,7 @@ impl Default for UdpOptions {
             receive_buffer: 4 << 20,
             send_buffer: 4 << 20,
             destination: false,
+            arrival: false,
             traffic_class: None,
         }
     }
@@ -63,6 +66,9 @@ impl UdpSocket {
                 SocketAddr::V4(_) => set(libc::IPPROTO_IP, libc::IP_PKTINFO, 1)?,
                 SocketAddr::V6(_) => set(libc::IPPROTO_IPV6, libc::IPV6_RECVPKTINFO, 1)?,
             }
+        }
+        if options.arrival {
+            set(libc::SOL_SOCKET, libc::SO_TIMESTAMPNS, 1)?;
         }
         if let Some(class) = options.traffic_class {
             match address {

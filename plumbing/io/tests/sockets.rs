@@ -96,6 +96,28 @@ fn a_long_datagram_is_said_to_be_cut_and_a_refused_one_does_not_stop_the_rest() 
 }
 
 #[test]
+fn it_is_known_how_long_a_datagram_waited() {
+    for address in loopbacks() {
+        let options = UdpOptions { destination: true, arrival: true, ..UdpOptions::default() };
+        let server = UdpSocket::bind(address, &options).unwrap();
+        let client = UdpSocket::bind(address, &UdpOptions::default()).unwrap();
+        let mut inbox = Inbox::new(4, 100);
+        assert_eq!(inbox.waited(), None);
+        assert!(client.send(b"early", server.local().unwrap()).unwrap());
+        std::thread::sleep(Duration::from_millis(30));
+        assert!(client.send(b"late", server.local().unwrap()).unwrap());
+        readable(&server);
+        assert_eq!(inbox.receive(&server).unwrap(), 2);
+        assert!(inbox.waited().unwrap() >= Duration::from_millis(30));
+        assert_eq!(inbox.get(1).unwrap().destination, Some(address.ip()));
+        // Without being told to, it is not known.
+        assert!(server.send(b"back", client.local().unwrap()).unwrap());
+        readable(&client);
+        assert_eq!((inbox.receive(&client).unwrap(), inbox.waited()), (1, None));
+    }
+}
+
+#[test]
 fn several_sockets_share_a_port_if_all_agree() {
     let options = UdpOptions { reuse_port: true, ..UdpOptions::default() };
     let first = UdpSocket::bind(loopbacks()[1], &options).unwrap();

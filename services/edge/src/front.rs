@@ -70,6 +70,7 @@ pub struct Front {
     limits: Limits,
     inbox: Inbox,
     room: Vec<u8>,
+    waited: Duration,
     tally: Tally,
 }
 
@@ -99,6 +100,7 @@ impl Front {
             limits,
             inbox: Inbox::new(BATCH, LARGEST),
             room: vec![0; LARGEST],
+            waited: Duration::ZERO,
             tally: Tally::default(),
         })
     }
@@ -106,6 +108,12 @@ impl Front {
     /// What it has seen.
     pub fn tally(&self) -> Tally {
         self.tally
+    }
+
+    /// How long the longest waiting datagram had waited since this was asked last. (A stream's bytes wait in the
+    /// kernel without telling how long.)
+    pub fn take_waited(&mut self) -> Duration {
+        std::mem::take(&mut self.waited)
     }
 
     /// Connections there are.
@@ -143,6 +151,7 @@ impl Front {
             return;
         }
         self.tally.received += self.inbox.len() as u64;
+        self.waited = self.waited.max(self.inbox.waited().unwrap_or_default());
         for datagram in self.inbox.iter() {
             // A keep-alive between messages (RFC 5626 4.4.1, and what phones make of it).
             if datagram.bytes.len() <= 4 {

@@ -31,6 +31,10 @@ const CHORES: Duration = Duration::from_secs(1);
 const SYNC: Duration = Duration::from_millis(50);
 /// A thread shows that it lives at least so often.
 const BEAT: Duration = Duration::from_millis(50);
+/// Waiting less than this is nothing to act upon.
+const UNFELT: Duration = Duration::from_millis(2);
+/// No message waits so long.
+const UNBELIEVABLE: Duration = Duration::from_secs(30);
 /// Rounds of answers to what a turn itself caused, before the world is looked at again.
 const ROUNDS: usize = 8;
 
@@ -75,6 +79,8 @@ pub(crate) struct Thread {
     clock: Clock,
     stop: Arc<AtomicBool>,
     turn_took: Duration,
+    /// How long messages waited when it was last looked at.
+    waited: Duration,
     follower: Option<Follower>,
 }
 
@@ -147,6 +153,7 @@ impl Thread {
             clock: given.clock,
             stop: given.stop,
             turn_took: Duration::ZERO,
+            waited: Duration::ZERO,
             follower: None,
         };
         thread.recover(began, &recovered, &given.places.disk_log(given.number))?;
@@ -194,6 +201,7 @@ impl Thread {
             self.voice.poller.wait(&mut events, Some(wait))?;
             let now = self.clock.now();
             let mut direct = self.receive(&events, now);
+            self.feel_pressure(now);
             self.turn_once(now, &mut direct);
             self.turn_took = self.clock.now().since(now);
             if now >= chores {
@@ -202,6 +210,18 @@ impl Thread {
             }
         }
         Ok(())
+    }
+
+    /// Tells the machine how long messages wait by now: what the kernel says of datagrams, and for what it says
+    /// nothing of, how long the last turn took.
+    fn feel_pressure(&mut self, now: Moment) {
+        let waited = self.voice.front.take_waited().max(self.turn_took);
+        // A time of day that was set is no load.
+        let waited = if waited > UNBELIEVABLE { Duration::ZERO } else { waited };
+        if waited > UNFELT || self.waited > UNFELT {
+            self.turn.decide_direct(now, In::Pressure(waited), &mut self.voice);
+        }
+        self.waited = waited;
     }
 
     fn receive(&mut self, events: &Events, now: Moment) -> Vec<In> {
@@ -276,6 +296,7 @@ impl Thread {
             gauge("disk_failures_total", follower.failures as f64),
             gauge("disk_slowest_sync_seconds", follower.slowest_us as f64 / 1e6),
             gauge("turn_seconds", self.turn_took.as_secs_f64()),
+            gauge("sip_waited_seconds", self.waited.as_secs_f64()),
             gauge("sip_received_total", tally.received as f64),
             gauge("sip_sent_total", tally.sent as f64),
             gauge("sip_connections", self.voice.front.connections() as f64),
