@@ -54,7 +54,7 @@ impl Exchange {
 
     /// A question was not answered in time.
     pub(crate) fn ask_again(&mut self, id: u64, now: Moment, out: &mut Outbox<Out>) {
-        let Some(Open::Own { about, tries }) = self.questions.get(id) else { return };
+        let Some(Open::Own { about, tries, .. }) = self.questions.get(id) else { return };
         let is_last = *tries >= self.view.settings.waiting.tries;
         match about {
             About::Tenants | About::Records(_) => {
@@ -83,6 +83,10 @@ impl Exchange {
     }
 
     fn answered(&mut self, id: u64, body: &[u8], now: Moment, out: &mut Outbox<Out>) {
+        if self.questions.was_in_doubt(id) {
+            self.say_question(id, now, out);
+            return;
+        }
         let Some(open) = self.questions.get(id).cloned() else { return };
         let understood = match open {
             Open::Own { about, .. } => self.answered_us(id, about, body, now, out),
@@ -202,7 +206,11 @@ impl Exchange {
     }
 
     fn changed(&mut self, changed: Changed, now: Moment, out: &mut Outbox<Out>) {
-        let Some(name) = changed.name else { return self.ask(About::Tenants, now, out) };
+        let Some(name) = changed.name else {
+            self.questions.doubt(&About::Tenants);
+            return self.ask(About::Tenants, now, out);
+        };
+        self.questions.doubt(&About::Account(LookUp { tenant: changed.tenant, name: name.clone() }));
         let key = self.view.accounts.key(changed.tenant, name.as_bytes());
         self.view.accounts.forget_absence(key);
         if let Some(forgotten) = self.view.accounts.forget(key) {

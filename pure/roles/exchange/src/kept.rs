@@ -21,6 +21,9 @@ pub const TENANTS_KEY: Key = Key(0);
 /// What must survive a power loss, too: written to disk behind the journal.
 pub const DURABLE: [Tag; 4] = [BINDINGS, ACCOUNT, TENANTS, CALL_RECORD];
 
+/// What every thread has for itself, whatever its shard.
+pub const EVERYWHERE: [Tag; 2] = [ACCOUNT, TENANTS];
+
 /// The key of a call, or of its record.
 pub fn call_key(id: CallId) -> Key {
     Key(u128::from(id.0))

@@ -41,8 +41,17 @@ pub(crate) enum Topic {
 /// An open question.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Open {
-    Own { about: About, tries: u8 },
-    Calls { call: CallId, topic: Topic, serial: u32 },
+    /// In doubt: what it is about has changed since it was asked, so its answer may be of before.
+    Own {
+        about: About,
+        tries: u8,
+        in_doubt: bool,
+    },
+    Calls {
+        call: CallId,
+        topic: Topic,
+        serial: u32,
+    },
 }
 
 impl Open {
@@ -95,7 +104,7 @@ impl Questions {
         if self.open.contains_key(&id) {
             return None;
         }
-        self.open.insert(id, Open::Own { about, tries: 0 });
+        self.open.insert(id, Open::Own { about, tries: 0, in_doubt: false });
         Some(id)
     }
 
@@ -108,7 +117,7 @@ impl Questions {
 
     /// The envelope of a question of the exchange, and when to ask again.
     pub(crate) fn ask(&mut self, id: u64) -> Option<(Envelope, Duration, u8)> {
-        let Some(Open::Own { about, tries }) = self.open.get_mut(&id) else { return None };
+        let Some(Open::Own { about, tries, .. }) = self.open.get_mut(&id) else { return None };
         *tries = tries.saturating_add(1);
         let (envelope, within) = match about {
             About::Tenants => (Envelope::request(id, None, &ListTenants {}), ListTenants::WITHIN),
@@ -123,6 +132,21 @@ impl Questions {
         };
         let pause = within.saturating_mul(1 << u32::from(*tries - 1).min(8)).min(LONGEST_PAUSE.max(within));
         Some((envelope, pause, *tries))
+    }
+
+    /// What this question is about has changed: if it is open, its next answer is not to be believed.
+    pub(crate) fn doubt(&mut self, about: &About) {
+        if let Some(Open::Own { in_doubt, .. }) = self.open.get_mut(&self.id(about)) {
+            *in_doubt = true;
+        }
+    }
+
+    /// Whether the answer that came may be of before a change; the next one is believed.
+    pub(crate) fn was_in_doubt(&mut self, id: u64) -> bool {
+        match self.open.get_mut(&id) {
+            Some(Open::Own { in_doubt, .. }) => std::mem::take(in_doubt),
+            Some(Open::Calls { .. }) | None => false,
+        }
     }
 
     /// Looks at an open question.

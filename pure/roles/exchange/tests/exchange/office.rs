@@ -1,10 +1,13 @@
 //! The office is away: what is remembered serves on, the rest waits, and not for ever.
 
+use contract::Envelope;
+use contract::account::Changed;
+use exchange::In;
 use sip::{Method, Name, Status};
 
 use crate::calls::Pair;
 use crate::phone::{OFFER, Phone, request, response, seconds, statuses};
-use crate::platform::Platform;
+use crate::platform::{Platform, RED};
 
 #[test]
 fn who_is_remembered_registers_and_calls_on() {
@@ -115,4 +118,18 @@ fn at_the_first_start_everybody_waits_for_the_tenants() {
     assert_eq!(platform.hear(&invite).len(), 0);
     platform.office.is_there = true;
     assert_eq!(statuses(&platform.pass(seconds(1))), [407]);
+}
+
+#[test]
+fn an_answer_from_before_a_change_is_not_believed() {
+    let mut platform = Platform::new();
+    let mut dave = Phone::of("dave", "red.example");
+    let contact = dave.contact();
+    platform.office.is_slow = true;
+    let heard = dave.send(&mut platform, Method::Register, "sip:red.example", &[("Contact", &contact)], "");
+    assert_eq!(statuses(&heard), [0; 0], "the answer that there is no dave is on its way");
+    platform.office.is_slow = false;
+    platform.add_user(RED, "red.example", "dave");
+    platform.tell(In::Bus(Envelope::notice(None, &Changed { tenant: RED, name: Some("dave".into()) })));
+    assert_eq!(statuses(&platform.late_answers_come()), [200]);
 }

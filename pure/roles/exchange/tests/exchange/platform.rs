@@ -47,6 +47,9 @@ pub(crate) struct Thread {
 
 pub(crate) struct Office {
     pub(crate) is_there: bool,
+    /// Its answers come no sooner than [`Platform::late_answers_come`].
+    pub(crate) is_slow: bool,
+    late: Vec<(usize, Envelope)>,
     pub(crate) asked: Vec<String>,
     pub(crate) records: Vec<CallRecord>,
     pub(crate) users: BTreeMap<(TenantId, String), User>,
@@ -65,6 +68,8 @@ impl Platform {
     pub(crate) fn with(threads: u16, settings: Settings) -> Self {
         let office = Office {
             is_there: true,
+            is_slow: false,
+            late: Vec::new(),
             asked: Vec::new(),
             records: Vec::new(),
             users: BTreeMap::new(),
@@ -166,6 +171,14 @@ impl Platform {
         values.iter().filter(|(known, _)| known == name).map(|(_, value)| value).sum()
     }
 
+    /// What the office answered when it was slow arrives; what phones hear comes back.
+    pub(crate) fn late_answers_come(&mut self) -> Vec<Sip> {
+        let late = self.office.late.drain(..).map(|(thread, answer)| (thread, In::Bus(answer)));
+        self.queue.extend(late);
+        self.settle();
+        std::mem::take(&mut self.said)
+    }
+
     /// Lets time pass, deadline by deadline; what phones hear comes back.
     pub(crate) fn pass(&mut self, time: Duration) -> Vec<Sip> {
         let end = self.now.after(time);
@@ -258,7 +271,10 @@ impl Platform {
             }
             (Kind::Request, None) => {
                 self.office.asked.push(envelope.subject.clone());
-                if let Some(answer) = self.office.answer(&envelope).filter(|_| self.office.is_there) {
+                let answer = self.office.answer(&envelope).filter(|_| self.office.is_there);
+                if let (Some(answer), true) = (&answer, self.office.is_slow) {
+                    self.office.late.push((thread, answer.clone()));
+                } else if let Some(answer) = answer {
                     self.queue.push_back((thread, In::Bus(answer)));
                 }
             }
