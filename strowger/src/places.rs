@@ -92,6 +92,11 @@ impl Places {
         self.data.join(format!("signalling-{thread}.log"))
     }
 
+    /// For how many signalling threads journals and disk logs are.
+    pub(crate) fn signalling_threads(&self) -> PathBuf {
+        self.data.join("signalling-threads")
+    }
+
     /// The ladder memory of signalling thread `thread`.
     pub(crate) fn ladder(&self, thread: u16) -> PathBuf {
         self.runtime.join(format!("ladder-{thread}"))

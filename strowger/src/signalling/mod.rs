@@ -2,6 +2,7 @@
 
 mod loops;
 mod mailbox;
+mod redeal;
 mod voice;
 
 use std::sync::Arc;
@@ -90,6 +91,7 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
     let threads = config.signalling.threads;
     let places = Places::open(config)?;
     let secret = places.secret()?;
+    redeal::redeal(&places, threads, config.signalling.journal_mb << 20, worker.clock().now())?;
     let topology = Topology::new(&places.runtime, threads);
     let mailboxes = (0..threads).map(|_| Mailbox::new()).collect::<Result<Vec<_>, _>>()?;
     let mailboxes = Arc::new(mailboxes);
