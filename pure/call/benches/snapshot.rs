@@ -8,11 +8,11 @@ use std::time::Instant;
 use strowger_call::Call;
 
 const STAGES: [(&str, &[u8]); 5] = [
-    ("anchoring", include_bytes!("../tests/golden/1-anchoring.call")),
-    ("ringing", include_bytes!("../tests/golden/1-ringing.call")),
-    ("talking", include_bytes!("../tests/golden/1-talking.call")),
-    ("forked", include_bytes!("../tests/golden/1-forked.call")),
-    ("ending", include_bytes!("../tests/golden/1-ending.call")),
+    ("anchoring", include_bytes!("../tests/golden/2-anchoring.call")),
+    ("ringing", include_bytes!("../tests/golden/2-ringing.call")),
+    ("talking", include_bytes!("../tests/golden/2-talking.call")),
+    ("forked", include_bytes!("../tests/golden/2-forked.call")),
+    ("ending", include_bytes!("../tests/golden/2-ending.call")),
 ];
 const TIMES: u32 = 2_000;
 

@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 
 use contract::app::{Event, Happened};
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 /// An app's hold on a call: its position, and what it has still to be told, one after another.
@@ -8,15 +9,19 @@ use serde::{Deserialize, Serialize};
 #[serde(default)]
 pub(crate) struct App {
     /// Its name.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) name: String,
     /// Where it stands, as it said last.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     position: Vec<u8>,
     /// The number of the event in front.
+    #[serde(skip_serializing_if = "is_default")]
     serial: u32,
     /// What it has not answered yet, the one it is being told in front.
+    #[serde(skip_serializing_if = "is_default")]
     events: VecDeque<Event>,
     /// The last digit of the caller that was passed on.
+    #[serde(skip_serializing_if = "is_default")]
     digits: u32,
 }
 

@@ -1,7 +1,8 @@
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use contract::CallId;
 use contract::media::{Anchor, LegPort, LegWish, Say, Sound};
+use machine::terse::{address, is_default, maybe_address};
 use sdp::{Author, Direction, Session};
 use serde::{Deserialize, Serialize};
 
@@ -36,18 +37,29 @@ pub(crate) struct Passed {
     pub(crate) told: Vec<u8>,
 }
 
+/// Where the anchor hears a leg's phone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Place {
+    leg: u8,
+    #[serde(with = "address")]
+    rtp: SocketAddr,
+}
+
 /// What is known of one side.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Half {
     /// What its phone said last, as far as it matters to us.
+    #[serde(skip_serializing_if = "is_default")]
     heard: Option<Heard>,
     /// What its phone was told last.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     told: Vec<u8>,
     /// Who signs what it is told.
+    #[serde(skip_serializing_if = "is_default")]
     author: Option<Author>,
     /// The host that its signalling comes from.
+    #[serde(with = "maybe_address", skip_serializing_if = "is_default")]
     source: Option<IpAddr>,
 }
 
@@ -56,24 +68,32 @@ struct Half {
 #[serde(default)]
 pub(crate) struct Audio {
     /// The phones talk past us.
+    #[serde(skip_serializing_if = "is_default")]
     direct: bool,
     /// Counts the wishes; 0: nothing was wished yet.
+    #[serde(skip_serializing_if = "is_default")]
     version: u32,
     /// How many legs we want: one for an app, two between phones.
+    #[serde(skip_serializing_if = "is_default")]
     legs: u8,
     /// The callee's phones live in IPv6.
+    #[serde(skip_serializing_if = "is_default")]
     callee_ipv6: bool,
     /// Where the anchor hears us.
-    ports: Vec<LegPort>,
+    #[serde(skip_serializing_if = "is_default")]
+    ports: Vec<Place>,
     halves: [Half; 2],
     /// The caller's first offer, until the call is answered.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     offer: Vec<u8>,
     /// What an app plays.
+    #[serde(skip_serializing_if = "is_default")]
     say: Option<Say>,
     /// Counts what was played.
+    #[serde(skip_serializing_if = "is_default")]
     says: u32,
     /// The call is answered: silence counts.
+    #[serde(skip_serializing_if = "is_default")]
     live: bool,
 }
 
@@ -142,7 +162,7 @@ impl Audio {
         if !(0..self.legs).all(has) {
             return Err(Unfit);
         }
-        self.ports = ports;
+        self.ports = ports.into_iter().map(|port| Place { leg: port.leg, rtp: port.rtp }).collect();
         Ok(())
     }
 
@@ -310,7 +330,7 @@ impl Audio {
         session.write()
     }
 
-    fn port(&self, side: Side) -> Option<&LegPort> {
+    fn port(&self, side: Side) -> Option<&Place> {
         self.ports.iter().find(|port| port.leg == side as u8)
     }
 

@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use contract::billing::{Reserved, Settled};
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use crate::Settings;
@@ -11,18 +12,25 @@ use crate::Settings;
 #[serde(default)]
 pub(crate) struct Billing {
     /// The last reservation asked for; 0: none.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) serial: u32,
     /// Seconds granted by all of them.
+    #[serde(skip_serializing_if = "is_default")]
     granted: u32,
     /// There will be no more.
+    #[serde(skip_serializing_if = "is_default")]
     refused: bool,
     /// When the seconds began to run.
+    #[serde(skip_serializing_if = "is_default")]
     answered: Option<Moment>,
     /// When to ask for more.
+    #[serde(skip_serializing_if = "is_default")]
     renew_at: Option<Moment>,
     /// When to hang up.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) cut_at: Option<Moment>,
     /// What came of it all.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) settled: Option<Settled>,
 }
 

@@ -1,6 +1,7 @@
 use contract::media::{Happening as Noticing, Noticed};
 use contract::query::CallView;
 use contract::{CallId, TenantId};
+use machine::terse::is_default;
 use machine::{Epoch, Moment, Shard};
 use serde::{Deserialize, Serialize};
 use sip::leg::{Leg, LegCommand, LegOut, LegState, Refusal};
@@ -27,40 +28,40 @@ const HOPS: u8 = 70;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Call {
     pub(crate) id: CallId,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) shard: Shard,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) epoch: Epoch,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) tenant: Tenant,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) caller: Caller,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) namer: Namer,
     /// The caller first, then each phone that was called and has something left to do.
     pub(crate) parties: Vec<Party>,
     /// How many phones were called.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) dialled: u16,
     /// How many hops the INVITE had left.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) hops: u8,
     /// How many routes were asked for.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) routes: u32,
     /// What was asked for last: what was dialed, or where a phone redirected us to.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) wanted: String,
     pub(crate) state: State,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) audio: Audio,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) billing: Billing,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) app: Option<App>,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) asking: Asking,
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) chronicle: Chronicle,
 }
 
@@ -77,6 +78,7 @@ impl Call {
         out: &mut CallOut,
     ) -> Result<Call, Refusal> {
         let hops = hops_left(invite)?;
+        out.keep = true;
         let mut cx = Context::new(world, now, out);
         let mut namer = Namer::new(start.shard, start.id.0);
         if Namer::has_named(invite, world.mint) {
@@ -131,10 +133,11 @@ impl Call {
         now: Moment,
         out: &mut CallOut,
     ) {
-        let mut cx = Context::new(world, now, out);
         let Some(party) = self.parties.iter_mut().find(|party| party.no == leg) else {
-            return turn_away(leg, message, &mut cx);
+            return turn_away(leg, message, &mut Context::new(world, now, out));
         };
+        out.keep = true;
+        let mut cx = Context::new(world, now, out);
         let mut leg_out = LegOut::default();
         self.namer
             .lend((world.mint, world.settings), |env| party.leg.receive(now, message, env, &mut leg_out));
@@ -156,7 +159,11 @@ impl Call {
             Answer::Kept => (Topic::Keep, 0, Happening::Kept),
         };
         if self.asking.answered(topic, serial) {
+            let said = out.said();
             self.happen(what, &mut Context::new(world, now, out));
+            // These give the same answer when they are asked again.
+            let is_lasting = matches!(topic, Topic::Anchor | Topic::Release | Topic::Settle);
+            out.keep |= !is_lasting || out.said() != said;
         }
     }
 
@@ -169,16 +176,19 @@ impl Call {
             Noticing::Said { serial } => Happening::Said(serial),
             Noticing::Unknown => return,
         };
+        out.keep = true;
         self.happen(what, &mut Context::new(world, now, out));
     }
 
     /// Ends the call; `reason` is for the record.
     pub fn hang_up(&mut self, reason: &str, world: &World<'_>, now: Moment, out: &mut CallOut) {
+        out.keep = true;
         self.happen(Happening::HangUp(reason.to_owned()), &mut Context::new(world, now, out));
     }
 
     /// Lets all that is due at `now` happen.
     pub fn expire(&mut self, world: &World<'_>, now: Moment, out: &mut CallOut) {
+        let said = out.said();
         let mut cx = Context::new(world, now, out);
         let lent = (world.mint, world.settings);
         for party in self.parties.iter_mut().filter(|party| party.leg.deadline().is_some_and(|at| at <= now))
@@ -191,10 +201,13 @@ impl Call {
         self.ask_again(&mut cx);
         self.pass_time(&mut cx);
         self.settle_down(&mut cx);
+        // What the clock brings in silence, it brings to a successor as well.
+        out.keep |= out.said() != said;
     }
 
     /// Goes on after a recovery: whatever was asked and not answered is asked again.
     pub fn resume(&mut self, world: &World<'_>, now: Moment, out: &mut CallOut) {
+        let sent = out.send.len();
         let mut cx = Context::new(world, now, out);
         let lent = (world.mint, world.settings);
         for party in &mut self.parties {
@@ -206,6 +219,7 @@ impl Call {
             self.repeat(topic, &mut cx);
         }
         self.settle_down(&mut cx);
+        out.keep |= out.send.len() != sent;
     }
 
     /// When [`Call::expire`] wants to be called next.

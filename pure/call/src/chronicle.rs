@@ -1,6 +1,7 @@
 use contract::media::LegQuality;
 use contract::record::CallRecord;
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use crate::ending::End;
@@ -9,13 +10,20 @@ use crate::ending::End;
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Chronicle {
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) dialed: String,
     /// Who was rung last, or answered.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) callee: String,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) started: Moment,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) rang: Option<Moment>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) answered: Option<Moment>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) ended: Moment,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) end: Option<End>,
     /// How each leg sounded.
     #[serde(skip_serializing_if = "Vec::is_empty")]

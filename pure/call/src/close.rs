@@ -1,6 +1,7 @@
 use sip::leg::{LegCommand, LegEvent as Leg};
 
 use crate::asking::Topic;
+use crate::audio::Audio;
 use crate::context::Context;
 use crate::ending::End;
 use crate::state::{Ending, Happening, State};
@@ -24,6 +25,7 @@ impl Call {
         if self.billing.serial > 0 {
             self.ask(Topic::Settle, cx);
         }
+        self.audio = Audio::default();
         self.close(Ending::default(), cx)
     }
 

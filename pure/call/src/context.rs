@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 
+use machine::terse::is_default;
 use machine::{Kind, Mint, Moment, Shard, Token};
 use serde::{Deserialize, Serialize};
 use sip::Message;
@@ -52,9 +53,12 @@ impl<'a> Context<'a> {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Namer {
+    #[serde(skip_serializing_if = "is_default")]
     shard: Shard,
+    #[serde(skip_serializing_if = "is_default")]
     call: u64,
     /// Counts the branches.
+    #[serde(skip_serializing_if = "is_default")]
     branches: u16,
 }
 

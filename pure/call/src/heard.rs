@@ -1,26 +1,34 @@
 use std::net::SocketAddr;
 
 use contract::media::Payload;
+use machine::terse::{is_default, maybe_address};
 use sdp::{Codec, Direction, Session};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, Serializer};
 
 /// What a phone's session description says, as far as the call and the anchor need it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Heard {
     /// A sum over the whole body: the same again is a mere refresh.
+    #[serde(skip_serializing_if = "is_default")]
     sum: u64,
     /// Where it wants RTP.
+    #[serde(with = "maybe_address", skip_serializing_if = "is_default")]
     pub(crate) rtp: Option<SocketAddr>,
     /// Where it wants RTCP.
+    #[serde(with = "maybe_address", skip_serializing_if = "is_default")]
     pub(crate) rtcp: Option<SocketAddr>,
     /// It lives in IPv6.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) ipv6: bool,
     /// What its payload numbers mean.
+    #[serde(serialize_with = "briefly", skip_serializing_if = "is_default")]
     pub(crate) payloads: Vec<Payload>,
     /// Whether it sends, whether it hears.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) direction: Direction,
     /// It wants no audio.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) refused: bool,
 }
 
@@ -62,6 +70,11 @@ fn rtcp(audio: &sdp::Stream<'_>) -> Option<SocketAddr> {
 
 fn payload(codec: Codec) -> Payload {
     Payload { number: codec.payload, name: codec.name, clock: codec.clock }
+}
+
+/// Without the names of their fields, which a reader can do without.
+fn briefly<S: Serializer>(payloads: &[Payload], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_seq(payloads.iter().map(|payload| (payload.number, &payload.name, payload.clock)))
 }
 
 /// FNV-1a.

@@ -20,6 +20,16 @@ pub struct CallOut {
     pub send: Vec<Sent>,
     /// Questions to others, in order.
     pub ask: Vec<Question>,
+    /// The call's snapshot is to be taken anew. Without it the last one is as good: a successor finds out by
+    /// its clock, or by asking again, whatever has changed since.
+    pub keep: bool,
+}
+
+impl CallOut {
+    /// How much was said so far.
+    pub(crate) fn said(&self) -> (usize, usize) {
+        (self.send.len(), self.ask.len())
+    }
 }
 
 /// A SIP message for the edge.

@@ -16,7 +16,7 @@ pub(crate) struct Party {
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub(crate) contact: String,
     /// The host that its signalling comes from.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, with = "machine::terse::maybe_address", skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<IpAddr>,
     pub(crate) leg: Leg,
 }

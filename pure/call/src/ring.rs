@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use contract::record::Outcome;
 use contract::registration::Contact;
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 use sip::Status;
 
@@ -17,20 +18,28 @@ use crate::state::Happening;
 #[serde(default)]
 pub(crate) struct Ringing {
     /// When nobody is at home.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) until: Moment,
     /// When the phones in `waiting` ring too.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) hunt_at: Option<Moment>,
     /// The phones of a lower q, highest first.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) waiting: VecDeque<Contact>,
     /// The legs that may still answer.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) open: Vec<LegNo>,
     /// Whose early media the caller hears.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) early: Option<LegNo>,
     /// What the caller was told last.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) progress: Option<Status>,
     /// Users that a phone redirected us to.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) redirects: VecDeque<String>,
     /// The best refusal so far.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) best: Option<Refused>,
 }
 

@@ -3,7 +3,7 @@ use serde::{Deserialize, Serialize};
 use crate::Call;
 
 /// The format that this release writes.
-const FORMAT: u16 = 1;
+const FORMAT: u16 = 2;
 
 /// A snapshot that can't be read.
 #[derive(Debug, thiserror::Error)]

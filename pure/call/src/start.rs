@@ -1,4 +1,5 @@
 use contract::{CallId, TenantId};
+use machine::terse::is_default;
 use machine::{Epoch, Shard};
 use serde::{Deserialize, Serialize};
 
@@ -24,8 +25,10 @@ pub struct Start {
 #[serde(default)]
 pub struct Tenant {
     /// Its number.
+    #[serde(skip_serializing_if = "is_default")]
     pub id: TenantId,
     /// Its SIP domains, lower case; the first stands in our headers. A redirection leads nowhere else.
+    #[serde(skip_serializing_if = "is_default")]
     pub domains: Vec<String>,
 }
 
@@ -41,11 +44,15 @@ impl Tenant {
 #[serde(default)]
 pub struct Caller {
     /// The user's name within the tenant: who pays, and what the record says.
+    #[serde(skip_serializing_if = "is_default")]
     pub user: String,
     /// Shown to the callee.
+    #[serde(skip_serializing_if = "is_default")]
     pub display_name: String,
     /// Shown to the callee in place of the user's name.
+    #[serde(skip_serializing_if = "is_default")]
     pub number: Option<String>,
     /// The audio goes directly between the phones, past our media anchor.
+    #[serde(skip_serializing_if = "is_default")]
     pub direct_media: bool,
 }

@@ -2,6 +2,7 @@ use contract::app::Instructions;
 use contract::billing::{Reserved, Settled};
 use contract::media::{Anchored, Released};
 use contract::registration::Contact;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 use sip::leg::LegEvent;
 
@@ -45,7 +46,9 @@ pub(crate) enum State {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Routing {
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) plan: Option<Plan>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_funded: bool,
 }
 
@@ -63,7 +66,7 @@ pub(crate) struct Talking {
     /// The leg that answered.
     pub(crate) peer: LegNo,
     /// The session being changed, if it is.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) offering: Offering,
 }
 
@@ -72,8 +75,10 @@ pub(crate) struct Talking {
 #[serde(default)]
 pub(crate) struct Served {
     /// The app has answered.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_answered: bool,
     /// The caller has to answer an offer of ours.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) awaits_answer: bool,
 }
 
@@ -82,6 +87,7 @@ pub(crate) struct Served {
 #[serde(default)]
 pub(crate) struct Ending {
     /// The store has the record.
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) is_kept: bool,
 }
 

@@ -10,6 +10,7 @@ mod hash;
 mod moment;
 mod outbox;
 mod shard;
+pub mod terse;
 mod timers;
 mod token;
 

@@ -14,9 +14,10 @@ pub struct Author {
     #[serde(default)]
     pub version: u64,
     /// The address in the `o=` line.
+    #[serde(with = "machine::terse::address")]
     pub address: IpAddr,
     /// A sum over what was last signed.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     signed: Option<u64>,
 }
 

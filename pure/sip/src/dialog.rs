@@ -1,5 +1,6 @@
 //! RFC 3261 12: what two user agents know of each other.
 
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use crate::{CSeq, Message, Method, Name, NameAddr, ParseError, Values, Writer};
@@ -9,28 +10,34 @@ use crate::{CSeq, Message, Method, Name, NameAddr, ParseError, Values, Writer};
 #[serde(default)]
 pub struct Dialog {
     /// Its Call-ID.
+    #[serde(skip_serializing_if = "is_default")]
     pub call_id: String,
     /// Our tag.
+    #[serde(skip_serializing_if = "is_default")]
     pub local_tag: String,
     /// The peer's tag; empty as long as there is none.
+    #[serde(skip_serializing_if = "is_default")]
     pub remote_tag: String,
     /// What stands in From of our requests, tag included.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub local: Vec<u8>,
     /// What stands in To of our requests, tag included.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub remote: Vec<u8>,
     /// Where our requests go in the end: the peer's Contact.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub target: Vec<u8>,
     /// Where they pass through: Route values in their order, with commas between them.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub routes: Vec<u8>,
     /// The number of our newest request.
+    #[serde(skip_serializing_if = "is_default")]
     pub local_cseq: u32,
     /// The number of the peer's newest request.
+    #[serde(skip_serializing_if = "is_default")]
     pub remote_cseq: Option<u32>,
     /// How many hops our requests may take; 0 for the usual 70.
+    #[serde(skip_serializing_if = "is_default")]
     pub max_forwards: u8,
 }
 

@@ -21,6 +21,7 @@ mod talk;
 mod turn;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use crate::dialog::Dialog;
@@ -67,22 +68,34 @@ pub struct Refusal {
 #[serde(default)]
 pub struct Leg {
     /// Whether we began the call, and so made the Call-ID.
+    #[serde(skip_serializing_if = "is_default")]
     caller: bool,
+    #[serde(skip_serializing_if = "is_default")]
     line: line::Line,
+    #[serde(skip_serializing_if = "is_default")]
     dialog: Dialog,
+    #[serde(skip_serializing_if = "is_default")]
     phase: Phase,
+    #[serde(skip_serializing_if = "is_default")]
     outgoing: Vec<outgoing::Outgoing>,
+    #[serde(skip_serializing_if = "is_default")]
     incoming: Vec<incoming::Incoming>,
+    #[serde(skip_serializing_if = "is_default")]
     asks: Vec<ask::Ask>,
+    #[serde(skip_serializing_if = "is_default")]
     replies: Vec<reply::Reply>,
     /// The newest offer or answer of ours that is in force.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     local_sdp: Vec<u8>,
+    #[serde(skip_serializing_if = "is_default")]
     wanted: Option<reoffer::Wanted>,
     /// Requests that wait for the ACK of our 2xx.
+    #[serde(skip_serializing_if = "is_default")]
     waiting: Vec<ask::Errand>,
+    #[serde(skip_serializing_if = "is_default")]
     session: session::Session,
     /// Whether the peer knows UPDATE.
+    #[serde(skip_serializing_if = "is_default")]
     peer_updates: bool,
 }
 
@@ -94,7 +107,7 @@ enum Phase {
     /// We are called.
     Invited {
         /// Whether we have said so.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         alerting: bool,
     },
     /// A 2xx was given.
@@ -102,10 +115,10 @@ enum Phase {
     /// The owner has been told that it is over.
     Ending {
         /// When the leg is dropped, whatever is left.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Option<Moment>,
         /// The BYE that waits.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         bye: Option<hangup::Farewell>,
     },
     /// Nothing is left.

@@ -84,7 +84,7 @@ fn scenes() -> Vec<(&'static str, Scene)> {
 fn snapshots_of_every_release_are_read_and_go_on() {
     if std::env::var_os("BLESS").is_some() {
         for (name, scene) in scenes() {
-            std::fs::write(folder().join(format!("1-{name}.call")), scene.call().snapshot()).unwrap();
+            std::fs::write(folder().join(format!("2-{name}.call")), scene.call().snapshot()).unwrap();
         }
     }
     let mut read = 0;
@@ -114,7 +114,7 @@ fn snapshots_of_every_release_are_read_and_go_on() {
 #[test]
 fn todays_snapshots_are_those_that_were_blessed() {
     for (name, scene) in scenes() {
-        let blessed = std::fs::read(folder().join(format!("1-{name}.call"))).unwrap();
+        let blessed = std::fs::read(folder().join(format!("2-{name}.call"))).unwrap();
         assert_eq!(scene.call().snapshot(), blessed, "{name}: if this is meant, a new golden file is due");
     }
 }

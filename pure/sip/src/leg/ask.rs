@@ -1,6 +1,7 @@
 //! Requests inside the dialog, other than INVITE, that we sent.
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::line::{Id, SDP};
@@ -18,11 +19,16 @@ const TRIES: u8 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Ask {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) id: Id,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) transaction: ClientOther,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) errand: Errand,
     /// The fork that it went to, if that isn't the leg's own dialog.
+    #[serde(skip_serializing_if = "is_default")]
     fork: Option<Box<Dialog>>,
+    #[serde(skip_serializing_if = "is_default")]
     tries: u8,
 }
 
@@ -35,25 +41,25 @@ pub(super) enum Errand {
     /// To hang up.
     Bye {
         /// A Reason header's value.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         reason: Option<String>,
     },
     /// To change the session, or to show that we are still there.
     Update {
         /// The offer; empty for none.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         sdp: Vec<u8>,
         /// How often the offer was refused for glare.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         glares: u8,
     },
     /// To tell something.
     Info {
         /// Its Content-Type.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         content_type: String,
         /// Its body.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         body: Vec<u8>,
     },
 }

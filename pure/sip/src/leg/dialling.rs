@@ -1,5 +1,6 @@
 //! The calling leg until it is answered (RFC 3261 13.2).
 
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::identity::{Env, Identity};
@@ -17,10 +18,13 @@ use crate::{Message, Name, Status};
 #[serde(default)]
 pub(super) struct Dialling {
     /// The owner's headers for the INVITE.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) extra: Vec<(String, String)>,
     /// Whether anything was heard.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) heard: bool,
     /// Early dialogs, one for each fork that has shown itself.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) forks: Vec<Fork>,
 }
 
@@ -28,9 +32,10 @@ pub(super) struct Dialling {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Fork {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) dialog: Dialog,
     /// The answer that its provisional responses brought.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub(super) sdp: Vec<u8>,
 }
 

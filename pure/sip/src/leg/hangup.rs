@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::incoming::Incoming;
@@ -15,6 +16,7 @@ use crate::{Name, Status};
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Farewell {
+    #[serde(skip_serializing_if = "is_default")]
     reason: Option<String>,
 }
 
@@ -62,6 +64,7 @@ impl Leg {
         self.refuse_pending(turn);
         self.phase = Phase::Ending { until: None, bye: None };
         self.wanted = None;
+        self.local_sdp = Vec::new();
         self.waiting.clear();
         self.session.stop();
     }

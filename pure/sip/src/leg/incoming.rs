@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::line::{self, Id, SDP, head_of, sdp_of};
@@ -20,19 +21,26 @@ const MOST: usize = 8;
 #[serde(default)]
 pub(super) struct Incoming {
     /// The peer's branch and CSeq number.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) id: Id,
     /// What our responses repeat; empty once the final one was given.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub(super) head: Vec<u8>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) transaction: ServerInvite,
     /// Whether it began the call.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) first: bool,
     /// Whether it had an offer.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) offered: bool,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) asked: Asked,
     /// Our 2xx, until its ACK comes.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) answer: Option<Unacknowledged>,
     /// When we give up on an owner that doesn't answer an offer.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) limit: Option<Moment>,
 }
 
@@ -40,11 +48,14 @@ pub(super) struct Incoming {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Unacknowledged {
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     bytes: Vec<u8>,
+    #[serde(skip_serializing_if = "is_default")]
     again: Repeat,
+    #[serde(skip_serializing_if = "is_default")]
     give_up: Moment,
     /// Whether it has our offer, so that the ACK must bring the answer.
+    #[serde(skip_serializing_if = "is_default")]
     offers: bool,
 }
 
@@ -116,6 +127,7 @@ impl Leg {
         invite.transaction.respond(turn.now, (status, bytes), reliable, &timing, &mut turn.out.send);
         if status.is_final() {
             invite.head = Vec::new();
+            invite.asked = Asked::default();
         }
     }
 
@@ -138,6 +150,7 @@ impl Leg {
             offers: !invite.offered && !sdp.is_empty(),
         });
         invite.head = Vec::new();
+        invite.asked = Asked::default();
         let reliable = self.line.reliable;
         invite.transaction.respond(turn.now, (Status::OK, bytes), reliable, &timing, &mut turn.out.send);
         if !sdp.is_empty() {

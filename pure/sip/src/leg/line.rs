@@ -1,3 +1,4 @@
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::turn::Turn;
@@ -16,7 +17,9 @@ pub(super) const SDP: &str = "application/sdp";
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Id {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) branch: String,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) number: u32,
 }
 
@@ -31,10 +34,15 @@ impl Id {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Line {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) contact: String,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) reliable: bool,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) sent_by: String,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) via_transport: String,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) keys: Option<Authenticator>,
 }
 

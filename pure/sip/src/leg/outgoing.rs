@@ -1,6 +1,7 @@
 //! INVITEs and re-INVITEs that we sent, up to their final response and its ACK.
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::line::{Id, SDP, sdp_of};
@@ -17,20 +18,28 @@ const TRIES: u8 = 4;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Outgoing {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) id: Id,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) transaction: ClientInvite,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) purpose: Purpose,
     /// The offer; empty if it had none, and when it is no longer of use.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub(super) sdp: Vec<u8>,
     /// The ACKs of its 2xx, one for each fork that accepted.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) acks: Vec<Ack>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) cancel: Cancel,
     /// When it has rung too long.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) ring: Option<Moment>,
     /// How often it was tried before.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) tries: u8,
     /// How often its offer was refused for glare.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) glares: u8,
 }
 
@@ -50,8 +59,9 @@ pub(super) enum Purpose {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Ack {
+    #[serde(skip_serializing_if = "is_default")]
     tag: String,
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     bytes: Vec<u8>,
 }
 
@@ -64,16 +74,16 @@ pub(super) enum Cancel {
     /// As soon as a provisional response allows it (RFC 3261 9.1).
     Wanted {
         /// A Reason header's value.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         reason: Option<String>,
     },
     /// It was.
     Sent {
         /// How long to wait for the final response.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Moment,
         /// Because it rang too long, and not because the owner wanted it.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         late: bool,
     },
 }
@@ -146,8 +156,8 @@ impl Leg {
         let invite = &mut self.outgoing[at];
         let heard = invite.transaction.receive(turn.now, response, &timing, &mut turn.out.send);
         let Some(status) = response.status().filter(|_| heard == Heard::News) else { return };
+        invite.ring = status.is_provisional().then(|| turn.now.after(timing.ring));
         if status.is_provisional() {
-            invite.ring = Some(turn.now.after(timing.ring));
             self.cancel_if_wanted(at, turn);
         }
         match self.outgoing[at].purpose {

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::ask::{Errand, is_gone};
@@ -24,14 +25,18 @@ const WORTHWHILE: u32 = 10;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Wanted {
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     pub(super) sdp: Vec<u8>,
     /// By UPDATE, if the peer knows it.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) update: bool,
     /// Only to refresh the session.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) refresh: bool,
     /// How often it was refused for glare.
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) glares: u8,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) not_before: Option<Moment>,
 }
 

@@ -1,6 +1,7 @@
 //! Requests inside the dialog, other than INVITE, that we received.
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::line::{self, ALLOW, Id, SDP, head_of};
@@ -18,12 +19,16 @@ const MOST: usize = 16;
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Reply {
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) branch: String,
+    #[serde(skip_serializing_if = "is_default")]
     pub(super) transaction: ServerOther,
     /// What our response repeats; empty once it was given. Only an UPDATE with an offer waits.
-    #[serde(with = "serde_bytes")]
+    #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
     head: Vec<u8>,
+    #[serde(skip_serializing_if = "is_default")]
     asked: Asked,
+    #[serde(skip_serializing_if = "is_default")]
     limit: Option<Moment>,
 }
 
@@ -143,6 +148,7 @@ impl Leg {
     ) {
         let reply = &mut self.replies[at];
         let head = std::mem::take(&mut reply.head);
+        reply.asked = Asked::default();
         let Ok(head) = Message::parse(&head[..]) else { return };
         let mut bytes = Vec::with_capacity(512);
         let mut writer = line::answer(&head, status, None, &self.dialog.local_tag, turn, &mut bytes);
@@ -220,7 +226,7 @@ impl Leg {
         let writer = line::answer(&head, Status::OK, None, &self.dialog.local_tag, turn, &mut bytes);
         let mut writer = self.line.introduce(writer);
         if matches!(self.phase, Phase::Up)
-            && let Some(grant) = self.session.grant(turn.now, reply.asked)
+            && let Some(grant) = self.session.grant(turn.now, std::mem::take(&mut reply.asked))
         {
             writer = grant.write(writer);
         }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::LegTiming;
@@ -16,21 +17,28 @@ const SHORTEST: u32 = 90;
 #[serde(default)]
 pub(super) struct Session {
     /// The interval that we ask for; 0 if we don't.
+    #[serde(skip_serializing_if = "is_default")]
     interval: u32,
     /// The largest Min-SE that anybody has named.
+    #[serde(skip_serializing_if = "is_default")]
     min_se: u32,
+    #[serde(skip_serializing_if = "is_default")]
     timer: Option<Timer>,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 struct Timer {
+    #[serde(skip_serializing_if = "is_default")]
     secs: u32,
     /// Whether we refresh.
+    #[serde(skip_serializing_if = "is_default")]
     ours: bool,
     /// When to refresh, if we do.
+    #[serde(skip_serializing_if = "is_default")]
     refresh: Moment,
     /// When to give up.
+    #[serde(skip_serializing_if = "is_default")]
     expires: Moment,
 }
 
@@ -38,11 +46,15 @@ struct Timer {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub(super) struct Asked {
+    #[serde(skip_serializing_if = "is_default")]
     secs: Option<u32>,
     /// Whom it wants to refresh: `Some(true)` its sender.
+    #[serde(skip_serializing_if = "is_default")]
     sender: Option<bool>,
+    #[serde(skip_serializing_if = "is_default")]
     min_se: u32,
     /// Whether its sender knows session timers.
+    #[serde(skip_serializing_if = "is_default")]
     knows: bool,
 }
 

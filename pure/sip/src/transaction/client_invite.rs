@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::{Heard, Repeat, Stub, TimedOut, Timing, earlier};
@@ -14,37 +15,37 @@ pub enum ClientInvite {
     /// Nothing was heard yet: retransmits (timer A) until it gives up (timer B).
     Calling {
         /// The whole INVITE.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         request: Vec<u8>,
         /// Timer A.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         again: Option<Repeat>,
         /// Timer B.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         give_up: Moment,
     },
     /// A provisional response came. Waits for a final one, for as long as its user likes.
     Proceeding {
         /// What the ACK or the CANCEL will repeat.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         stub: Stub,
         /// Whether nothing is lost on the way.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         reliable: bool,
     },
     /// Refused; acknowledges every repetition of the refusal (until timer D).
     Completed {
         /// The whole ACK.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         ack: Vec<u8>,
         /// Timer D.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Moment,
     },
     /// A 2xx came; its user acknowledges this one, its repetitions, and those of other forks (until timer M).
     Accepted {
         /// Timer M.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Moment,
     },
     /// Over.

@@ -1,6 +1,7 @@
 //! RFC 3261 17.1.2: the client transaction of every request but INVITE and ACK.
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::{Heard, Repeat, TimedOut, Timing, earlier};
@@ -12,31 +13,31 @@ pub enum ClientOther {
     /// Nothing was heard yet: retransmits (timer E) until it gives up (timer F).
     Trying {
         /// The whole request; empty where nothing is lost.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         request: Vec<u8>,
         /// Timer E.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         again: Option<Repeat>,
         /// Timer F.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         give_up: Moment,
     },
     /// A provisional response came: the same, at the slowest pace.
     Proceeding {
         /// The whole request; empty where nothing is lost.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         request: Vec<u8>,
         /// Timer E.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         again: Option<Repeat>,
         /// Timer F.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         give_up: Moment,
     },
     /// Answered; swallows repetitions (until timer K).
     Completed {
         /// Timer K.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Moment,
     },
     /// Over.

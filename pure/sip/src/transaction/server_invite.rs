@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::{Repeat, TimedOut, Timing, earlier};
@@ -17,34 +18,34 @@ pub enum ServerInvite {
     /// No final response was given yet.
     Proceeding {
         /// The newest provisional response; empty if there is none.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         said: Vec<u8>,
         /// When to repeat it unasked.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         remind: Option<Moment>,
     },
     /// Refused: repeats the refusal (timer G) until the ACK comes, or gives up (timer H).
     Completed {
         /// The refusal.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         refusal: Vec<u8>,
         /// Timer G.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         again: Option<Repeat>,
         /// Timer H.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         give_up: Moment,
     },
     /// The refusal was acknowledged; swallows repetitions (until timer I).
     Confirmed {
         /// Timer I.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Moment,
     },
     /// Accepted; swallows repeated INVITEs (until timer L). Its user repeats the 2xx.
     Accepted {
         /// Timer L.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Moment,
     },
     /// Over.

@@ -1,6 +1,7 @@
 //! RFC 3261 17.2.2: the server transaction of every request but INVITE and ACK.
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use super::Timing;
@@ -14,16 +15,16 @@ pub enum ServerOther {
     /// A provisional response was given.
     Proceeding {
         /// The newest.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         said: Vec<u8>,
     },
     /// Answered; repeats the answer when asked again (until timer J).
     Completed {
         /// The final response.
-        #[serde(default, with = "serde_bytes")]
+        #[serde(default, with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
         answer: Vec<u8>,
         /// Timer J.
-        #[serde(default)]
+        #[serde(default, skip_serializing_if = "is_default")]
         until: Moment,
     },
     /// Over.
