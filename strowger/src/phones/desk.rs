@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use machine::{Machine as _, Moment, Outbox, Timers};
@@ -6,12 +7,17 @@ use strowger_io::{Clock, Events, Poller};
 
 use super::handset::{Handset, PhoneError};
 
+/// Between two tries to connect.
+const RETRY: Duration = Duration::from_millis(500);
+
 /// Any number of phones in one loop.
 #[derive(Debug)]
 pub(crate) struct Desk {
     pub(crate) clock: Clock,
     phones: Vec<Handset>,
     timers: Timers<usize>,
+    /// Phones whose connection is gone, and when to try again.
+    cut: BTreeMap<usize, Moment>,
     poller: Poller,
     events: Events,
     room: Vec<u8>,
@@ -24,6 +30,7 @@ impl Desk {
             clock: Clock::start(Moment::START),
             phones: Vec::new(),
             timers: Timers::new(),
+            cut: BTreeMap::new(),
             poller: Poller::new()?,
             events: Events::new(512),
             room: vec![0; 65_535],
@@ -54,15 +61,35 @@ impl Desk {
             let index = (token / 4) as usize;
             let Some(handset) = self.phones.get_mut(index) else { continue };
             handset.ready(token, &mut self.room, &mut came);
+            if handset.is_cut() {
+                self.cut.entry(index).or_insert(now);
+            }
             for input in came.drain(..) {
                 self.step(index, Some(input), told);
             }
         }
+        self.reconnect(told);
         let now = self.clock.now();
         while let Some(index) = self.timers.pop_due(now) {
             self.step(index, None, told);
         }
         Ok(())
+    }
+
+    /// Connects the phones again whose exchange hung up on them.
+    fn reconnect(&mut self, told: &mut Vec<(usize, Event)>) {
+        let now = self.clock.now();
+        let due: Vec<usize> =
+            self.cut.iter().filter(|(_, at)| **at <= now).map(|(&index, _)| index).collect();
+        for index in due {
+            let Some(handset) = self.phones.get_mut(index) else { continue };
+            if handset.reconnect(&self.poller, index as u64, now).is_ok() {
+                self.cut.remove(&index);
+                self.step(index, Some(In::Reconnected), told);
+            } else {
+                self.cut.insert(index, now.after(RETRY));
+            }
+        }
     }
 
     fn step(&mut self, index: usize, input: Option<In>, told: &mut Vec<(usize, Event)>) {

@@ -1,4 +1,6 @@
+use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use machine::Moment;
 use phone::{Out, Phone, Settings, Transport};
@@ -16,11 +18,27 @@ pub(crate) enum PhoneError {
     Said(String),
 }
 
+/// What was said so shortly before a connection broke may not have been heard, and is said again.
+const UNSURE: Duration = Duration::from_secs(1);
+
 /// How a handset reaches its exchange.
 #[derive(Debug)]
 enum Wire {
     Udp(UdpSocket),
-    Tcp { stream: Stream, framer: Framer, unread: Vec<u8>, unwritten: Vec<u8>, is_up: bool },
+    Tcp(Connection),
+}
+
+/// A connection to the exchange, through all its lives.
+#[derive(Debug)]
+struct Connection {
+    /// None between two lives.
+    stream: Option<Stream>,
+    local: SocketAddr,
+    framer: Framer,
+    unread: Vec<u8>,
+    unwritten: Vec<u8>,
+    is_up: bool,
+    recent: VecDeque<(Moment, Vec<u8>)>,
 }
 
 /// A phone and its sockets.
@@ -54,7 +72,11 @@ impl Handset {
                 let local = socket.local()?;
                 (Wire::Udp(socket), local)
             }
-            Transport::Tcp => connect(server, ip)?,
+            Transport::Tcp => {
+                let connection = Connection::to(server, ip)?;
+                let local = connection.local;
+                (Wire::Tcp(connection), local)
+            }
         };
         let (rtp, rtcp) = pair(ip, &options)?;
         let mut settings = settle(Settings::new("", "", local, vec![rtp.local()?]));
@@ -65,7 +87,7 @@ impl Handset {
     pub(crate) fn watch(&self, poller: &Poller, index: u64) -> Result<(), PhoneError> {
         match &self.wire {
             Wire::Udp(socket) => poller.add(socket, 4 * index + SIP, Interest::READ)?,
-            Wire::Tcp { stream, .. } => poller.add(stream, 4 * index + SIP, Interest::BOTH.edge())?,
+            Wire::Tcp(connection) => connection.watch(poller, 4 * index + SIP)?,
         }
         poller.add(&self.rtp, 4 * index + RTP, Interest::READ)?;
         poller.add(&self.rtcp, 4 * index + RTCP, Interest::READ)?;
@@ -92,45 +114,28 @@ impl Handset {
                     came.push(phone::In::Sip(room[..length].to_vec()));
                 }
             }
-            Wire::Tcp { stream, framer, unread, is_up, .. } => {
-                *is_up = true;
-                while let Ok(Some(length @ 1..)) = stream.read(room) {
-                    unread.extend_from_slice(&room[..length]);
-                }
-                let mut start = 0;
-                loop {
-                    match framer.next(&unread[start..]) {
-                        Ok(Framed::Message { len }) => {
-                            came.push(phone::In::Sip(unread[start..start + len].to_vec()));
-                            start += len;
-                        }
-                        Ok(Framed::KeepAlive { len, .. }) => start += len,
-                        Ok(Framed::Partial) | Err(_) => break,
-                    }
-                }
-                unread.drain(..start);
-                self.flush();
-            }
+            Wire::Tcp(connection) => connection.read(room, came),
         }
     }
 
-    fn flush(&mut self) {
-        if let Wire::Tcp { stream, unwritten, is_up: true, .. } = &mut self.wire
-            && let Ok(Some(length)) = stream.write(unwritten)
-        {
-            unwritten.drain(..length);
-        }
+    /// Whether its connection is gone; datagrams need none.
+    pub(crate) fn is_cut(&self) -> bool {
+        matches!(&self.wire, Wire::Tcp(connection) if connection.stream.is_none())
+    }
+
+    /// Connects again.
+    pub(crate) fn reconnect(&mut self, poller: &Poller, index: u64, now: Moment) -> Result<(), PhoneError> {
+        let Wire::Tcp(connection) = &mut self.wire else { return Ok(()) };
+        connection.open(self.server, now)?;
+        connection.watch(poller, 4 * index + SIP)
     }
 
     /// Carries out what the phone wants; events are left for the caller.
-    pub(crate) fn perform(&mut self, _now: Moment, out: Out) -> Option<phone::Event> {
+    pub(crate) fn perform(&mut self, now: Moment, out: Out) -> Option<phone::Event> {
         match out {
             Out::Sip(bytes) => match &mut self.wire {
                 Wire::Udp(socket) => drop(socket.send(&bytes, self.server)),
-                Wire::Tcp { unwritten, .. } => {
-                    unwritten.extend_from_slice(&bytes);
-                    self.flush();
-                }
+                Wire::Tcp(connection) => connection.say(bytes, now),
             },
             Out::Rtp(_, to, bytes) => drop(self.rtp.send(&bytes, to)),
             Out::Rtcp(_, to, bytes) => drop(self.rtcp.send(&bytes, to)),
@@ -140,12 +145,92 @@ impl Handset {
     }
 }
 
-fn connect(server: SocketAddr, ip: IpAddr) -> Result<(Wire, SocketAddr), PhoneError> {
-    let stream = Stream::connect(server, Some(SocketAddr::new(ip, 0)))?;
-    let said = |source| PhoneError::File { what: format!("connecting to {server}"), source };
-    let local = stream.local().map_err(said)?;
-    let framer = Framer::new(sip::Limits::default());
-    Ok((Wire::Tcp { stream, framer, unread: Vec::new(), unwritten: Vec::new(), is_up: false }, local))
+impl Connection {
+    fn to(server: SocketAddr, ip: IpAddr) -> Result<Connection, PhoneError> {
+        let mut connection = Connection {
+            stream: None,
+            local: SocketAddr::new(ip, 0),
+            framer: Framer::new(sip::Limits::default()),
+            unread: Vec::new(),
+            unwritten: Vec::new(),
+            is_up: false,
+            recent: VecDeque::new(),
+        };
+        connection.open(server, Moment::START)?;
+        Ok(connection)
+    }
+
+    /// From the port it had, if it had one: those who know the way by it still find it.
+    fn open(&mut self, server: SocketAddr, now: Moment) -> Result<(), PhoneError> {
+        let stream = Stream::connect(server, Some(self.local))?;
+        let said = |source| PhoneError::File { what: format!("connecting to {server}"), source };
+        self.local = stream.local().map_err(said)?;
+        self.stream = Some(stream);
+        self.framer = Framer::new(sip::Limits::default());
+        self.is_up = false;
+        self.unread.clear();
+        self.forget(now);
+        self.unwritten = self.recent.iter().flat_map(|(_, message)| message).copied().collect();
+        Ok(())
+    }
+
+    fn watch(&self, poller: &Poller, token: u64) -> Result<(), PhoneError> {
+        match &self.stream {
+            Some(stream) => Ok(poller.add(stream, token, Interest::BOTH.edge())?),
+            None => Ok(()),
+        }
+    }
+
+    fn read(&mut self, room: &mut [u8], came: &mut Vec<phone::In>) {
+        let Some(stream) = &self.stream else { return };
+        let mut is_over = stream.failure().is_some();
+        self.is_up = !is_over;
+        while !is_over {
+            match stream.read(room) {
+                Ok(Some(length @ 1..)) => self.unread.extend_from_slice(&room[..length]),
+                Ok(Some(_)) | Err(_) => is_over = true,
+                Ok(None) => break,
+            }
+        }
+        let mut start = 0;
+        loop {
+            match self.framer.next(&self.unread[start..]) {
+                Ok(Framed::Message { len }) => {
+                    came.push(phone::In::Sip(self.unread[start..start + len].to_vec()));
+                    start += len;
+                }
+                Ok(Framed::KeepAlive { len, .. }) => start += len,
+                Ok(Framed::Partial) | Err(_) => break,
+            }
+        }
+        self.unread.drain(..start);
+        if is_over {
+            self.stream = None;
+        }
+        self.flush();
+    }
+
+    fn say(&mut self, message: Vec<u8>, now: Moment) {
+        self.unwritten.extend_from_slice(&message);
+        self.forget(now);
+        self.recent.push_back((now, message));
+        self.flush();
+    }
+
+    fn forget(&mut self, now: Moment) {
+        while self.recent.front().is_some_and(|(said, _)| now.since(*said) > UNSURE) {
+            self.recent.pop_front();
+        }
+    }
+
+    fn flush(&mut self) {
+        if self.is_up
+            && let Some(stream) = &self.stream
+            && let Ok(Some(length)) = stream.write(&self.unwritten)
+        {
+            self.unwritten.drain(..length);
+        }
+    }
 }
 
 /// An even port and the one above it.
