@@ -49,8 +49,8 @@ enum Bench {
     SipParse(sip::Options),
     /// A relayed packet, beside rtpengine and a bare forwarder.
     Rtp(rtp::Options),
-    /// Silence when the media worker is killed.
-    KillMedia(rtp::Kills),
+    /// Silence when the signalling or the media worker is killed.
+    Kill(sip::Kills),
     /// Plays the phones of so many legs.
     #[command(hide = true)]
     RtpGenerate { legs: usize },
@@ -83,7 +83,7 @@ fn run(cli: &Cli) -> Result<(), Trouble> {
             Some(done) => done?,
             None => rtp::measure(*options, &mut row::Rows::read(&cli.results)?)?,
         },
-        Bench::KillMedia(kills) => rtp::kill(*kills, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Kill(kills) => sip::kill(&cli.binary, kills, &mut row::Rows::read(&cli.results)?)?,
         Bench::RtpGenerate { legs } => rtp::generate(*legs)?,
         Bench::RtpFloor { legs } => rtp::forward(*legs)?,
         Bench::MediaAlone { folder, legs } => rtp::supervise(folder, *legs)?,

@@ -31,7 +31,6 @@ pub(crate) struct Platform {
     server: Server,
     _folder: Folder,
     pub(crate) address: SocketAddr,
-    pub(crate) setup: Setup,
 }
 
 impl Platform {
@@ -49,7 +48,7 @@ impl Platform {
         })?;
         api.token = std::fs::read_to_string(folder.path().join("data/api-token"))?.trim().to_owned();
         api.add_accounts(&setup)?;
-        Ok(Platform { server, _folder: folder, address: (setup.ip, 5060).into(), setup })
+        Ok(Platform { server, _folder: folder, address: (setup.ip, 5060).into() })
     }
 
     /// The supervisor; all others descend from it.

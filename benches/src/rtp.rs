@@ -10,7 +10,6 @@
 mod bencode;
 mod floor;
 mod generator;
-mod kill;
 mod load;
 mod meter;
 mod ours;
@@ -25,8 +24,9 @@ use crate::row::{Row, Rows};
 
 pub(crate) use floor::forward;
 pub(crate) use generator::generate;
-pub(crate) use kill::{Kills, kill};
+pub(crate) use load::Player;
 pub(crate) use ours::{supervise, work};
+pub(crate) use plan::{Gap, Locals, Outcome, Remotes};
 
 use load::{Figures, Load};
 
@@ -64,18 +64,24 @@ const USUAL: u32 = 500;
 
 /// Says that this process is urgent already.
 const URGENT: &str = "STROWGER_BENCHES_URGENT";
+/// What makes a command urgent.
+const CHRT: [&str; 3] = ["chrt", "-r", "10"];
+
+/// Whether a command may be urgent.
+fn may_be_urgent() -> bool {
+    let tried = Command::new(CHRT[0]).args(&CHRT[1..]).arg("true").stderr(Stdio::null()).status();
+    tried.is_ok_and(|status| status.success())
+}
 
 /// This program again with the same arguments at real-time priority, if that is allowed. Its result, once it has
 /// run; `None` if this process should go on itself.
 pub(crate) fn urgently() -> Option<Result<(), Trouble>> {
-    let urgent = ["-r", "10"];
-    let may = || Command::new("chrt").args(urgent).arg("true").stderr(Stdio::null()).status();
-    if std::env::var_os(URGENT).is_some() || !may().is_ok_and(|status| status.success()) {
+    if std::env::var_os(URGENT).is_some() || !may_be_urgent() {
         return None;
     }
     let program = std::env::current_exe().ok()?;
-    let again = Command::new("chrt")
-        .args(urgent)
+    let again = Command::new(CHRT[0])
+        .args(&CHRT[1..])
         .arg(program)
         .args(std::env::args_os().skip(1))
         .env(URGENT, "1")

@@ -13,6 +13,7 @@ mod wire;
 
 mod calls;
 mod compare;
+mod kill;
 mod memory;
 mod overload;
 mod parse;
@@ -23,6 +24,7 @@ use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 pub(crate) use calls::measure as call;
+pub(crate) use kill::{Kills, measure as kill};
 pub(crate) use memory::measure as memory;
 pub(crate) use overload::measure as overload;
 pub(crate) use parse::measure as parse;
@@ -66,18 +68,22 @@ const OURS: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 5);
 /// Sockets of the generator at each of its addresses.
 const SOCKETS: usize = 8;
 
+/// An OPTIONS from `place`, the one of this number.
+fn options_request(address: SocketAddr, place: SocketAddr, number: u32) -> String {
+    format!(
+        "OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {place};rport;branch=z9hG4bKready{number}\r\nMax-Forwards: 70\r\n\
+         From: <sip:ready@{DOMAIN}>;tag=1\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: ready{number}@{place}\r\nCSeq: 1 OPTIONS\r\n\
+         Content-Length: 0\r\n\r\n"
+    )
+}
+
 /// Whether a SIP server answers at `address`.
 pub(crate) fn is_listening(address: SocketAddr) -> bool {
     let ask = || -> std::io::Result<bool> {
         let socket = UdpSocket::bind((CALLERS, 0))?;
         socket.set_read_timeout(Some(Duration::from_millis(100)))?;
         let place = socket.local_addr()?;
-        let options = format!(
-            "OPTIONS sip:{address} SIP/2.0\r\nVia: SIP/2.0/UDP {place};rport;branch=z9hG4bKready\r\nMax-Forwards: 70\r\n\
-             From: <sip:ready@{DOMAIN}>;tag=1\r\nTo: <sip:{DOMAIN}>\r\nCall-ID: ready@{place}\r\nCSeq: 1 OPTIONS\r\n\
-             Content-Length: 0\r\n\r\n"
-        );
-        socket.send_to(options.as_bytes(), address)?;
+        socket.send_to(options_request(address, place, 0).as_bytes(), address)?;
         let mut answer = [0; 2048];
         let (count, _) = socket.recv_from(&mut answer)?;
         Ok(text::status(&answer[..count]).is_some())

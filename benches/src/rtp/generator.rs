@@ -17,7 +17,7 @@ const PACKET: usize = 172;
 /// So many legs are watched by somebody who does nothing else, for the moment of arrival.
 const WATCHED: usize = 4;
 /// Longer silences are told.
-const GAP: Duration = Duration::from_millis(30);
+const GAP: Duration = Duration::from_millis(21);
 /// Sending this much too late at the end means that it could not keep pace.
 const BEHIND: Duration = Duration::from_millis(50);
 
@@ -46,7 +46,8 @@ fn say(what: &impl serde::Serialize) -> Result<(), Trouble> {
 fn play(sockets: &[UdpSocket], span: Duration) -> Result<Outcome, Trouble> {
     let start = Instant::now();
     let stop = Arc::new(AtomicBool::new(false));
-    let step = sockets.len().div_ceil(WATCHED).max(1);
+    // Odd, so that both directions are watched.
+    let step = sockets.len().div_ceil(WATCHED) | 1;
     let watchers = watch(sockets, step, start, &stop)?;
     let gap = FRAME / sockets.len() as u32;
     let mut outcome = Outcome::default();

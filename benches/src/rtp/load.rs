@@ -65,8 +65,23 @@ pub(crate) struct Player {
 
 impl Player {
     pub(crate) fn start(arguments: &[&str]) -> Result<Self, Trouble> {
-        let mut child = Command::new(std::env::current_exe()?)
-            .args(arguments)
+        let mut command = Command::new(std::env::current_exe()?);
+        command.args(arguments);
+        Self::of(command)
+    }
+
+    /// The same at real-time priority, if that is allowed, whatever priority the others have.
+    pub(crate) fn start_urgently(arguments: &[&str]) -> Result<Self, Trouble> {
+        if !super::may_be_urgent() {
+            return Self::start(arguments);
+        }
+        let mut command = Command::new(super::CHRT[0]);
+        command.args(&super::CHRT[1..]).arg(std::env::current_exe()?).args(arguments);
+        Self::of(command)
+    }
+
+    fn of(mut command: Command) -> Result<Self, Trouble> {
+        let mut child = command
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;

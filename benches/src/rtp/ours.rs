@@ -103,14 +103,6 @@ impl Ours {
         workers.iter().filter_map(|it| it.pid).chain([self.supervisor.id()]).collect()
     }
 
-    /// Kills the worker as the kernel would.
-    pub(crate) fn kill_worker(&self) -> Result<(), Trouble> {
-        let status = self.status().ok_or("no status")?;
-        let pid = status.workers.first().and_then(|worker| worker.pid).ok_or("no worker to kill")?;
-        let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status()?;
-        if killed.success() { Ok(()) } else { Err("the worker could not be killed".into()) }
-    }
-
     /// Anchors a call for each two phones; where each phone sends to.
     pub(crate) fn connect(&mut self, phones: &[SocketAddr]) -> Result<Vec<SocketAddr>, Trouble> {
         let mut legs = Vec::with_capacity(phones.len());

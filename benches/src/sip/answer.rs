@@ -1,7 +1,9 @@
 //! The phones that are called: they ring, answer at once, and say 200 to a BYE.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
+
+use memchr::memmem;
 
 use super::resend::{Resend, TRIES};
 use super::text::{branch, lines, numbers, put_hex, value};
@@ -11,6 +13,43 @@ use super::wire::Mouth;
 pub(crate) const SDP: &str = "v=0\r\no=- 3724394400 3724394405 IN IP4 127.0.0.2\r\ns=-\r\nc=IN IP4 127.0.0.2\r\nt=0 0\r\n\
     m=audio 40000 RTP/AVP 0 8 101\r\na=rtpmap:0 PCMU/8000\r\na=rtpmap:8 PCMA/8000\r\n\
     a=rtpmap:101 telephone-event/8000\r\na=fmtp:101 0-15\r\na=ptime:20\r\na=sendrecv\r\n";
+
+/// The same where the audio is somewhere that listens.
+pub(crate) fn sdp_at(audio: SocketAddr) -> String {
+    SDP.replace("127.0.0.2", &audio.ip().to_string()).replace("40000", &audio.port().to_string())
+}
+
+/// Where the first audio of an SDP is.
+pub(crate) fn audio_of(message: &[u8]) -> Option<SocketAddr> {
+    let line = |name: &[u8]| {
+        let rest = &message[memmem::find(message, name)? + name.len()..];
+        std::str::from_utf8(&rest[..rest.iter().position(|byte| byte.is_ascii_whitespace())?]).ok()
+    };
+    Some(SocketAddr::new(line(b"\nc=IN IP4 ")?.parse().ok()?, line(b"\nm=audio ")?.parse().ok()?))
+}
+
+/// Real audio of the phones that are called, by the number of the pair.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Audio {
+    /// The user of the first pair.
+    pub(crate) first_user: u32,
+    /// Where each phone hears.
+    pub(crate) hears: Vec<SocketAddr>,
+    /// Where it was told to send to.
+    pub(crate) sends: BTreeMap<u32, SocketAddr>,
+}
+
+impl Audio {
+    /// What the phone that this INVITE is for answers with.
+    fn answer(&mut self, invite: &[u8]) -> Option<String> {
+        let digits = invite.strip_prefix(b"INVITE sip:u")?.iter().take_while(|byte| byte.is_ascii_digit());
+        let user = digits.fold(0u32, |sum, digit| sum * 10 + u32::from(digit - b'0'));
+        let pair = user.checked_sub(self.first_user)?;
+        let hears = *self.hears.get(pair as usize)?;
+        self.sends.insert(pair, audio_of(invite)?);
+        Some(sdp_at(hears))
+    }
+}
 
 /// One call at this side.
 #[derive(Debug, Default)]
@@ -35,6 +74,7 @@ pub(crate) struct Answering {
     resend: Resend<(u32, u32)>,
     /// Answers sent again, since no ACK came.
     pub(crate) again: u64,
+    pub(crate) audio: Audio,
 }
 
 /// What every response copies from its request, in the order it came in.
@@ -50,6 +90,7 @@ impl Answering {
             by_call: HashMap::new(),
             resend: Resend::default(),
             again: 0,
+            audio: Audio::default(),
         }
     }
 
@@ -89,7 +130,8 @@ impl Answering {
         let tag = [number, slot.generation];
         mouth.say(socket, from, |out| respond(out, "180 Ringing", request, Some(tag), place, ""));
         slot.answer.clear();
-        respond(&mut slot.answer, "200 OK", request, Some(tag), place, SDP);
+        let audio = self.audio.answer(request);
+        respond(&mut slot.answer, "200 OK", request, Some(tag), place, audio.as_deref().unwrap_or(SDP));
         mouth.say(socket, from, |out| out.extend_from_slice(&slot.answer));
         if known.is_none() {
             self.resend.sent(now, 0, (number, slot.generation));

@@ -1,12 +1,12 @@
 //! Calls from INVITE to BYE, both ends of them: a phone calls, the other answers at once, and after a while the
 //! first one hangs up.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::ops::Range;
 use std::time::Duration;
 
-use super::answer::{Answering, SDP, acknowledge};
+use super::answer::{Answering, Audio, SDP, acknowledge, audio_of, sdp_at};
 use super::digest::{Asked, Credentials};
 use super::drive::{Counts, Load};
 use super::resend::{Resend, TRIES};
@@ -89,6 +89,9 @@ pub(crate) struct Calls {
     ends: VecDeque<(u64, u32, u32)>,
     resend: Resend<Sent>,
     answering: Answering,
+    /// Where those who call hear, by the number of the pair, and where they were told to send to.
+    hears: Vec<SocketAddr>,
+    sends: BTreeMap<u32, SocketAddr>,
     counts: Counts,
 }
 
@@ -105,6 +108,8 @@ impl Calls {
             ends: VecDeque::new(),
             resend: Resend::default(),
             answering: Answering::new(places),
+            hears: Vec::new(),
+            sends: BTreeMap::new(),
             counts: Counts::default(),
             what,
         }
@@ -113,6 +118,22 @@ impl Calls {
     /// Calls that are answered from now on last so long.
     pub(crate) fn hold(&mut self, hold: Duration) {
         self.what.hold = u64::try_from(hold.as_micros()).unwrap_or(u64::MAX);
+    }
+
+    /// From now on the audio of each pair is at these places: two for each, the caller's first.
+    pub(crate) fn give_audio(&mut self, places: &[SocketAddr]) {
+        self.hears = places.iter().copied().step_by(2).collect();
+        let hears = places.iter().copied().skip(1).step_by(2).collect();
+        self.answering.audio =
+            Audio { first_user: self.what.callees.start, hears, sends: BTreeMap::new() };
+        self.next = 0;
+    }
+
+    /// Where each of them sends to; as many as were told so.
+    pub(crate) fn audio_goes(&self) -> Vec<SocketAddr> {
+        let callees = &self.answering.audio.sends;
+        let both = self.sends.iter().filter_map(|(pair, &to)| Some([to, *callees.get(pair)?]));
+        both.flatten().collect()
     }
 
     /// How many are up.
@@ -192,10 +213,12 @@ impl Calls {
                 put_decimal(out, user);
             });
         }
+        let audio = self.hears.get(pair as usize).map(|&place| sdp_at(place));
+        let sdp = audio.as_deref().unwrap_or(SDP);
         out.extend_from_slice(b"Content-Type: application/sdp\r\nContent-Length: ");
-        put_decimal(&mut out, SDP.len() as u32);
+        put_decimal(&mut out, sdp.len() as u32);
         out.extend_from_slice(b"\r\n\r\n");
-        out.extend_from_slice(SDP.as_bytes());
+        out.extend_from_slice(sdp.as_bytes());
         self.calls[number as usize].invite = out;
         self.sent(now, number, cseq, State::Calling);
         self.say_invite(number, mouth);
@@ -242,6 +265,9 @@ impl Calls {
         let call = &mut self.calls[number as usize];
         if call.state == State::Calling {
             call.learn(response);
+            if !self.hears.is_empty() {
+                self.sends.extend(audio_of(response).map(|to| (call.pair, to)));
+            }
             call.state = State::Talking;
             self.counts.delays.note(now - call.since);
             self.ends.push_back((now + hold, number, call.generation));

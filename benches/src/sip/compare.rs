@@ -17,7 +17,9 @@ pub(crate) struct Ramp {
 /// Each step of the ramp is so much more than the last one.
 const STEP: f64 = 1.2;
 /// How long a step lasts.
-const SPAN: Duration = Duration::from_secs(2);
+const SPAN: Duration = Duration::from_millis(1_500);
+/// How long what is left of an overload may take.
+const REST: Duration = Duration::from_secs(15);
 /// How often a step that fails is tried again: a shared machine stumbles.
 const TRIES: usize = 2;
 
@@ -56,6 +58,7 @@ fn carries<L: Load>(rig: &mut Rig<L>, rate: f64) -> Result<bool, Trouble> {
         if rig.measure(rate, SPAN)?.carried() {
             return Ok(true);
         }
+        rig.settle(REST)?;
     }
     Ok(false)
 }

@@ -169,6 +169,15 @@ impl<'a, L: Load> Drive<'a, L> {
         Ok(self.load.counts().since(&first))
     }
 
+    /// Offers nothing, and answers what comes.
+    pub(crate) fn listen(mut self, span: Duration) -> Result<(), Trouble> {
+        let until = Instant::now() + span;
+        while Instant::now() < until {
+            self.turn(MOST_WAIT)?;
+        }
+        Ok(())
+    }
+
     fn offer(&mut self, rate: f64, until: Duration, count: u64) -> Result<(), Trouble> {
         loop {
             let elapsed = self.began.elapsed();

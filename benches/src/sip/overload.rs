@@ -40,9 +40,9 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
         ours: Some(share),
         note: format!(
             "calls done from INVITE to BYE in a second when twice the capacity is offered, over the capacity ({carried:.0} \
-             calls/s on one signalling thread); answered within p50/p99 {:.2}/{:.2} ms; more is better; the callers do not \
-             come back when refused",
-            flooded.delay.0, flooded.delay.1
+             calls/s on one signalling thread); {:.0} a second came to be offered; answered within p50/p99 {:.2}/{:.2} ms; more \
+             is better; the callers do not come back when refused",
+            flooded.offered, flooded.delay.0, flooded.delay.1
         ),
         ..Row::new("overload.goodput", "share").goal("at least 0.8", Some(share >= 0.8))
     })

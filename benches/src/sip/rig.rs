@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::drive::{Counts, Drive, Driven, Load, Pace};
 use super::wire::Wire;
 use crate::Trouble;
+use crate::cpu::Sample;
 
 /// One side of a comparison.
 pub(crate) struct Rig<L> {
@@ -19,6 +20,9 @@ pub(crate) struct Rig<L> {
     pub(crate) start: Instant,
 }
 
+/// Whoever uses less than a twentieth of this is at rest.
+const LOOK: Duration = Duration::from_millis(400);
+
 /// Processor time a unit, and how it went.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Figures {
@@ -32,6 +36,8 @@ pub(crate) struct Figures {
     pub(crate) missing: f64,
     /// Units done in a second.
     pub(crate) rate: f64,
+    /// Units offered in a second.
+    pub(crate) offered: f64,
     /// Milliseconds within which half and 99 of 100 were answered.
     pub(crate) delay: (f64, f64),
     /// Messages sent again, a unit.
@@ -50,6 +56,7 @@ impl Figures {
             generator: unit(used.generator),
             missing: whole.missing(),
             rate: counts.done as f64 / used.span.as_secs_f64(),
+            offered: counts.offered as f64 / used.span.as_secs_f64(),
             delay: (counts.delays.within(0.5), counts.delays.within(0.99)),
             again: whole.again as f64 / whole.offered.max(1) as f64,
             behind: *behind,
@@ -69,6 +76,7 @@ impl Figures {
             generator: middle(|one| one.generator),
             missing: middle(|one| one.missing),
             rate: middle(|one| one.rate),
+            offered: middle(|one| one.offered),
             delay: (middle(|one| one.delay.0), middle(|one| one.delay.1)),
             again: middle(|one| one.again),
             behind: of.iter().filter(|one| one.behind).count() * 2 > of.len(),
@@ -103,10 +111,18 @@ impl<L: Load> Rig<L> {
         Ok(figures)
     }
 
-    /// Waits until nothing is open any more, and forgets what still is.
+    /// Waits until nothing is open any more, forgets what still is, and waits until the server has done all that
+    /// was left to do.
     pub(crate) fn settle(&mut self, most: Duration) -> Result<(), Trouble> {
         Drive::new(&mut self.wire, &mut self.load, self.start).all(0, 1.0, most)?;
         self.load.forget();
+        for _ in 0..most.as_millis() / LOOK.as_millis() {
+            let before = Sample::take(self.pid)?;
+            Drive::new(&mut self.wire, &mut self.load, self.start).listen(LOOK)?;
+            if before.until(&Sample::take(self.pid)?).server < LOOK / 20 {
+                break;
+            }
+        }
         Ok(())
     }
 
