@@ -21,6 +21,7 @@ pub(crate) struct Config {
     pub(crate) registrar: Registrar,
     pub(crate) call: Call,
     pub(crate) media: Media,
+    pub(crate) supervisor: Supervisor,
     pub(crate) billing: Billing,
     pub(crate) api: Api,
     /// Faults planted on purpose, for drills: `[[failpoints]] dialed = "...", fault = "panic"`.
@@ -100,6 +101,14 @@ impl From<Listen> for String {
     fn from(listen: Listen) -> String {
         format!("{}:{}", if listen.stream { "tcp" } else { "udp" }, listen.address)
     }
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Supervisor {
+    /// A worker that lived so long is started again at once when it dies; one that dies sooner, and again, after a
+    /// pause that grows.
+    pub(crate) settled_ms: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -188,6 +197,7 @@ impl Default for Config {
             registrar: Registrar::default(),
             call: Call::default(),
             media: Media::default(),
+            supervisor: Supervisor::default(),
             billing: Billing::default(),
             api: Api::default(),
             failpoints: Vec::new(),
@@ -198,6 +208,12 @@ impl Default for Config {
 impl Default for Log {
     fn default() -> Self {
         Log { level: "info".into(), format: LogFormat::Text }
+    }
+}
+
+impl Default for Supervisor {
+    fn default() -> Self {
+        Supervisor { settled_ms: 5_000 }
     }
 }
 

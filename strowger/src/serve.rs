@@ -4,6 +4,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::time::Duration;
 
 use bus::{Member, Topology};
 use host::supervisor::{Options, Patience, Supervisor, WorkerSpec};
@@ -65,7 +66,10 @@ pub(crate) fn serve(config: &Config, file: Option<&Path>, roles: &[String]) -> R
     let options = Options {
         program: "/proc/self/exe".into(),
         status: places.status(),
-        patience: Patience::default(),
+        patience: Patience {
+            settled: Duration::from_millis(config.supervisor.settled_ms),
+            ..Patience::default()
+        },
         clock: Clock::start(Moment::START),
     };
     tracing::info!(data = %places.data.display(), runtime = %places.runtime.display(), "starting");

@@ -101,7 +101,8 @@ fn collect(places: &Places, threads: u16, ring: usize, now: Moment) -> Result<Le
         left.unsent.append(&mut recovered.unsent);
         left.undecided.append(&mut recovered.undecided);
     }
-    left.kept.retain(|_, (_, body)| !body.is_empty());
+    // Each new thread begins to count by itself.
+    left.kept.retain(|&(tag, _), (_, body)| tag != kept::NONCES_SINCE && !body.is_empty());
     Ok(left)
 }
 

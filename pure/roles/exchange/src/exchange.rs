@@ -153,6 +153,8 @@ impl Exchange {
                 Err(_) => false,
             },
             kept::CALL_RECORD => self.records.restore(CallId(key as u64), record.shard, record.body),
+            kept::NONCE => self.view.replays.restore(key, &record.body),
+            kept::NONCES_SINCE => self.view.replays.restore_since(&record.body),
             Tag(_) => return Restored::Foreign,
         };
         if taken { Restored::Taken } else { Restored::Unreadable }
@@ -177,6 +179,7 @@ impl Exchange {
             kept::CALL_RECORD => {
                 self.records.is_safe(CallId(key.0 as u64));
             }
+            kept::NONCE => self.view.replays.forget(key.0),
             Tag(_) => {}
         }
     }
@@ -222,6 +225,7 @@ impl Exchange {
     /// Goes on, once everything is restored: what was asked is asked again. (The calls do so one by one, as
     /// [`Exchange::expire`] comes to them.)
     pub fn resume(&mut self, now: Moment, out: &mut Outbox<Out>) {
+        self.view.replays.keep_since(&mut |record| out.keep(record));
         self.ask(About::Tenants, now, out);
         for id in self.view.calls.all().map(call::Call::id) {
             self.timers.set(Timer::Resume(id), Some(now));

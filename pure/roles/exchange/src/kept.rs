@@ -15,6 +15,11 @@ pub const TENANTS: Tag = Tag(0x13);
 /// The record of a call that is over, until the store has it; the key is its [`CallId`].
 pub const CALL_RECORD: Tag = Tag(0x14);
 
+/// Which uses of a nonce were seen in calls; the key is spread from its number.
+pub const NONCE: Tag = Tag(0x15);
+/// Since when all such uses are known, under key 0; each thread has its own.
+pub const NONCES_SINCE: Tag = Tag(0x16);
+
 /// The key of the one record of [`TENANTS`].
 pub const TENANTS_KEY: Key = Key(0);
 
@@ -22,7 +27,7 @@ pub const TENANTS_KEY: Key = Key(0);
 pub const DURABLE: [Tag; 4] = [BINDINGS, ACCOUNT, TENANTS, CALL_RECORD];
 
 /// What every thread has for itself, whatever its shard.
-pub const EVERYWHERE: [Tag; 2] = [ACCOUNT, TENANTS];
+pub const EVERYWHERE: [Tag; 3] = [ACCOUNT, TENANTS, NONCE];
 
 /// The key of a call, or of its record.
 pub fn call_key(id: CallId) -> Key {

@@ -14,6 +14,7 @@ use crate::kept;
 use crate::overload;
 use crate::questions::About;
 use crate::registration::{Bind, Change};
+use crate::replays::For;
 
 /// What becomes of a message's bytes when it was decided.
 enum Then {
@@ -100,7 +101,8 @@ impl Exchange {
     fn bind(&mut self, message: &Message<&[u8]>, bind: Bind, now: Moment, out: &mut Outbox<Out>) {
         let Bind { key, account, change, checked } = bind;
         let cseq = message.cseq().map_or(0, |cseq| cseq.number);
-        self.view.replays.note(&checked, cseq, now);
+        let used = (cseq, For::Registration);
+        self.view.replays.note(&checked, used, now, &mut |record| out.keep(record));
         let kept = match change {
             Change::Nothing => None,
             Change::Refresh { at, clock } => {
@@ -144,7 +146,7 @@ impl Exchange {
         };
         self.counters.begun += 1;
         let cseq = message.cseq().map_or(0, |cseq| cseq.number);
-        self.view.replays.note(&checked, cseq, now);
+        self.view.replays.note(&checked, (cseq, For::Call), now, &mut |record| out.keep(record));
         let rung = Rung { call: id, party: call.party(LegNo::CALLER).to_owned() };
         debug_assert_eq!(call.shard(), shard);
         self.settle(Held::new(call, invite, branch), said, now, out);

@@ -96,22 +96,28 @@ fn a_call_is_not_begun_twice_by_a_replay() {
 }
 
 #[test]
-fn nonces_from_before_a_restart_serve_registers_and_are_renewed_for_calls() {
+fn nonces_from_before_a_restart_serve_on_and_what_calls_used_is_not_believed_again() {
     let mut platform = Platform::new();
+    Phone::at("bob", "red.example", "phone-2.example").comes(&mut platform);
     let mut alice = Phone::of("alice", "red.example");
     alice.comes(&mut platform);
-    alice.calls(&mut platform, "nobody");
+    alice.calls(&mut platform, "bob");
+    alice.cseq += 1;
+    alice.call_id = "another".into();
+    let used = alice.request(Method::Invite, "sip:bob@red.example", &CONTACT, OFFER);
+    assert_eq!(statuses(&platform.hear(&used)), [100]);
     platform.pass(seconds(1));
     platform.restart();
-    alice.call_id = "alice@phone-1.example".into();
     let challenges = platform.gauge("exchange_challenges_total");
+    alice.call_id = "alice@phone-1.example".into();
     alice.comes(&mut platform);
     assert_eq!(platform.gauge("exchange_challenges_total"), challenges, "no storm after a restart");
     alice.cseq += 1;
+    alice.call_id = "fourth".into();
     let invite = alice.request(Method::Invite, "sip:bob@red.example", &CONTACT, OFFER);
-    let heard = platform.hear(&invite);
-    let challenge = heard[0].challenges(Name::ProxyAuthenticate).next().unwrap().unwrap();
-    assert!(challenge.is_stale(), "its uses before the restart are not known");
+    assert!(statuses(&platform.hear(&invite)).contains(&100), "a count that was not used before");
+    let replay = String::from_utf8(used).unwrap().replace("Call-ID: another", "Call-ID: fifth");
+    assert_eq!(statuses(&platform.hear(replay.as_bytes())), [407]);
 }
 
 #[test]
