@@ -1,11 +1,13 @@
-use sip::leg::{LegCommand, LegEvent as Leg};
+use machine::Moment;
+use sip::Status;
+use sip::leg::{LegCommand, LegEvent as Leg, LegOut};
 
 use crate::asking::Topic;
 use crate::audio::Audio;
 use crate::context::Context;
 use crate::ending::End;
 use crate::state::{Ending, Happening, State};
-use crate::{Call, LegNo};
+use crate::{Call, CallOut, LegNo, World};
 
 /// From the end of the talk to the end of the call.
 impl Call {
@@ -27,6 +29,47 @@ impl Call {
         }
         self.audio = Audio::default();
         self.close(Ending::default(), cx)
+    }
+
+    /// Ends a call about which no more can be decided, such as one whose deadline panics each time: everybody
+    /// is told once and nobody is waited for, so that no deadline of a leg is left; the audio is released, the
+    /// money settled, and the record says `why`. Called again (or when the call was ending anyway), it does not
+    /// wait for accounts either: the record is due at once.
+    pub fn abandon(&mut self, why: &str, world: &World<'_>, now: Moment, out: &mut CallOut) {
+        out.keep = true;
+        let mut cx = Context::new(world, now, out);
+        let nowhere = State::Ending(Ending::default());
+        self.state = match std::mem::replace(&mut self.state, nowhere) {
+            State::Ending(it) => {
+                self.abandon_legs(Status::SERVER_INTERNAL_ERROR, None, &mut cx);
+                for topic in [Topic::Release, Topic::Settle] {
+                    if self.asking.is_open(topic) {
+                        self.repeat(topic, &mut cx);
+                    }
+                }
+                self.asking.close_all();
+                self.close(it, &mut cx)
+            }
+            _ => {
+                let end = match self.chronicle.answered {
+                    Some(_) => End::talked(why),
+                    None => End::failed(Status::SERVER_INTERNAL_ERROR, why),
+                };
+                let end = end.because(Some(format!("SIP;cause=500;text=\"{why}\"")));
+                self.abandon_legs(end.status, end.reason.as_deref(), &mut cx);
+                self.end(end, &mut cx)
+            }
+        };
+        self.settle_down(&mut cx);
+    }
+
+    fn abandon_legs(&mut self, status: Status, reason: Option<&str>, cx: &mut Context<'_>) {
+        let lent = (cx.mint(), cx.settings());
+        for party in &mut self.parties {
+            let mut out = LegOut::default();
+            self.namer.lend(lent, |env| party.leg.abandon((status, reason), cx.now, env, &mut out));
+            cx.take(party.no, out);
+        }
     }
 
     pub(crate) fn while_ending(&mut self, mut it: Ending, what: Happening, cx: &mut Context<'_>) -> State {

@@ -37,12 +37,11 @@ impl Heard {
     pub(crate) fn of(session: &Session, body: &[u8]) -> Self {
         let sum = sum(body);
         let Some(audio) = session.audio() else { return Heard { sum, refused: true, ..Heard::default() } };
-        let address = audio.connection().and_then(|connection| connection.address.ip());
         Heard {
             sum,
             rtp: audio.rtp_target(),
             rtcp: rtcp(&audio),
-            ipv6: address.is_some_and(|ip| ip.is_ipv6()),
+            ipv6: audio.ip().is_some_and(|ip| ip.is_ipv6()),
             payloads: audio.codecs().into_iter().map(payload).collect(),
             direction: audio.direction(),
             refused: audio.media().is_rejected(),

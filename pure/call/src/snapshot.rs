@@ -57,8 +57,7 @@ impl Call {
     /// # Panics
     /// Never: a call holds nothing that MessagePack lacks.
     pub fn snapshot_into(&self, bytes: &mut Vec<u8>) {
-        let mut writer = rmp_serde::Serializer::new(bytes).with_struct_map();
-        if let Err(error) = (Written { format: FORMAT, call: self }).serialize(&mut writer) {
+        if let Err(error) = machine::pack::write(&Written { format: FORMAT, call: self }, bytes) {
             unreachable!("a call that MessagePack cannot hold: {error}");
         }
     }

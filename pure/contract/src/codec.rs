@@ -23,8 +23,7 @@ pub struct DecodeError {
 pub fn encode<T: Serialize>(value: &T) -> Body {
     let mut body = Vec::with_capacity(256);
     // Human-readable addresses: serde reads tagged enums as if they were, so both sides must agree.
-    let mut writer = rmp_serde::Serializer::new(&mut body).with_struct_map().with_human_readable();
-    match value.serialize(&mut writer) {
+    match machine::pack::write_readable(value, &mut body) {
         Ok(()) => body,
         Err(error) => unreachable!("a contract type that MessagePack cannot hold: {error}"),
     }

@@ -9,6 +9,7 @@ mod failpoint;
 mod hash;
 mod moment;
 mod outbox;
+pub mod pack;
 mod shard;
 pub mod terse;
 mod timers;

@@ -22,13 +22,17 @@ impl Address {
 
     /// Reads `IN IP4 host` or `IN IP6 host`, given as three words.
     fn of_words(net: &str, family: &str, host: &str) -> Option<Self> {
-        let v6 = match family {
-            _ if !net.eq_ignore_ascii_case("IN") => return None,
-            _ if family.eq_ignore_ascii_case("IP4") => false,
-            _ if family.eq_ignore_ascii_case("IP6") => true,
-            _ => return None,
-        };
-        Some(Address { ip: host.parse().ok(), v6, text: host.to_owned() })
+        Some(Address { v6: is_v6(net, family)?, ip: host.parse().ok(), text: host.to_owned() })
+    }
+}
+
+/// Whether `IN IP4` or `IN IP6` says IPv6.
+fn is_v6(net: &str, family: &str) -> Option<bool> {
+    match family {
+        _ if !net.eq_ignore_ascii_case("IN") => None,
+        _ if family.eq_ignore_ascii_case("IP4") => Some(false),
+        _ if family.eq_ignore_ascii_case("IP6") => Some(true),
+        _ => None,
     }
 }
 
@@ -55,13 +59,29 @@ pub struct Connection {
 
 impl Connection {
     pub(crate) fn parse(text: &str) -> Option<Self> {
+        let (v6, host, multicast) = Connection::words(text)?;
+        let address = Address { ip: host.parse().ok(), v6, text: host.to_owned() };
+        Some(Connection { address, multicast: multicast.map(str::to_owned) })
+    }
+
+    /// Whether a `c=` line can be read.
+    pub(crate) fn is_one(text: &str) -> bool {
+        Connection::words(text).is_some()
+    }
+
+    /// The address of a `c=` line that can be read, unless it is a name.
+    pub(crate) fn ip_of(text: &str) -> Option<Option<IpAddr>> {
+        Connection::words(text).map(|(_, host, _)| host.parse().ok())
+    }
+
+    fn words(text: &str) -> Option<(bool, &str, Option<&str>)> {
         let mut words = text.split_ascii_whitespace();
         let (net, family, host) = (words.next()?, words.next()?, words.next()?);
-        let (host, multicast) = match host.split_once('/') {
-            Some((host, rest)) => (host, Some(rest.to_owned())),
-            None => (host, None),
-        };
-        Some(Connection { address: Address::of_words(net, family, host)?, multicast })
+        let v6 = is_v6(net, family)?;
+        Some(match host.split_once('/') {
+            Some((host, rest)) => (v6, host, Some(rest)),
+            None => (v6, host, None),
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 use std::fmt;
 use std::io::Write as _;
+use std::net::IpAddr;
 
 use memchr::memchr;
 
@@ -204,6 +205,11 @@ impl Lines {
     /// The `c=` line.
     pub fn connection(&self) -> Option<Connection> {
         self.first('c').and_then(|line| Connection::parse(line.text()))
+    }
+
+    /// The address in the `c=` line, if there is one, and in it an address.
+    pub(crate) fn connection_ip(&self) -> Option<Option<IpAddr>> {
+        self.first('c').and_then(|line| Connection::ip_of(line.text()))
     }
 
     /// Sets or takes away the `c=` line, where the grammar wants it.

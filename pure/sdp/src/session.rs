@@ -54,7 +54,7 @@ impl Session {
                     origin = Some(found.ok_or_else(|| Malformed::new(number, expected, line))?);
                     continue;
                 }
-                (b'c', _) if Connection::parse(parsed.text()).is_none() => {
+                (b'c', _) if !Connection::is_one(parsed.text()) => {
                     return Err(Malformed::new(number, "c=IN <IP4|IP6> <address>", line));
                 }
                 (_, Some(media)) => media.lines.push(parsed),

@@ -1,4 +1,4 @@
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use crate::{Codec, Connection, Direction, Media, Session};
 
@@ -34,6 +34,11 @@ impl<'a> Stream<'a> {
         self.media.connection().or_else(|| self.session.lines.connection())
     }
 
+    /// The address of [`Stream::connection`], unless it is a name.
+    pub fn ip(&self) -> Option<IpAddr> {
+        self.media.lines.connection_ip().or_else(|| self.session.lines.connection_ip()).flatten()
+    }
+
     /// Its direction, or the session's, or both ways. The old way to hold (RFC 2543: `c=IN IP4 0.0.0.0`)
     /// takes the hearing away.
     pub fn direction(&self) -> Direction {
@@ -44,12 +49,12 @@ impl<'a> Stream<'a> {
     /// Whether it says hold by an address of zeroes. (With ICE that address means "not known yet".)
     fn is_held_by_address(&self) -> bool {
         let ice = self.media.lines.has("ice-ufrag") || self.session.lines.has("ice-ufrag");
-        !ice && self.connection().and_then(|it| it.address.ip()).is_some_and(|ip| ip.is_unspecified())
+        !ice && self.ip().is_some_and(|ip| ip.is_unspecified())
     }
 
     /// Where RTP is wanted; `None` if nowhere (refused, held by address) or if only a name is known.
     pub fn rtp_target(&self) -> Option<SocketAddr> {
-        let ip = self.connection()?.address.ip()?;
+        let ip = self.ip()?;
         (self.media.port != 0 && !ip.is_unspecified()).then(|| SocketAddr::new(ip, self.media.port))
     }
 

@@ -5,6 +5,7 @@
 
 extern crate strowger_call as call;
 
+mod abandoned;
 mod apps;
 mod billing;
 mod busy;

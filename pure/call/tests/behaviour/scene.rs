@@ -157,6 +157,11 @@ impl Scene {
         self.input(|call, world, now, out| call.hang_up(reason, world, now, out));
     }
 
+    /// The call's owner can't go on with it.
+    pub(crate) fn is_abandoned(&mut self) {
+        self.input(|call, world, now, out| call.abandon("given up after a fault", world, now, out));
+    }
+
     /// The process died, and another one goes on.
     pub(crate) fn is_killed(&mut self) {
         self.input(|call, world, now, out| call.resume(world, now, out));

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::incoming::Incoming;
 use super::outgoing::Outgoing;
 use super::turn::Turn;
-use super::{EndedBy, Leg, LegEvent, Phase};
+use super::{EndedBy, Env, Leg, LegEvent, LegOut, Phase};
 use crate::{Name, Status};
 
 /// A BYE that waits for the ACK of our 2xx, as RFC 3261 15 wants it.
@@ -50,6 +50,57 @@ impl Leg {
         }
     }
 
+    /// Says once what ends the leg, and forgets all the rest of it: for an owner that can't go on. Nothing is
+    /// told, nothing is repeated; what gets lost on the way, the peer has to find out by itself.
+    pub fn abandon(
+        &mut self,
+        (status, reason): (Status, Option<&str>),
+        now: Moment,
+        env: &mut Env<'_>,
+        out: &mut LegOut,
+    ) {
+        let told = out.events.len();
+        let turn = &mut Turn { now, env, out };
+        match &self.phase {
+            Phase::Dialling(_) => {
+                let fresh = self.outgoing.iter().filter(|invite| !invite.is_cancelled());
+                let cancels: Vec<_> = fresh.filter_map(|invite| invite.transaction.cancel(reason)).collect();
+                turn.out.send.extend(cancels);
+            }
+            Phase::Invited { .. } | Phase::Up => self.hang_up_with(status, reason, turn),
+            Phase::Ending { .. } => self.farewell_now(turn),
+            Phase::Over => {}
+        }
+        out.events.truncate(told);
+        self.outgoing.clear();
+        self.incoming.clear();
+        self.asks.clear();
+        self.replies.clear();
+        self.close_quietly();
+        self.phase = Phase::Over;
+    }
+
+    fn hang_up_with(&mut self, status: Status, reason: Option<&str>, turn: &mut Turn<'_, '_>) {
+        if let Phase::Invited { .. } = self.phase {
+            let headers: Vec<_> = reason
+                .iter()
+                .map(|reason| (Name::Reason.as_str().to_owned(), (*reason).to_owned()))
+                .collect();
+            return self.reject(status, None, &headers, turn);
+        }
+        self.hang_up(reason.map(str::to_owned), turn);
+        self.farewell_now(turn);
+    }
+
+    /// Says a BYE that would wait for an ACK.
+    fn farewell_now(&mut self, turn: &mut Turn<'_, '_>) {
+        if let Phase::Ending { bye, .. } = &mut self.phase
+            && let Some(Farewell { reason }) = bye.take()
+        {
+            self.send_bye(reason, turn);
+        }
+    }
+
     /// Tells that the call is over; what is left of it is only for the transactions' sake.
     pub(super) fn end(&mut self, by: EndedBy, reason: Option<String>, turn: &mut Turn<'_, '_>) {
         turn.tell(LegEvent::Ended { by, reason });
@@ -63,6 +114,10 @@ impl Leg {
     pub(super) fn close(&mut self, turn: &mut Turn<'_, '_>) {
         self.refuse_pending(turn);
         self.phase = Phase::Ending { until: None, bye: None };
+        self.close_quietly();
+    }
+
+    fn close_quietly(&mut self) {
         self.wanted = None;
         self.local_sdp = Vec::new();
         self.waiting.clear();

@@ -93,6 +93,11 @@ impl Outgoing {
         self.transaction.is_pending()
     }
 
+    /// Whether its CANCEL was sent.
+    pub(super) fn is_cancelled(&self) -> bool {
+        matches!(self.cancel, Cancel::Sent { .. })
+    }
+
     /// Whether a 2xx is still without its ACK, for want of an answer to the offer in it.
     pub(super) fn wants_answer(&self) -> bool {
         matches!(self.transaction, ClientInvite::Accepted { .. }) && self.acks.is_empty()
