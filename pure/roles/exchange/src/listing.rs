@@ -10,8 +10,8 @@ use machine::{Moment, Outbox};
 use crate::binding::Body;
 use crate::exchange::{Exchange, Out};
 
-/// No list is longer, whatever is asked for.
-const LONGEST: usize = 1000;
+/// No list is longer, whatever is asked for: a page of a thousand, and the one that says that there are more.
+const LONGEST: usize = 1001;
 
 impl Exchange {
     /// The calls behind `after`, in order of their numbers.
