@@ -3,17 +3,23 @@
 //! Each platform has a loopback address of its own, so tests can run side by side on the usual ports.
 
 mod baresip;
+mod crowd;
 mod http;
 mod peer;
 mod phone;
 mod platform;
+mod probe;
 mod sipp;
 mod sound;
+mod tcp_phone;
 
 pub use baresip::Baresip;
+pub use crowd::Crowd;
 pub use http::{Reply, request};
 pub use peer::Peer;
 pub use phone::Phone;
-pub use platform::{Platform, Worker, eventually};
+pub use platform::{Platform, Shape, Worker, eventually};
+pub use probe::Probe;
 pub use sipp::{Sipp, Verdict};
 pub use sound::{correlation, speech, write_wav};
+pub use tcp_phone::TcpPhone;

@@ -52,6 +52,8 @@ impl Drop for Peer {
     fn drop(&mut self) {
         if self.ended(Duration::ZERO).is_none() {
             self.signal(libc::SIGTERM);
+            // A process that was stopped ends no sooner than it goes on.
+            self.signal(libc::SIGCONT);
             if self.ended(Duration::from_secs(5)).is_none() {
                 eprintln!("{} did not end by SIGTERM", self.name);
                 let _ = self.child.kill();

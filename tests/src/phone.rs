@@ -74,6 +74,16 @@ impl Phone {
         events.filter(|told| told["event"] == event).collect()
     }
 
+    /// Stops it where it is: it hears and says nothing until [`Phone::goes_on`].
+    pub fn freezes(&self) {
+        self.peer.signal(libc::SIGSTOP);
+    }
+
+    /// Goes on after [`Phone::freezes`]; what came meanwhile waits for it.
+    pub fn goes_on(&self) {
+        self.peer.signal(libc::SIGCONT);
+    }
+
     /// What it printed.
     pub fn said(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
@@ -81,6 +91,6 @@ impl Phone {
 
     /// Waits for its end; true if everything went as it was asked.
     pub fn went_well(&mut self) -> bool {
-        self.peer.ended(Duration::from_secs(45)).is_some_and(|status| status.success())
+        self.peer.ended(Duration::from_secs(90)).is_some_and(|status| status.success())
     }
 }

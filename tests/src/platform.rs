@@ -33,6 +33,30 @@ impl Worker {
     }
 }
 
+/// The keys of a platform's configuration, table by table.
+#[derive(Clone, Copy, Debug)]
+pub struct Shape<'a> {
+    /// Of `[sip]`, but for `listen`.
+    pub sip: &'a str,
+    /// Of `[signalling]`.
+    pub signalling: &'a str,
+    /// Of `[media]`.
+    pub media: &'a str,
+    /// Other tables.
+    pub lines: &'a str,
+}
+
+impl Default for Shape<'_> {
+    fn default() -> Self {
+        Shape {
+            sip: "t1_ms = 100\nt2_ms = 800\nt4_ms = 1000",
+            signalling: "journal_mb = 64",
+            media: "legs = 300\njournal_mb = 8",
+            lines: "",
+        }
+    }
+}
+
 /// A platform of the test's own, on a loopback address of its own; gone with the value.
 #[derive(Debug)]
 pub struct Platform {
@@ -48,28 +72,35 @@ impl Platform {
     /// Starts a platform with short SIP timers and the tenant `test` (domain `test.example`, which also takes
     /// requests for addresses).
     pub fn start() -> Platform {
-        Platform::with("")
+        Platform::shaped(&Shape::default())
     }
 
     /// The same, with `lines` of TOML after the defaults of tests; a table opened there must not be one of
     /// `sip`, `api`, `media` or `signalling`.
     pub fn with(lines: &str) -> Platform {
-        Platform::tuned("t1_ms = 100\nt2_ms = 800\nt4_ms = 1000", "", lines)
+        Platform::shaped(&Shape { lines, ..Shape::default() })
     }
 
-    /// The same, with the keys of `[sip]` and `[signalling]` said by the caller.
+    /// The same, with the keys of `[sip]` and more keys of `[signalling]` said by the caller.
     pub fn tuned(sip: &str, signalling: &str, lines: &str) -> Platform {
+        let signalling = format!("journal_mb = 64\n{signalling}");
+        Platform::shaped(&Shape { sip, signalling: &signalling, lines, ..Shape::default() })
+    }
+
+    /// A platform of this shape.
+    pub fn shaped(shape: &Shape<'_>) -> Platform {
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let process = std::process::id();
         let address = Ipv4Addr::new(127, (process >> 8 & 0x3f) as u8 + 1, (process & 0xff) as u8, 10 + count);
         let folder = std::env::temp_dir().join(format!("strowger-test-{process}-{count}"));
         std::fs::create_dir_all(&folder).expect("a folder of the test's own");
         let runtime = PathBuf::from(format!("/dev/shm/strowger-test-{process}-{count}"));
+        let Shape { sip, signalling, media, lines } = shape;
         let config = format!(
             "data = \"{0}/data\"\nruntime = \"{1}\"\n\
              [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n{sip}\n\
-             [signalling]\njournal_mb = 64\n{signalling}\n\
-             [media]\nlegs = 300\njournal_mb = 8\n\
+             [signalling]\n{signalling}\n\
+             [media]\n{media}\n\
              [api]\nlisten = \"{address}:8080\"\n{lines}\n",
             folder.display(),
             runtime.display(),
@@ -176,7 +207,21 @@ impl Platform {
 
     /// All call records there are.
     pub fn records(&self) -> Vec<Value> {
-        self.get("/v1/call-records?limit=500")["items"].as_array().cloned().unwrap_or_default()
+        self.all("/v1/call-records")
+    }
+
+    /// All items of a list, page by page.
+    fn all(&self, path: &str) -> Vec<Value> {
+        let mut items = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page = self.get(&format!("{path}?limit=1000{after}"));
+            items.extend(page["items"].as_array().cloned().unwrap_or_default());
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => return items,
+            }
+        }
     }
 
     /// Waits until there are `count` records, and gives them.
@@ -189,7 +234,7 @@ impl Platform {
 
     /// Calls in progress.
     pub fn calls(&self) -> Vec<Value> {
-        self.get("/v1/calls?limit=500")["items"].as_array().cloned().unwrap_or_default()
+        self.all("/v1/calls")
     }
 
     /// Calls in progress but for those that only wait for late messages.
@@ -199,7 +244,7 @@ impl Platform {
 
     /// Registered users.
     pub fn registrations(&self) -> Vec<Value> {
-        self.get("/v1/registrations?limit=500")["items"].as_array().cloned().unwrap_or_default()
+        self.all("/v1/registrations")
     }
 
     /// The process id of a worker, as the supervisor's status says.
@@ -218,19 +263,31 @@ impl Platform {
         u32::try_from(id).expect("a process id")
     }
 
-    /// Kills a worker with SIGKILL and waits for its successor.
-    pub fn kill(&self, worker: Worker) {
-        self.kill_now(worker, self.worker(worker));
+    /// Kills a worker with SIGKILL and waits for its successor; says how long it took to be ready.
+    pub fn kill(&self, worker: Worker) -> Duration {
+        self.kill_now(worker, self.worker(worker))
     }
 
     /// Kills the worker whose process id is known to be `victim`, and waits for its successor.
-    pub fn kill_now(&self, worker: Worker, victim: u32) {
+    pub fn kill_now(&self, worker: Worker, victim: u32) -> Duration {
+        let killed = Instant::now();
         signal_to(victim, libc::SIGKILL);
-        let succeeded = eventually(Duration::from_secs(5), || {
-            let now = self.worker(worker);
-            now != victim && now != 0
-        });
-        assert!(succeeded, "{} had no successor:\n{}", worker.name(), self.log());
+        while killed.elapsed() < Duration::from_secs(5) {
+            let now = self.status_of(worker);
+            if now["state"] == "running" && now["pid"].as_u64() != Some(victim.into()) {
+                return killed.elapsed();
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        panic!("{} had no successor:\n{}", worker.name(), self.log());
+    }
+
+    /// What the supervisor's file says of a worker: what `strowger status` reads, without starting a process.
+    fn status_of(&self, worker: Worker) -> Value {
+        let text = std::fs::read(self.runtime.join("status.json")).unwrap_or_default();
+        let status: Value = serde_json::from_slice(&text).unwrap_or_default();
+        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        workers.into_iter().find(|entry| entry["name"] == worker.name()).unwrap_or_default()
     }
 }
 

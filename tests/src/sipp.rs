@@ -30,8 +30,8 @@ impl Sipp {
         let mut command = Command::new("sipp");
         command.current_dir(platform.folder()).arg("-sf").arg(file);
         command.args(["-i", &platform.address().to_string(), "-p", &port.to_string()]);
-        // By itself it takes 6000 and 6002 for media, whoever meant to listen there.
-        command.args(["-mp", &(port + 10_000).to_string()]);
+        // By itself it takes 6000, 6002 and some above for media, whoever meant to listen there.
+        command.args(["-mp", &(10_000 + 20 * (port % 1000)).to_string()]);
         command.args(["-m", "1", "-nostdin", "-trace_err", "-recv_timeout", "20000", "-timeout", "60"]);
         command.args(["-error_file", &format!("{name}.errors")]);
         if !more.contains(&"-d") {
@@ -62,7 +62,7 @@ impl Sipp {
     }
 
     /// Waits for the scenario's end.
-    pub fn verdict(mut self) -> Verdict {
+    pub fn verdict(&mut self) -> Verdict {
         match self.peer.ended(Duration::from_secs(70)) {
             Some(status) if status.success() => Verdict::AsPlanned,
             Some(status) => Verdict::Failed(status.code(), self.errors()),

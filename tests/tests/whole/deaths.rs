@@ -3,7 +3,7 @@
 use std::thread::sleep;
 use std::time::Duration;
 
-use strowger_tests::{Phone, Platform, Sipp, Verdict, Worker};
+use strowger_tests::{Phone, Platform, Sipp, Verdict, Worker, eventually};
 
 use crate::furnished;
 use crate::sipp::register;
@@ -45,31 +45,58 @@ fn killed_while_talking(worker: Worker, bearable_ms: f64) {
     }
 }
 
+fn killed_before_180(worker: Worker) {
+    let platform = furnished("");
+    let bob = Phone::answering(&platform, "bob", 100);
+    bob.freezes();
+    let mut alice = Phone::calling(&platform, "alice", "1002", 1.5);
+    let called = eventually(Duration::from_secs(10), || !platform.calls().is_empty());
+    assert!(called, "the call never came:\n{}", platform.log());
+    sleep(Duration::from_millis(50));
+    assert_eq!(alice.told("ringing").len(), 0, "{}", alice.said());
+    platform.kill(worker);
+    bob.goes_on();
+    ended_well(&platform, &mut alice, &bob);
+}
+
 fn killed_during_bye(worker: Worker) {
     let platform = furnished("");
     let bob = Phone::answering(&platform, "bob", 100);
     let mut alice = Phone::calling(&platform, "alice", "1002", 1.0);
-    let victim = platform.worker(worker);
     alice.wait_for("answered");
-    sleep(Duration::from_millis(985));
-    platform.kill_now(worker, victim);
+    sleep(Duration::from_millis(700));
+    // Nobody answers the BYE that alice's makes us send.
+    bob.freezes();
+    sleep(Duration::from_millis(400));
+    assert_eq!(bob.told("over").len(), 0, "{}", bob.said());
+    platform.kill(worker);
+    bob.goes_on();
     ended_well(&platform, &mut alice, &bob);
 }
 
 fn killed_on_hold(worker: Worker) {
     let platform = furnished("");
     register(&platform, "bob", 6002, &[]);
-    let bob = Sipp::await_calls(&platform, "answer_hold", 6002, &[]);
-    let alice =
-        Sipp::play(&platform, "call_hold", 6001, &["-s", "1002", "-key", "user", "alice", "-d", "1500"]);
-    let held = strowger_tests::eventually(Duration::from_secs(15), || {
-        platform.calls().iter().any(|call| call["state"] == "held")
-    });
+    let mut bob = Sipp::await_calls(&platform, "answer_hold", 6002, &[]);
+    let mut alice =
+        Sipp::play(&platform, "call_hold", 6001, &["-s", "1002", "-key", "user", "alice", "-d", "2000"]);
+    let held =
+        eventually(Duration::from_secs(15), || platform.calls().iter().any(|call| call["state"] == "held"));
     assert!(held, "the call was never held: {:?}", platform.calls());
     platform.kill(worker);
     assert_eq!(alice.verdict(), Verdict::AsPlanned, "{}", platform.log());
     assert_eq!(bob.verdict(), Verdict::AsPlanned, "{}", platform.log());
     assert_eq!(platform.records_of(1)[0]["outcome"], "answered");
+}
+
+#[test]
+fn signalling_dies_before_it_rings() {
+    killed_before_180(Worker::Signalling);
+}
+
+#[test]
+fn media_dies_before_it_rings() {
+    killed_before_180(Worker::Media);
 }
 
 #[test]

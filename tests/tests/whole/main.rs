@@ -7,7 +7,9 @@ mod deaths;
 mod failpoints;
 mod power_loss;
 mod sipp;
+mod tcp_peers;
 mod tenants;
+mod under_load;
 mod voices;
 
 use serde_json::json;

@@ -13,7 +13,7 @@ pub(crate) fn register(platform: &Platform, user: &str, port: u16, more: &[&str]
     as_planned(platform, Sipp::play(platform, "register", port, &arguments));
 }
 
-fn as_planned(platform: &Platform, sipp: Sipp) {
+fn as_planned(platform: &Platform, mut sipp: Sipp) {
     assert_eq!(sipp.verdict(), Verdict::AsPlanned, "{}", platform.log());
 }
 
