@@ -179,10 +179,8 @@ impl Audio {
             return Ok(None);
         }
         if self.halves[1].told.is_empty() {
-            let offer = std::mem::take(&mut self.offer);
-            let passed = self.pass(Side::Caller, &offer, id);
-            self.offer = offer;
-            self.halves[1].told = passed?.told;
+            let session = Session::parse(&self.offer).map_err(|_| Unfit)?;
+            self.halves[1].told = self.pass_on(Side::Callee, session, id)?;
         }
         Ok(Some(self.halves[1].told.clone()))
     }
@@ -190,13 +188,16 @@ impl Audio {
     /// Makes what the other side is told when `from` says `body`. Nothing has changed until
     /// [`Audio::agree`].
     pub(crate) fn pass(&mut self, from: Side, body: &[u8], id: CallId) -> Result<Passed, Unfit> {
-        let mut session = Session::parse(body).map_err(|_| Unfit)?;
+        let session = Session::parse(body).map_err(|_| Unfit)?;
         let heard = Heard::of(&session, body);
-        let to = from.other();
+        Ok(Passed { heard, told: self.pass_on(from.other(), session, id)? })
+    }
+
+    fn pass_on(&mut self, to: Side, mut session: Session, id: CallId) -> Result<Vec<u8>, Unfit> {
         if !self.direct {
             session.anchor(&sdp::Anchor::new(self.port(to).ok_or(Unfit)?.rtp));
         }
-        Ok(Passed { heard, told: self.sign(to, session, id) })
+        Ok(self.sign(to, session, id))
     }
 
     /// What `from` said holds, and the other side was told of it.
@@ -326,8 +327,7 @@ impl Audio {
         };
         // Some phones read the id as a signed number.
         let author = self.half_mut(to).author.get_or_insert_with(|| Author::new(id.0 >> 1, address));
-        author.sign(&mut session);
-        session.write()
+        author.write(&mut session)
     }
 
     fn port(&self, side: Side) -> Option<&Place> {

@@ -136,11 +136,11 @@ impl Call {
         let Some(party) = self.parties.iter_mut().find(|party| party.no == leg) else {
             return turn_away(leg, message, &mut Context::new(world, now, out));
         };
-        out.keep = true;
-        let mut cx = Context::new(world, now, out);
         let mut leg_out = LegOut::default();
         self.namer
             .lend((world.mint, world.settings), |env| party.leg.receive(now, message, env, &mut leg_out));
+        out.keep |= !leg_out.idle || !leg_out.events.is_empty();
+        let mut cx = Context::new(world, now, out);
         cx.take(leg, leg_out);
         self.settle_down(&mut cx);
     }

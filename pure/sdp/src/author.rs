@@ -29,20 +29,31 @@ impl Author {
 
     /// Puts our `o=` line in, with the version that this description deserves.
     pub fn sign(&mut self, session: &mut Session) {
-        let sum = sum(session);
+        self.sign_body(session);
+    }
+
+    /// The same, and writes it.
+    pub fn write(&mut self, session: &mut Session) -> Vec<u8> {
+        let body = self.sign_body(session);
+        session.write_around(&body)
+    }
+
+    fn sign_body(&mut self, session: &mut Session) -> Vec<u8> {
+        let mut body = Vec::with_capacity(1024);
+        session.write_unsigned(&mut body);
+        let sum = sum(&body);
         if self.signed != Some(sum) {
             self.version += 1;
             self.signed = Some(sum);
         }
         session.origin = Origin::new(self.id, self.version, self.address);
+        body
     }
 }
 
 /// A sum over all that the version counts changes of. It is compared with our own sums only, so it need not
 /// withstand anybody; but it is kept with the call, so it never changes.
-fn sum(session: &Session) -> u64 {
-    let mut body = Vec::with_capacity(1024);
-    session.write_unsigned(&mut body);
+fn sum(body: &[u8]) -> u64 {
     body.chunks(8).fold(body.len() as u64, |sum, chunk| {
         let mut word = [0; 8];
         word[..chunk.len()].copy_from_slice(chunk);
@@ -81,6 +92,8 @@ mod tests {
     fn the_sum_is_what_it_was_in_the_first_release() {
         let session =
             Offer::audio("192.0.2.1".parse().unwrap(), 4000, vec![Codec::pcmu()], Direction::SendRecv);
-        assert_eq!(sum(&session.session()), 4_572_542_141_149_991_448);
+        let mut body = Vec::new();
+        session.session().write_unsigned(&mut body);
+        assert_eq!(sum(&body), 4_572_542_141_149_991_448);
     }
 }

@@ -74,6 +74,15 @@ impl Session {
         out
     }
 
+    /// The body, whose part behind the `o=` line is written already.
+    pub(crate) fn write_around(&self, unsigned: &[u8]) -> Vec<u8> {
+        let mut out = Vec::with_capacity(unsigned.len() + 64);
+        out.extend_from_slice(b"v=0\r\n");
+        line::write(b'o', &self.origin, &mut out);
+        out.extend_from_slice(unsigned);
+        out
+    }
+
     /// Everything that the version of the `o=` line counts changes of.
     pub(crate) fn write_unsigned(&self, out: &mut Vec<u8>) {
         self.lines.iter().for_each(|line| line.write(out));

@@ -150,12 +150,15 @@ impl Leg {
         match method {
             Method::Ack => self.take_ack(request, &id, turn),
             Method::Cancel => self.take_cancel(request, &id, turn),
-            Method::Invite => match self.incoming.iter().find(|invite| invite.id == id) {
-                Some(invite) => invite.transaction.repeated(&mut turn.out.send),
+            Method::Invite => match self.incoming.iter().position(|invite| invite.id == id) {
+                Some(at) => self.repeat_response(at, turn),
                 None => self.take_invite(request, id, turn),
             },
             other => match self.replies.iter().find(|reply| reply.branch == id.branch) {
-                Some(reply) => reply.transaction.repeated(&mut turn.out.send),
+                Some(reply) => {
+                    reply.transaction.repeated(&mut turn.out.send);
+                    turn.out.idle = true;
+                }
                 None => self.take_other(request, other, id, turn),
             },
         }

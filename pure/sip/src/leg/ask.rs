@@ -148,10 +148,14 @@ impl Leg {
         let Ok(via) = response.top_via() else { return };
         let branch = via.branch().unwrap_or_default();
         let found = self.asks.iter().position(|ask| ask.id.branch == branch && ask.errand.method() == method);
-        let (Some(at), Some(status)) = (found, response.status()) else { return };
+        let (Some(at), Some(status)) = (found, response.status()) else {
+            turn.out.idle = true;
+            return;
+        };
         let timing = turn.timing();
         let ask = &mut self.asks[at];
         if ask.transaction.receive(turn.now, status, &timing) == Heard::Repeated || status.is_provisional() {
+            turn.out.idle = true;
             return;
         }
         if ask.tries < TRIES && self.is_worth_asking_again(at, response) {
@@ -161,7 +165,8 @@ impl Leg {
         }
         let errand = std::mem::take(&mut self.asks[at].errand);
         match errand {
-            Errand::Cancel | Errand::Bye { .. } => {}
+            // A successor that has not heard of it asks once more, and hears it again.
+            Errand::Cancel | Errand::Bye { .. } => turn.out.idle = true,
             Errand::Update { .. } | Errand::Info { .. } if is_gone(status) => {
                 self.end_unknown(status, turn);
             }

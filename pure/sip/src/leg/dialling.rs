@@ -135,9 +135,8 @@ impl Leg {
         };
         self.dialog = Dialog { remote_cseq: fork.dialog.remote_cseq, ..dialog };
         let offered = !self.outgoing[at].sdp.is_empty();
-        let dialog = self.dialog.clone();
         if self.outgoing[at].cancel != Cancel::No {
-            self.acknowledge(at, &dialog, &[], turn);
+            self.acknowledge_own(at, &[], turn);
             self.phase = Phase::Up;
             self.send_bye(None, turn);
             return self.end(EndedBy::Us, None, turn);
@@ -146,7 +145,7 @@ impl Leg {
         self.session.granted(turn.now, response);
         if offered || sdp.is_none() {
             self.local_sdp = std::mem::take(&mut self.outgoing[at].sdp);
-            self.acknowledge(at, &dialog, &[], turn);
+            self.acknowledge_own(at, &[], turn);
         }
         let sdp = sdp.or(Some(fork.sdp).filter(|early| offered && !early.is_empty()));
         turn.tell(LegEvent::Answered { sdp });

@@ -32,8 +32,7 @@ impl Leg {
             }
             Phase::Up => {
                 if let Some(at) = self.outgoing.iter().position(Outgoing::wants_answer) {
-                    let dialog = self.dialog.clone();
-                    self.acknowledge(at, &dialog, &[], turn);
+                    self.acknowledge_own(at, &[], turn);
                 }
                 self.refuse_pending(turn);
                 let waits = self.incoming.iter().any(|invite| invite.first && invite.answer.is_some());

@@ -122,12 +122,27 @@ impl Leg {
             writer = writer.other(name, value);
         }
         writer.body(SDP, response.sdp);
+        if status == Status::TRYING {
+            // Can be made again, so need not be kept.
+            return turn.send(bytes);
+        }
         let timing = turn.timing();
         let reliable = self.line.reliable;
         invite.transaction.respond(turn.now, (status, bytes), reliable, &timing, &mut turn.out.send);
         if status.is_final() {
             invite.head = Vec::new();
             invite.asked = Asked::default();
+        }
+    }
+
+    /// The same INVITE came again: so does what was said last.
+    pub(super) fn repeat_response(&mut self, at: usize, turn: &mut Turn<'_, '_>) {
+        turn.out.idle = true;
+        match &self.incoming[at].transaction {
+            silent if silent.is_silent() => {
+                self.respond_invite(at, Status::TRYING, &Response::default(), turn);
+            }
+            spoken => spoken.repeated(&mut turn.out.send),
         }
     }
 

@@ -160,7 +160,10 @@ impl Leg {
         let timing = turn.timing();
         let invite = &mut self.outgoing[at];
         let heard = invite.transaction.receive(turn.now, response, &timing, &mut turn.out.send);
-        let Some(status) = response.status().filter(|_| heard == Heard::News) else { return };
+        let Some(status) = response.status().filter(|_| heard == Heard::News) else {
+            turn.out.idle = true;
+            return;
+        };
         invite.ring = status.is_provisional().then(|| turn.now.after(timing.ring));
         if status.is_provisional() {
             self.cancel_if_wanted(at, turn);
@@ -209,6 +212,13 @@ impl Leg {
         self.outgoing[at].acks.push(Ack { tag: dialog.remote_tag.clone(), bytes });
     }
 
+    /// The same in the leg's own dialog.
+    pub(super) fn acknowledge_own(&mut self, at: usize, sdp: &[u8], turn: &mut Turn<'_, '_>) {
+        let dialog = std::mem::take(&mut self.dialog);
+        self.acknowledge(at, &dialog, sdp, turn);
+        self.dialog = dialog;
+    }
+
     /// A 2xx that isn't the first: a repetition, or another fork's, which is acknowledged and hung up.
     pub(super) fn take_further_success(
         &mut self,
@@ -220,6 +230,7 @@ impl Leg {
         let tag = to.tag().unwrap_or_default();
         let is_ours = tag.eq_ignore_ascii_case(&self.dialog.remote_tag);
         if self.outgoing[at].acknowledge_again(tag, turn) || is_ours {
+            turn.out.idle = true;
             return;
         }
         if let Ok(fork) = self.dialog.of_response(response) {

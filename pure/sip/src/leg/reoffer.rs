@@ -121,8 +121,7 @@ impl Leg {
         }
         if status.is_success() {
             self.dialog.retarget(response);
-            let dialog = self.dialog.clone();
-            self.acknowledge(at, &dialog, &[], turn);
+            self.acknowledge_own(at, &[], turn);
         }
         if !matches!(self.phase, Phase::Up) {
             return;
@@ -190,9 +189,8 @@ impl Leg {
             return;
         }
         if let Some(at) = self.outgoing.iter().position(Outgoing::wants_answer) {
-            let dialog = self.dialog.clone();
             self.local_sdp = sdp.to_vec();
-            self.acknowledge(at, &dialog, sdp, turn);
+            self.acknowledge_own(at, sdp, turn);
         } else if let Some(at) = self.pending_reinvite() {
             self.accept_invite(at, sdp, turn);
         } else if let Some(at) = self.replies.iter().position(super::reply::Reply::is_pending) {

@@ -192,4 +192,7 @@ pub struct LegOut {
     pub send: Vec<Vec<u8>>,
     /// What happened.
     pub events: Vec<LegEvent>,
+    /// What came changed nothing that must survive: it repeats what was dealt with, or only ends repetitions
+    /// of ours.
+    pub idle: bool,
 }

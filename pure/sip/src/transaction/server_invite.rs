@@ -97,6 +97,11 @@ impl ServerInvite {
         }
     }
 
+    /// Whether nothing was said yet, or nothing that is kept.
+    pub fn is_silent(&self) -> bool {
+        matches!(self, ServerInvite::Proceeding { said, .. } if said.is_empty())
+    }
+
     /// The ACK of our refusal came.
     pub fn acknowledged(&mut self, now: Moment, timing: &Timing) {
         if let ServerInvite::Completed { again, .. } = self {
