@@ -246,12 +246,11 @@ impl Child {
         let Some(life) = self.life.as_mut().filter(|life| life.killed.is_none()) else {
             return;
         };
-        if !life.ready {
-            if life.began.elapsed() >= patience.to_get_ready {
-                self.kill(format!("was not ready after {:?}", patience.to_get_ready));
-            }
-        } else if let Some(thread) = life.watch.look(patience.looks()) {
+        // A thread may be watched before the worker is ready: while it takes up what a predecessor left.
+        if let Some(thread) = life.watch.look(patience.looks()) {
             self.kill(format!("thread {thread} made no progress for {:?}", patience.with_threads));
+        } else if !life.ready && life.began.elapsed() >= patience.to_get_ready {
+            self.kill(format!("was not ready after {:?}", patience.to_get_ready));
         }
     }
 

@@ -13,6 +13,8 @@ use crate::{Entry, Journal, Recovered, Region};
 
 /// How many deadlines one turn looks after at most; the rest is due in the next.
 const MOST_DEADLINES: usize = 4096;
+/// How many things are restored between two signs of life.
+const RESTORED: usize = 1024;
 
 /// A machine whose state lives in records, so that a successor can go on with it.
 pub trait Durable: Machine {
@@ -114,6 +116,9 @@ pub trait Shell<M: Machine> {
 
     /// Puts an input away for people to look at. It is empty if what came was not journaled.
     fn set_aside(&mut self, source: &[u8], bytes: &[u8], blame: Blame);
+
+    /// Called now and then while much is restored or decided again, for whoever watches that it goes on.
+    fn alive(&mut self) {}
 
     /// A record made `restore` panic; the thing is not there.
     fn lost(&mut self, tag: Tag, key: Key, message: String);
@@ -261,7 +266,11 @@ impl<M: Durable, R: Region> Turn<M, R> {
         let suspect = recovered.suspect.filter(|&(_, _, deaths)| deaths >= DEATHS);
         // Giving it up was deadly, too: it is let go without a word.
         let hopeless = suspect.filter(|&(_, _, deaths)| deaths > DEATHS).map(|(tag, key, _)| (tag, key));
-        for entry in self.journal.live().filter(|entry| Some((entry.tag, entry.key)) != hopeless) {
+        let live = self.journal.live().filter(|entry| Some((entry.tag, entry.key)) != hopeless);
+        for (number, entry) in live.enumerate() {
+            if number % RESTORED == 0 {
+                shell.alive();
+            }
             restore(&mut self.machine, now, entry, shell);
         }
         self.adopt(now, beside, shell);
@@ -283,6 +292,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
             shell.set_aside(&[], &[], Blame::Panic(message));
         }
         for (number, input) in (0..).zip(&recovered.undecided) {
+            shell.alive();
             self.decide(now, number, (&input.source, &input.bytes), shell);
         }
         self.expire(now, shell);

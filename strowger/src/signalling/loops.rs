@@ -11,7 +11,7 @@ use edge_service::{Arrivals, Ear, Front, Limits, Source};
 use exchange::kept;
 use exchange_service::LadderRing;
 use host::follower::{Beside, Follower, FollowerSpec};
-use host::{Beat, Inputs, Turn};
+use host::{Inputs, Progress, Turn};
 use journal::{Journal, Recovered};
 use machine::{Machine as _, Moment};
 use strowger_io::{Clock, Event, Events, Interest, MappedFile, Poller};
@@ -102,7 +102,7 @@ impl Inputs for Batch<'_> {
 
 impl Thread {
     /// Takes up what a predecessor left, and goes on.
-    pub(crate) fn open(given: Given) -> Result<Self, WorkerError> {
+    pub(crate) fn open(given: Given, progress: &Progress) -> Result<Self, WorkerError> {
         let config = &given.config;
         let began = given.clock.now();
         let path = given.places.journal(given.number);
@@ -141,6 +141,8 @@ impl Thread {
             next_asker: 0,
             own: Default::default(),
             set_aside: 0,
+            // From here on it must go on; mapping the journal's memory takes as long as it takes.
+            beat: progress.watch(),
             gauges: Vec::new(),
         };
         let mut thread = Thread {
@@ -190,11 +192,11 @@ impl Thread {
     }
 
     /// Turns until told to stop.
-    pub(crate) fn run(&mut self, beat: &Beat) -> Result<(), WorkerError> {
+    pub(crate) fn run(&mut self) -> Result<(), WorkerError> {
         let mut events = Events::new(256);
         let mut chores = self.clock.now();
         while !self.stop.load(Ordering::Relaxed) {
-            beat.tick();
+            self.voice.beat.tick();
             let now = self.clock.now();
             let wait = self.turn.machine.next_deadline().map_or(BEAT, |at| at.since(now).min(BEAT));
             let wait = if self.voice.own.is_empty() { wait } else { Duration::ZERO };

@@ -66,12 +66,12 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), WorkerError
     let (ready, is_ready) = mpsc::channel();
     let mut handles = Vec::new();
     for given in deal(config, &mut worker, &stop)? {
-        let (ready, beat) = (ready.clone(), worker.progress.clone());
+        let (ready, progress) = (ready.clone(), worker.progress.clone());
         let name = format!("signalling-{}", given.number);
         handles.push(start_thread(&name, move || {
-            let mut thread = Thread::open(given)?;
+            let mut thread = Thread::open(given, &progress)?;
             let _ = ready.send(());
-            thread.run(&beat.watch())
+            thread.run()
         })?);
     }
     drop(ready);

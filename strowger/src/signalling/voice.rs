@@ -12,7 +12,7 @@ use contract::{Conversation, Envelope, Kind};
 use edge::Flow;
 use edge_service::{Front, Source};
 use exchange_service::LadderRing;
-use host::{Blame, Shell};
+use host::{Beat, Blame, Shell};
 use machine::{Key, Moment, Tag};
 use strowger_io::{MappedFile, Poller};
 use worker::{In, Out, Said, Signalling};
@@ -32,6 +32,7 @@ pub(crate) struct Voice {
     pub(crate) next_asker: u64,
     pub(crate) own: VecDeque<In>,
     pub(crate) set_aside: u64,
+    pub(crate) beat: Beat,
     pub(crate) gauges: Vec<(String, f64)>,
 }
 
@@ -154,6 +155,10 @@ impl Shell<Signalling> for Voice {
             .ok()
             .and_then(|message| message.call_id().ok().map(|id| String::from_utf8_lossy(id).into_owned()));
         tracing::warn!(from, ?blame, ?call_id, file = name, kept = written.is_ok(), "an input was set aside");
+    }
+
+    fn alive(&mut self) {
+        self.beat.tick();
     }
 
     fn lost(&mut self, tag: Tag, key: Key, message: String) {
