@@ -283,13 +283,26 @@ impl<R: Region> Journal<R> {
     }
 
     pub(crate) fn settle(&mut self, tag: Tag, key: Key, hash: u32, at: usize) {
-        let head = self.ring.head_at(at);
+        let len = self.ring.head_at(at).len as usize;
+        self.settle_as(hash, at, len, |ring, place| is(ring, place, tag, key));
+    }
+
+    /// The same for a record that was just read. It is looked at again only if there is another of its hash:
+    /// when there are many, their headers have left the processor's caches by now.
+    pub(crate) fn settle_read(&mut self, hash: u32, at: usize, len: usize) {
+        self.settle_as(hash, at, len, |ring, place| {
+            let head = ring.head_at(at);
+            is(ring, place, head.tag, head.key)
+        });
+    }
+
+    fn settle_as(&mut self, hash: u32, at: usize, len: usize, same: impl Fn(&Ring<R>, usize) -> bool) {
         let ring = &self.ring;
-        let same = |place: usize| is(ring, place, tag, key);
-        let before = if head.len == 0 {
+        let same = |place: usize| same(ring, place);
+        let before = if len == 0 {
             self.index.remove(hash, same)
         } else {
-            self.live_bytes += head.size();
+            self.live_bytes += size_of(len);
             self.live_in[self.ring.shape.number(at)] += 1;
             self.index.put(hash, at, same)
         };

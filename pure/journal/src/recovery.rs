@@ -122,11 +122,34 @@ fn newest_front(raw: &[u8], segment: usize) -> Option<Front> {
     fronts.max_by_key(|front| front.sequence).map(|front| front.ring)
 }
 
+/// Reads a segment once in the order of its bytes, which memory is fast at; from header to header it is slow.
+fn warm(segment: &[u8]) {
+    const LINE: usize = 64;
+    let lines = segment.iter().step_by(LINE);
+    std::hint::black_box(lines.fold(0_u8, |sum, &byte| sum.wrapping_add(byte)));
+}
+
+/// A record that was read: as much of it as is needed again, in few bytes, since there may be a million.
+#[derive(Clone, Copy, Debug)]
+struct Lies {
+    /// Where, in units of eight bytes.
+    eighth: u32,
+    len: u32,
+    /// Of its tag and key.
+    hash: u32,
+}
+
+impl Lies {
+    fn at(self) -> usize {
+        self.eighth as usize * 8
+    }
+}
+
 struct Reading<R> {
     ring: Ring<R>,
-    batches: Batches<usize>,
+    batches: Batches<Lies>,
     /// Committed states in the order of their writing.
-    applied: Vec<usize>,
+    applied: Vec<Lies>,
     damage: Vec<Damage>,
     readable: bool,
     sent: Option<Note>,
@@ -210,7 +233,7 @@ impl<R: Region> Reading<R> {
         (self.sent, self.in_hand) = (sent.0, in_hand.0);
         // What was sent was committed, even if the mark of it is broken.
         if self.sent.is_some_and(|sent| sent.batch >= self.batches.current.number) {
-            self.batches.commit(&mut |at| self.applied.push(at));
+            self.batches.commit(&mut |record| self.applied.push(record));
         }
     }
 
@@ -225,6 +248,7 @@ impl<R: Region> Reading<R> {
     fn read_segment(&mut self, sequence: u64) -> usize {
         let start = self.ring.shape.start(sequence);
         let segment = self.ring.segment(sequence);
+        warm(segment);
         let (batches, applied) = (&mut self.batches, &mut self.applied);
         let mut broken = Vec::new();
         let end = scan(segment, seed(self.ring.life, sequence), PREFIX, |found| match found {
@@ -232,7 +256,9 @@ impl<R: Region> Reading<R> {
             Found::Record { offset, head }
                 if head.kind != kind::STATE || head.body_holds(&segment[offset..]) =>
             {
-                batches.feed(&head, start + offset, &mut |at| applied.push(at));
+                let eighth = ((start + offset) / 8) as u32;
+                let record = Lies { eighth, len: head.len, hash: hash(head.tag, head.key) };
+                batches.feed(&head, record, &mut |record| applied.push(record));
             }
             Found::Record { offset, head } => broken.push((offset, What::State(head.tag, head.key))),
             Found::Broken { offset } => broken.push((offset, What::Between)),
@@ -247,7 +273,8 @@ impl<R: Region> Reading<R> {
     fn check_bodies(&mut self) {
         let mut broken = Vec::new();
         let raw = self.ring.region.as_ref();
-        let mut whole = |&at: &usize| {
+        let mut whole = |record: &Lies| {
+            let at = record.at();
             let holds = Head::trusted(&raw[at..]).body_holds(&raw[at..]);
             if !holds {
                 broken.push(at);
@@ -281,9 +308,8 @@ impl<R: Region> Reading<R> {
         let ring =
             Ring::at(self.ring.region, self.ring.shape, self.ring.life, self.ring.head, self.ring.offset);
         let mut journal = Journal::over(ring, Index::with_room(self.applied.len()), self.batches.highest);
-        for at in self.applied {
-            let head = journal.ring.head_at(at);
-            journal.settle(head.tag, head.key, hash(head.tag, head.key), at);
+        for record in self.applied {
+            journal.settle_read(record.hash, record.at(), record.len as usize);
         }
         journal.committed = committed;
         journal.suspect = suspect;
@@ -301,7 +327,7 @@ impl<R: Region> Reading<R> {
     }
 
     /// The last committed batch.
-    fn last(&self) -> &Batch<usize> {
+    fn last(&self) -> &Batch<Lies> {
         if self.batches.current.committed { &self.batches.current } else { &self.batches.before }
     }
 
@@ -310,14 +336,15 @@ impl<R: Region> Reading<R> {
         if self.sent.is_some_and(|sent| sent.batch >= last.number) {
             return Vec::new();
         }
-        last.outgoing.iter().map(|&at| self.ring.body_at(at).to_vec()).collect()
+        last.outgoing.iter().map(|record| self.ring.body_at(record.at()).to_vec()).collect()
     }
 
     /// The inputs of the batch that was not committed, each with its number.
     fn begun(&self) -> impl Iterator<Item = (u32, Undecided)> {
         let current = Some(&self.batches.current).filter(|batch| !batch.committed);
         let hand = self.in_hand.filter(|note| note.batch == self.batches.current.number);
-        current.into_iter().flat_map(|batch| &batch.inputs).map(move |&at| {
+        current.into_iter().flat_map(|batch| &batch.inputs).map(move |record| {
+            let at = record.at();
             let head = self.ring.head_at(at);
             let (source, bytes) = self.ring.body_at(at).split_at(usize::from(head.source_len));
             let to_blame = hand.is_some_and(|note| note.input == head.number);
