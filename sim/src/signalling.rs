@@ -320,7 +320,9 @@ impl Shell<Signalling> for Mouth<'_> {
         let thread = self.thread;
         match out {
             Out::World { flow, otherwise, bytes, said } => {
-                let call = said.map(|said| said.call);
+                // Who is asked who it is has begun no call yet; its ladder begins there all the same.
+                let is_asked = bytes.starts_with(b"SIP/2.0 407");
+                let call = said.filter(|_| !is_asked).map(|said| said.call);
                 self.say(Wish::World { thread, flow, otherwise, bytes, call });
             }
             Out::Hop { shard, bytes } => {

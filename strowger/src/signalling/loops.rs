@@ -82,6 +82,8 @@ pub(crate) struct Thread {
     /// How long messages waited when it was last looked at.
     waited: Duration,
     follower: Option<Follower>,
+    /// Records that went unprotected, as far as it was complained about.
+    unprotected: u64,
 }
 
 struct Batch<'a> {
@@ -157,6 +159,7 @@ impl Thread {
             turn_took: Duration::ZERO,
             waited: Duration::ZERO,
             follower: None,
+            unprotected: 0,
         };
         thread.recover(began, &recovered, &given.places.disk_log(given.number))?;
         thread.follower = Some(Follower::start(FollowerSpec {
@@ -234,7 +237,8 @@ impl Thread {
                 BUS => {
                     self.voice.bus.ready();
                     while let Some(received) = self.voice.bus.receive() {
-                        direct.extend(self.voice.hear(received.from, received.envelope));
+                        let exchange = self.turn.machine.exchange();
+                        direct.extend(self.voice.hear(received.from, received.envelope, exchange));
                     }
                 }
                 MAIL => {
@@ -288,6 +292,19 @@ impl Thread {
     fn chores(&mut self, now: Moment) {
         self.voice.front.close_idle(now, &self.voice.poller);
         let (stats, turn, tally) = (self.turn.journal.stats(), self.turn.stats(), self.voice.front.tally());
+        if stats.unprotected > self.unprotected {
+            let (more, live, capacity) =
+                (stats.unprotected - self.unprotected, stats.live_bytes, stats.capacity);
+            let thread = self.number;
+            tracing::error!(
+                thread,
+                more,
+                live,
+                capacity,
+                "the journal is full: a death now would lose this; raise signalling.journal_mb"
+            );
+            self.unprotected = stats.unprotected;
+        }
         let follower = self.follower.as_ref().map(Follower::stats).unwrap_or_default();
         let gauge = |name: &str, value: f64| (name.to_owned(), value);
         self.voice.gauges = vec![

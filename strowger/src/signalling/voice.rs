@@ -7,10 +7,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use bus::{Endpoint, Peer};
-use contract::query::{Gauge, Gauges, Ladder, ShowLadder};
-use contract::{Conversation, Envelope, Kind};
+use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
+use contract::{CallId, Conversation, Envelope, Kind};
 use edge::Flow;
 use edge_service::{Front, Source};
+use exchange::Exchange;
 use exchange_service::LadderRing;
 use host::{Beat, Blame, Shell};
 use machine::{Key, Moment, Tag};
@@ -38,13 +39,13 @@ pub(crate) struct Voice {
 
 impl Voice {
     /// An envelope came: some are answered here, the others are for the machine.
-    pub(crate) fn hear(&mut self, from: Peer, envelope: Envelope) -> Option<In> {
+    pub(crate) fn hear(&mut self, from: Peer, envelope: Envelope, exchange: &Exchange) -> Option<In> {
         if envelope.kind != Kind::Request {
             return Some(In::Bus(0, envelope));
         }
         if envelope.subject == ShowLadder::SUBJECT.to_string() {
             let asked: ShowLadder = contract::decode(&envelope.body).unwrap_or_default();
-            let ladder = Ladder { rungs: self.ladder.of(asked.call) };
+            let ladder = Ladder { rungs: self.rungs(asked.call, exchange) };
             let _ = self.bus.answer(from, &Envelope::answer::<ShowLadder>(envelope.id, &ladder));
             return None;
         }
@@ -52,6 +53,22 @@ impl Voice {
         self.next_asker += 1;
         self.askers.insert(self.next_asker, (from, is_gauge));
         Some(In::Bus(self.next_asker, envelope))
+    }
+
+    /// What was said in a call, and before it: while its caller was asked who it is.
+    fn rungs(&self, call: CallId, exchange: &Exchange) -> Vec<Rung> {
+        let mut rungs = self.ladder.of(call);
+        let first = rungs.first().and_then(|rung| sip::Message::parse(&rung.message[..]).ok());
+        let mut before = first
+            .and_then(|message| exchange.attempt(&message))
+            .map(|attempt| self.ladder.of(attempt))
+            .unwrap_or_default();
+        if !before.is_empty() {
+            before.append(&mut rungs);
+            before.sort_by_key(|rung| rung.at);
+            return before;
+        }
+        rungs
     }
 
     fn answer(&mut self, asker: u64, mut envelope: Envelope) {
@@ -73,10 +90,22 @@ impl Voice {
 
     fn note(&mut self, now: Moment, said: Option<&Said>, to_us: bool, bytes: &[u8]) {
         if let Some(said) = said {
-            tracing::trace!(call = %said.call, party = %said.party, to_us, length = bytes.len(), "message");
+            if tracing::enabled!(tracing::Level::DEBUG) {
+                log(said, to_us, bytes);
+            }
             self.ladder.push(said.call, now, &said.party, to_us, bytes);
         }
     }
+}
+
+/// A line for each message of a call, if somebody wants it.
+fn log(said: &Said, to_us: bool, bytes: &[u8]) {
+    let Ok(message) = sip::Message::parse(bytes) else { return };
+    let call_id = String::from_utf8_lossy(message.call_id().unwrap_or_default());
+    let line = bytes.split(|&byte| byte == b'\r').next().unwrap_or_default();
+    let way = if to_us { "from" } else { "to" };
+    let said_line = String::from_utf8_lossy(line);
+    tracing::debug!(call = %said.call, %call_id, way, party = %said.party, "{said_line}");
 }
 
 impl Shell<Signalling> for Voice {

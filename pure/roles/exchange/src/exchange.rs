@@ -6,12 +6,14 @@ use contract::account::Tenants;
 use contract::domains::Domains;
 use contract::{CallId, Envelope, Kind, sharding};
 use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag, Timers};
+use sip::Message;
 
 use crate::answer::Answerer;
 use crate::bindings::Ended;
 use crate::bus;
 use crate::calls::Held;
 use crate::counters::Counters;
+use crate::hashes;
 use crate::kept;
 use crate::questions::{About, Questions};
 use crate::records::Records;
@@ -231,6 +233,14 @@ impl Exchange {
             self.timers.set(Timer::Resume(id), Some(now));
         }
         self.keep_records(now, out);
+    }
+
+    /// Under which name the ladder has what was said before a call began that this message of its caller belongs
+    /// to: the INVITE without credentials, its challenge, the ACK of that.
+    pub fn attempt(&self, message: &Message<&[u8]>) -> Option<CallId> {
+        let (call_id, from) = (message.call_id().ok()?, message.from().ok()?);
+        let tag = from.tag().unwrap_or_default();
+        Some(CallId(self.view.mint.hash().sum64(hashes::ATTEMPT, &[call_id, tag.as_bytes()])))
     }
 
     fn owns(&self, shard: Shard) -> bool {

@@ -10,6 +10,8 @@ pub(crate) const REGISTER_CALL_ID: u8 = 0x22;
 pub(crate) const CONTACT: u8 = 0x23;
 /// Names what is known of a user or a number.
 pub(crate) const ACCOUNT: u8 = 0x24;
+/// Names the attempt to begin a call, before it is known who calls.
+pub(crate) const ATTEMPT: u8 = 0x2a;
 /// The To-tag of an answer without state.
 pub(crate) const TAG: u8 = 0x25;
 /// Names a question on the bus.

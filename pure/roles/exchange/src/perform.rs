@@ -4,7 +4,7 @@ use call::{Call, CallOut, LegNo, World};
 use contract::CallId;
 use contract::sharding;
 use machine::{Moment, Outbox, Record};
-use sip::{Message, Name, Status};
+use sip::{Message, Method, Name, Status};
 
 use crate::calls::Held;
 use crate::decide::{Decision, Dropped, Part, Question, Reply, decide};
@@ -64,9 +64,9 @@ impl Exchange {
         out: &mut Outbox<Out>,
     ) -> Then {
         match decision {
-            Decision::Drop(why) => return self.drop_message(why),
+            Decision::Drop(why) => return self.drop_from_ladder(message, why),
             Decision::Deliver(call, part) => return self.deliver(message, call, part, now, out),
-            Decision::Reply(reply) => self.reply(message, &reply, out),
+            Decision::Reply(reply) => return self.refuse(message, &reply, out),
             Decision::Bind(bind) => self.bind(message, *bind, now, out),
             Decision::Begin(begin) => return self.begin(message, *begin, now, out),
             Decision::Ask(Question::Tenants) => return Then::Wait(About::Tenants),
@@ -76,6 +76,25 @@ impl Exchange {
         Then::Done
     }
 
+    /// Answers; an INVITE that is asked who it comes from is the first rung of a call's ladder.
+    fn refuse(&mut self, message: &Message<&[u8]>, reply: &Reply, out: &mut Outbox<Out>) -> Then {
+        let is_asked =
+            message.method() == Some(Method::Invite) && reply.status == Status::PROXY_AUTHENTICATION_REQUIRED;
+        let rung = if is_asked { self.early_rung(message) } else { None };
+        self.answer(message, reply, rung.clone(), out);
+        rung.map_or(Then::Done, Then::Heard)
+    }
+
+    fn drop_from_ladder(&mut self, message: &Message<&[u8]>, why: Dropped) -> Then {
+        let rung = if why == Dropped::LostAck { self.early_rung(message) } else { None };
+        let then = self.drop_message(why);
+        rung.map_or(then, Then::Heard)
+    }
+
+    fn early_rung(&self, message: &Message<&[u8]>) -> Option<Rung> {
+        Some(Rung { call: self.attempt(message)?, party: "caller".to_owned() })
+    }
+
     fn drop_message(&mut self, _why: Dropped) -> Then {
         self.counters.dropped += 1;
         Then::Done
@@ -83,10 +102,14 @@ impl Exchange {
 
     /// Answers without keeping anything.
     pub(crate) fn reply(&mut self, message: &Message<&[u8]>, reply: &Reply, out: &mut Outbox<Out>) {
+        self.answer(message, reply, None, out);
+    }
+
+    fn answer(&mut self, message: &Message<&[u8]>, reply: &Reply, rung: Option<Rung>, out: &mut Outbox<Out>) {
         self.counters.replied(reply.status);
         self.counters.replays += u64::from(reply.is_replay);
         let bytes = self.answerer().reply(message, reply);
-        out.emit(Out::Sip { bytes, rung: None });
+        out.emit(Out::Sip { bytes, rung });
     }
 
     /// Refuses a request that waited in vain, or has no place to wait.
