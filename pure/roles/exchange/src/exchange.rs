@@ -192,7 +192,7 @@ impl Exchange {
         self.counters.given_up += 1;
         if tag == kept::CALL {
             self.with_call(CallId(key.0 as u64), now, out, |call, world, now, said| {
-                call.hang_up("given up after a fault", world, now, said);
+                call.abandon("given up after a fault", world, now, said);
             });
             return;
         }

@@ -44,7 +44,7 @@ impl Default for Settings {
             waiting: Waiting::default(),
             overload: Overload::default(),
             call: call::Settings::default(),
-            records_at_once: 64,
+            records_at_once: 1024,
             failpoints: Vec::new(),
         }
     }

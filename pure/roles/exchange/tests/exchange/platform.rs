@@ -302,6 +302,20 @@ impl Platform {
     }
 
     /// All threads die, and successors go on from what was kept.
+    /// What is due next in thread 0.
+    pub(crate) fn due(&self) -> Option<(Tag, Key)> {
+        self.threads[0].exchange.due()
+    }
+
+    /// Thread 0 can't decide about `thing` any more.
+    pub(crate) fn abandon(&mut self, (tag, key): (Tag, Key)) -> Vec<Sip> {
+        let mut out = Outbox::new();
+        self.threads[0].exchange.abandon(self.now, tag, key, &mut out);
+        self.take(0, out);
+        self.settle();
+        std::mem::take(&mut self.said)
+    }
+
     pub(crate) fn restart(&mut self) {
         let threads = self.threads.len() as u16;
         for number in 0..threads {

@@ -114,3 +114,31 @@ fn what_is_not_ours_or_not_readable_is_said_so() {
         assert_eq!(exchange.restore(record(tag, b"")), Restored::Taken, "{tag:?}");
     }
 }
+
+#[test]
+fn a_call_that_is_given_up_ends_for_both_with_a_record() {
+    let mut pair = Pair::new(Platform::new());
+    let heard = pair.alice.calls(&mut pair.platform, "bob");
+    let invite = request(&heard, Method::Invite).clone();
+    let heard = pair.platform.hear(&pair.bob.answers(&invite, 200, OFFER));
+    let answer = response(&heard, 200).clone();
+    pair.platform.hear(&pair.alice.in_dialog(Method::Ack, &answer));
+    let calls = pair.platform.ask(0, &ListCalls { limit: 1, ..ListCalls::default() }).calls;
+    let heard = pair.platform.abandon((kept::CALL, kept::call_key(calls[0].id)));
+    let byes = heard.iter().filter(|message| message.method() == Some(Method::Bye)).count();
+    assert_eq!(byes, 2, "{heard:?}");
+    pair.platform.pass(seconds(60));
+    assert_eq!(pair.platform.office.records.len(), 1);
+    assert_eq!(pair.platform.gauge("exchange_calls"), 0.0);
+    assert_eq!(pair.platform.gauge("exchange_given_up_total"), 1.0);
+}
+
+#[test]
+fn whose_deadline_it_is_can_be_told_beforehand() {
+    let mut pair = Pair::new(Platform::new());
+    let heard = pair.alice.calls(&mut pair.platform, "bob");
+    request(&heard, Method::Invite);
+    let calls = pair.platform.ask(0, &ListCalls { limit: 1, ..ListCalls::default() }).calls;
+    let due = pair.platform.due();
+    assert_eq!(due, Some((kept::CALL, kept::call_key(calls[0].id))), "its INVITE is said again");
+}
