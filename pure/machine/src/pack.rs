@@ -84,6 +84,17 @@ impl Packer<'_> {
         self.out.extend_from_slice(text.as_bytes());
     }
 
+    /// A name that is known when this is compiled, so that it is copied in a step or two.
+    #[inline(always)]
+    fn name(&mut self, name: &'static str) {
+        if name.len() > 31 {
+            return self.str(name);
+        }
+        self.out.reserve(1 + name.len());
+        self.out.push(0xa0 | name.len() as u8);
+        self.out.extend_from_slice(name.as_bytes());
+    }
+
     fn bin(&mut self, bytes: &[u8]) {
         let length = bytes.len();
         self.out.reserve(5 + length);
@@ -337,13 +348,13 @@ macro_rules! fields {
             type Ok = ();
             type Error = Unpackable;
 
-            #[inline]
+            #[inline(always)]
             fn serialize_field<T: Serialize + ?Sized>(
                 &mut self,
                 name: &'static str,
                 value: &T,
             ) -> Result<(), Unpackable> {
-                self.str(name);
+                self.name(name);
                 value.serialize(&mut **self)
             }
 

@@ -58,6 +58,13 @@ impl Phone<'_> {
         self.scene.begin(dialed, &invite);
     }
 
+    /// The same INVITE once more.
+    pub(crate) fn invites_again(mut self, sdp: Option<&str>) {
+        self.memory().cseq -= 1;
+        let invite = self.request(Method::Invite, sdp, &[]);
+        self.scene.hears(self.leg, &invite);
+    }
+
     /// 180.
     pub(crate) fn rings(self) {
         self.progresses(180, None);

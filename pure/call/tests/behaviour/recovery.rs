@@ -47,3 +47,29 @@ fn a_snapshot_of_a_later_format_says_so() {
     let error = Call::restore(&later).unwrap_err();
     assert!(error.to_string().contains("format 99"), "{error}");
 }
+
+#[test]
+fn what_a_successor_finds_out_by_itself_is_not_written() {
+    let mut scene = talking();
+    // INVITE, way, money, audio, 180, 200, ACK; not that the audio is as it was wished.
+    assert_eq!(scene.writes, 7);
+    scene.is_killed();
+    assert_eq!(scene.wish().version, 3, "so media is asked once more");
+    scene.alice().hangs_up();
+    // BYE, the record, and that it is kept; not what media said of the quality.
+    assert_eq!(scene.writes, 10);
+    scene.is_killed();
+    scene.passes_millis(600);
+    assert_eq!(scene.bob().heard(), ["INVITE", "ACK", "BYE"]);
+    assert_eq!(scene.record().cause, "caller hung up");
+}
+
+#[test]
+fn a_repeated_request_is_answered_without_a_word_in_the_journal() {
+    let mut scene = scene();
+    scene.is_down.push(Down::Routing);
+    scene.alice().invites("bob", Some(ALICES_SDP));
+    let before = scene.writes;
+    scene.alice().invites_again(Some(ALICES_SDP));
+    assert_eq!((scene.alice().repeats(), scene.writes), (1, before));
+}

@@ -34,6 +34,10 @@ pub(crate) struct Scene {
     pub(crate) asked: Vec<Question>,
     pub(crate) records: Vec<CallRecord>,
     pub(crate) refusal: Option<Refusal>,
+    /// What a successor would have.
+    kept: Vec<u8>,
+    /// How often it was written.
+    pub(crate) writes: usize,
     mail: VecDeque<(u16, Vec<u8>)>,
 }
 
@@ -80,6 +84,8 @@ pub(crate) fn scene() -> Scene {
         asked: Vec::new(),
         records: Vec::new(),
         refusal: None,
+        kept: Vec::new(),
+        writes: 0,
         mail: VecDeque::new(),
     }
 }
@@ -164,6 +170,9 @@ impl Scene {
 
     /// The process died, and another one goes on.
     pub(crate) fn is_killed(&mut self) {
+        if self.call.is_some() && !self.kept.is_empty() {
+            self.call = Some(Call::restore(&self.kept).unwrap());
+        }
         self.input(|call, world, now, out| call.resume(world, now, out));
     }
 
@@ -220,6 +229,10 @@ impl Scene {
         if let Some(call) = self.call.take() {
             let restored = Call::restore(&call.snapshot()).unwrap();
             assert_eq!(format!("{restored:?}"), format!("{call:?}"), "a snapshot lost something");
+            if out.keep {
+                self.kept = call.snapshot();
+                self.writes += 1;
+            }
             self.call = (!restored.is_over()).then_some(restored);
         }
         for sent in out.send {

@@ -135,6 +135,13 @@ impl Leg {
         }
     }
 
+    /// Answers 100, which can be made again and so need not be kept.
+    pub(super) fn say_trying(&self, invite: &Message<&[u8]>, turn: &mut Turn<'_, '_>) {
+        let mut bytes = Vec::with_capacity(768);
+        line::answer(invite, Status::TRYING, None, &self.dialog.local_tag, turn, &mut bytes).empty_body();
+        turn.send(bytes);
+    }
+
     /// The same INVITE came again: so does what was said last.
     pub(super) fn repeat_response(&mut self, at: usize, turn: &mut Turn<'_, '_>) {
         turn.out.idle = true;
@@ -199,7 +206,7 @@ impl Leg {
         }
         self.dialog.retarget(invite);
         let sdp = self.learn(invite);
-        self.respond_invite(at, Status::TRYING, &Response::default(), turn);
+        self.say_trying(invite, turn);
         turn.tell(LegEvent::Offer { sdp, method: OfferMethod::Invite });
     }
 

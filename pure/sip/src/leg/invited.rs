@@ -85,7 +85,7 @@ impl Leg {
             ..Leg::default()
         };
         let offer = leg.learn(invite);
-        leg.respond_invite(0, Status::TRYING, &Response::default(), turn);
+        leg.say_trying(invite, turn);
         turn.tell(LegEvent::Invited { offer });
         Ok(leg)
     }

@@ -66,11 +66,12 @@ impl Leg {
         }
         let objection = if method == Method::Update { self.objection(request, false, turn) } else { None };
         let at = self.replies.len();
+        let waits = method == Method::Update;
         self.replies.push(Reply {
             branch: id.branch,
             transaction: ServerOther::start(),
-            head: head_of(request, method),
-            asked: Asked::of(request),
+            head: if waits { head_of(request, method) } else { Vec::new() },
+            asked: if waits { Asked::of(request) } else { Asked::default() },
             limit: None,
         });
         if let Some((status, headers)) = objection {
@@ -82,11 +83,12 @@ impl Leg {
             Method::Info => self.take_info(at, request, turn),
             Method::Options => {
                 let headers = [header(Name::Allow, ALLOW), header(Name::Supported, line::SUPPORTED)];
-                self.respond_other(at, Status::OK, &headers, turn);
+                self.respond_to(request, (at, Status::OK), &headers, turn);
             }
             // We never send a reliable provisional response, so there is none to acknowledge.
-            Method::Prack => self.respond_other(at, Status::CALL_DOES_NOT_EXIST, &[], turn),
-            Method::Notify => self.respond_other(at, Status::CALL_DOES_NOT_EXIST, &[], turn),
+            Method::Prack | Method::Notify => {
+                self.respond_to(request, (at, Status::CALL_DOES_NOT_EXIST), &[], turn);
+            }
             Method::Invite
             | Method::Ack
             | Method::Cancel
@@ -96,7 +98,8 @@ impl Leg {
             | Method::Message
             | Method::Publish
             | Method::Other(_) => {
-                self.respond_other(at, Status::METHOD_NOT_ALLOWED, &[header(Name::Allow, ALLOW)], turn);
+                let allow = [header(Name::Allow, ALLOW)];
+                self.respond_to(request, (at, Status::METHOD_NOT_ALLOWED), &allow, turn);
             }
         }
     }
@@ -138,7 +141,7 @@ impl Leg {
             && request.from().is_ok_and(|from| same(from.tag(), remote_tag))
     }
 
-    /// Answers a request.
+    /// Answers a request that has waited.
     pub(super) fn respond_other(
         &mut self,
         at: usize,
@@ -150,19 +153,31 @@ impl Leg {
         let head = std::mem::take(&mut reply.head);
         reply.asked = Asked::default();
         let Ok(head) = Message::parse(&head[..]) else { return };
+        self.respond_to(&head, (at, status), headers, turn);
+    }
+
+    /// Answers a request (or its head).
+    fn respond_to(
+        &mut self,
+        request: &Message<&[u8]>,
+        (at, status): (usize, Status),
+        headers: &[(String, String)],
+        turn: &mut Turn<'_, '_>,
+    ) {
         let mut bytes = Vec::with_capacity(512);
-        let mut writer = line::answer(&head, status, None, &self.dialog.local_tag, turn, &mut bytes);
+        let mut writer = line::answer(request, status, None, &self.dialog.local_tag, turn, &mut bytes);
         for (name, value) in headers {
             writer = writer.other(name, value);
         }
         writer.empty_body();
         let timing = turn.timing();
         let response = (status, bytes);
+        let reply = &mut self.replies[at];
         reply.transaction.respond(turn.now, response, self.line.reliable, &timing, &mut turn.out.send);
     }
 
     fn take_bye(&mut self, at: usize, bye: &Message<&[u8]>, turn: &mut Turn<'_, '_>) {
-        self.respond_other(at, Status::OK, &[], turn);
+        self.respond_to(bye, (at, Status::OK), &[], turn);
         let reason = line::reason_of(bye);
         match &self.phase {
             Phase::Dialling(_) => {
@@ -193,7 +208,7 @@ impl Leg {
     }
 
     fn take_info(&mut self, at: usize, info: &Message<&[u8]>, turn: &mut Turn<'_, '_>) {
-        self.respond_other(at, Status::OK, &[], turn);
+        self.respond_to(info, (at, Status::OK), &[], turn);
         let content_type = info.text(Name::ContentType).map(|text| text.into_owned()).unwrap_or_default();
         turn.tell(LegEvent::Info { content_type, body: info.body().to_vec() });
     }
