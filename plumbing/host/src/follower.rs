@@ -125,10 +125,12 @@ fn follow(spec: &FollowerSpec, ring: &Ring, counts: &Counts) {
         // Asked before the look, so that the last look sees all that was committed before the end.
         let last = counts.stop.load(Ordering::Relaxed);
         let open = writing.take().map_or_else(|| Writing::open(spec, ring, counts), Ok);
+        let mut is_overtaken = false;
         let pause = match open.and_then(|writing| step(writing, spec, ring, counts)) {
             Ok(next) => {
+                is_overtaken = next.is_none();
                 writing = next;
-                spec.every
+                if is_overtaken { Duration::ZERO } else { spec.every }
             }
             Err(error) => {
                 counts.failures.fetch_add(1, Ordering::Relaxed);
@@ -136,7 +138,7 @@ fn follow(spec: &FollowerSpec, ring: &Ring, counts: &Counts) {
                 AFTER_ERROR
             }
         };
-        if last {
+        if last && !is_overtaken {
             return;
         }
         std::thread::park_timeout(pause);

@@ -301,7 +301,6 @@ impl Platform {
         message.call_id().map_or(0, |call_id| self.owner(sharding::call_shard(&self.hash, call_id)))
     }
 
-    /// All threads die, and successors go on from what was kept.
     /// What is due next in thread 0.
     pub(crate) fn due(&self) -> Option<(Tag, Key)> {
         self.threads[0].exchange.due()
@@ -316,6 +315,7 @@ impl Platform {
         std::mem::take(&mut self.said)
     }
 
+    /// All threads die, and successors go on from what was kept.
     pub(crate) fn restart(&mut self) {
         let threads = self.threads.len() as u16;
         for number in 0..threads {
