@@ -31,20 +31,20 @@ pub(crate) enum OfficeError {
 
 /// Runs until the supervisor says to stop.
 pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), OfficeError> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // Calls wait for what comes on the bus: it has a thread of its own, and no page of the API holds it up.
+    let on_bus = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
     let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let hearing = worker.dealt.take(label::BUS).ok_or(OfficeError::Undealt(label::BUS))?;
     let listener = worker.dealt.take(label::API).ok_or(OfficeError::Undealt(label::API))?;
-    let (api, server) = runtime.block_on(open(config, &worker))?;
-    let beat = worker.progress.watch();
-    runtime.spawn(async move {
-        let mut pulse = tokio::time::interval(host::worker::BEAT / 2);
-        loop {
-            pulse.tick().await;
-            beat.tick();
+    let (api, server) = on_bus.block_on(open(config, &worker))?;
+    on_bus.spawn(show_life(worker.progress.watch()));
+    runtime.spawn(show_life(worker.progress.watch()));
+    std::thread::Builder::new().name("bus".to_owned()).spawn(move || {
+        if let Err(error) = on_bus.block_on(server.serve(hearing.into())) {
+            tracing::error!(%error, "nothing on the bus is answered any more");
         }
-    });
-    let on_bus = runtime.spawn(server.serve(hearing.into()));
+    })?;
     let on_http = runtime.spawn(api.serve(listener.into(), async {
         let _ = stopped.await;
     }));
@@ -55,8 +55,15 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), OfficeError
     if let Ok(Ok(Err(error))) = runtime.block_on(last_requests) {
         tracing::warn!(%error, "the API ended");
     }
-    on_bus.abort();
     Ok(())
+}
+
+async fn show_life(beat: host::Beat) {
+    let mut pulse = tokio::time::interval(host::worker::BEAT / 2);
+    loop {
+        pulse.tick().await;
+        beat.tick();
+    }
 }
 
 async fn open(config: &Config, worker: &Worker) -> Result<(Api, Server), OfficeError> {
