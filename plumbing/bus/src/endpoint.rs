@@ -15,6 +15,8 @@ use crate::{Member, Topology, frame};
 const QUEUED: usize = 4 << 20;
 /// A request older than this is not sent again: whoever asked has asked again himself.
 const STALE: Duration = Duration::from_secs(2);
+/// What is read of a connection at once, in bytes.
+const ROOM: usize = 64 << 10;
 const LISTENER: u64 = u64::MAX;
 
 /// A connection on which a request came, so that its answer finds back.
@@ -85,6 +87,8 @@ pub struct Endpoint {
     outgoing: BTreeMap<Member, Outgoing>,
     inbox: VecDeque<Received>,
     to_flush: Vec<u64>,
+    /// What is read passes through here.
+    room: Vec<u8>,
     counters: Counters,
 }
 
@@ -127,6 +131,7 @@ impl Endpoint {
             outgoing: BTreeMap::new(),
             inbox: VecDeque::new(),
             to_flush: Vec::new(),
+            room: vec![0; ROOM],
             counters: Counters::default(),
         })
     }
@@ -151,7 +156,7 @@ impl Endpoint {
                 self.broke(event.token);
             }
             if event.readable || event.closed {
-                self.read(event.token);
+                self.read(event.token, event.closed);
             }
         }
     }
@@ -266,11 +271,13 @@ impl Endpoint {
         }
     }
 
-    fn read(&mut self, number: u64) {
+    fn read(&mut self, number: u64, to_the_end: bool) {
         let Some(link) = self.links.get_mut(&number) else { return };
         let before = self.inbox.len();
         let inbox = &mut self.inbox;
-        let alive = link.read(&mut |envelope| inbox.push_back(Received { from: Peer(number), envelope }));
+        let alive = link.read(&mut self.room, to_the_end, &mut |envelope| {
+            inbox.push_back(Received { from: Peer(number), envelope })
+        });
         let came = self.inbox.len() - before;
         self.counters.received += came as u64;
         if came > 0 {

@@ -107,21 +107,28 @@ impl Link {
         self.queue.flush(&mut self.stream)
     }
 
-    /// Reads all that is there into `into`. False: the connection is no more.
-    pub(crate) fn read(&mut self, into: &mut impl FnMut(Envelope)) -> bool {
-        let mut buffer = [0; 64 << 10];
+    /// Reads all that is there into `into`, by way of `room`; `to_the_end` if the peer has closed it. False: the
+    /// connection is no more.
+    pub(crate) fn read(
+        &mut self,
+        room: &mut [u8],
+        to_the_end: bool,
+        into: &mut impl FnMut(Envelope),
+    ) -> bool {
         loop {
-            let count = match self.stream.read(&mut buffer) {
+            let count = match self.stream.read(room) {
                 Ok(0) => return false,
                 Ok(count) => count,
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return true,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(_) => return false,
             };
-            self.reader.push(&buffer[..count]);
+            self.reader.push(&room[..count]);
             loop {
                 match self.reader.next() {
                     Ok(Some(envelope)) => into(envelope),
+                    // A stream that gave less than it might have is empty; of more, or its end, the poll tells.
+                    Ok(None) if count < room.len() && !to_the_end => return true,
                     Ok(None) => break,
                     Err(error) => {
                         tracing::warn!(%error, "a bus connection is closed for what came on it");
