@@ -11,6 +11,11 @@ static MIGRATIONS: Migrator = sqlx::migrate!();
 
 /// How many connections read beside the one that writes.
 const READERS: u32 = 3;
+/// What each connection remembers of the file, KiB: records are looked up by numbers that are spread all over it.
+const CACHE: &str = "-8192";
+/// After so many pages what was written goes from the log into the file: what is written again and again until
+/// then goes there once.
+const CHECKPOINT: &str = "8000";
 
 /// The store. Clones share their connections.
 #[derive(Clone, Debug)]
@@ -28,6 +33,10 @@ impl Store {
             .journal_mode(SqliteJournalMode::Wal)
             .synchronous(SqliteSynchronous::Full)
             .foreign_keys(true)
+            .pragma("cache_size", CACHE)
+            .pragma("wal_autocheckpoint", CHECKPOINT)
+            // What undoes a statement is not written to a file.
+            .pragma("temp_store", "memory")
             .busy_timeout(Duration::from_secs(5));
         let writers = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
         let write = writers.connect_with(options.clone()).await?;

@@ -3,16 +3,21 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use contract::CallId;
 use contract::record::{CallRecord, Keep, Kept};
 use store::Store;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
 
 /// So many requests may wait.
 const QUEUED: usize = 4096;
 /// So many are written together at most.
-const TOGETHER: usize = 256;
+const TOGETHER: usize = 1024;
+/// A transaction begins so long after the last one began, or later: each costs a sync of the disk and many pages,
+/// and whoever waits for a record keeps it meanwhile.
+const PAUSE: Duration = Duration::from_millis(200);
 
 /// Keeps records in batches.
 #[derive(Debug)]
@@ -66,7 +71,17 @@ impl Keeper {
 
 async fn work(store: Store, mut waiting: mpsc::Receiver<Job>, counts: Arc<Counts>) {
     let mut batch = Vec::with_capacity(TOGETHER);
+    let mut next = Instant::now();
     while waiting.recv_many(&mut batch, TOGETHER).await > 0 {
+        if batch.len() < TOGETHER && Instant::now() < next {
+            sleep_until(next).await;
+            while batch.len() < TOGETHER
+                && let Ok(job) = waiting.try_recv()
+            {
+                batch.push(job);
+            }
+        }
+        next = Instant::now() + PAUSE;
         let mut records = Vec::new();
         let mut asked = Vec::with_capacity(batch.len());
         for job in batch.drain(..) {

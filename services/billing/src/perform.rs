@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use billing::{Answer, Decided, Question, decide, offhand};
+use billing::{Answer, Decided, Question, decide};
 use contract::{CallId, TenantId};
 use ledger::{Account, Posting, Purse, Rate, Reservation};
 use machine::Moment;
@@ -30,28 +30,19 @@ type Payer = (TenantId, String);
 pub(crate) struct Performer {
     rate: Rate,
     abandon_after: Duration,
-    /// Nothing costs anything, and no call is under way of a time when it did.
-    no_books: bool,
     store: Store,
     clock: Clock,
     counts: Arc<Counts>,
 }
 
 impl Performer {
-    pub(crate) async fn new(
-        config: Config,
-        store: Store,
-        clock: Clock,
-        counts: Arc<Counts>,
-    ) -> Result<Self, StoreError> {
-        let no_books = config.rate.is_free() && store.ledger().count_open().await? == 0;
+    pub(crate) fn new(config: Config, store: Store, clock: Clock, counts: Arc<Counts>) -> Self {
         let Config { rate, abandon_after } = config;
-        Ok(Performer { rate, abandon_after, no_books, store, clock, counts })
+        Performer { rate, abandon_after, store, clock, counts }
     }
 
     /// Answers all of `jobs`, or as many of them as the store allows.
     pub(crate) async fn answer(&mut self, jobs: Vec<Job>) {
-        let jobs = if self.no_books { self.answer_offhand(jobs) } else { jobs };
         match self.transact(&jobs.iter().map(|job| &job.question).collect::<Vec<_>>()).await {
             Ok(answers) => tell(jobs, answers),
             Err(error) => {
@@ -60,21 +51,6 @@ impl Performer {
                 self.answer_one_by_one(jobs).await;
             }
         }
-    }
-
-    /// Answers what costs nothing; gives back the rest.
-    fn answer_offhand(&self, jobs: Vec<Job>) -> Vec<Job> {
-        let mut rest = Vec::new();
-        for job in jobs {
-            match offhand(&self.rate, &job.question) {
-                Some(answer) => {
-                    self.counts.answered(&answer);
-                    tell(vec![job], vec![answer]);
-                }
-                None => rest.push(job),
-            }
-        }
-        rest
     }
 
     /// One question that cannot be answered must not stand in the way of those that came with it.
