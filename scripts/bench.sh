@@ -3,7 +3,7 @@
 # What a bench takes as options stands in BENCH_OPTIONS, e.g. BENCH_OPTIONS='--seconds 2 --rounds 3'.
 set -u
 cd "$(dirname "$0")/.."
-all=(sip-parse sip-register sip-call shards overload sip-memory rtp kill)
+all=(sip-parse sip-register sip-call shards overload rtp sip-memory kill)
 if [ $# -gt 0 ]; then chosen=("$@"); else chosen=("${all[@]}"); fi
 for name in "${chosen[@]}"; do
     case " ${all[*]} " in

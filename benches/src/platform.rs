@@ -23,6 +23,8 @@ pub(crate) struct Setup {
     pub(crate) users: Range<u32>,
     /// Whether their audio goes directly.
     pub(crate) direct_media: bool,
+    /// What a minute costs.
+    pub(crate) micros_per_minute: u32,
 }
 
 /// The platform at work.
@@ -64,7 +66,7 @@ impl Platform {
 
 impl Setup {
     fn config(&self, folder: &Path) -> String {
-        let Setup { ip, threads, legs, .. } = self;
+        let Setup { ip, threads, legs, micros_per_minute, .. } = self;
         format!(
             "data = \"{}/data\"\n\
              [log]\nlevel = \"warn\"\n\
@@ -72,6 +74,8 @@ impl Setup {
              [signalling]\nthreads = {threads}\n\
              [registrar]\nnonce_seconds = 7200\n\
              [media]\nlegs = {legs}\n\
+             [supervisor]\nsettled_ms = 500\n\
+             [billing]\nmicros_per_minute = {micros_per_minute}\n\
              [api]\nlisten = \"{ip}:8080\"\n",
             folder.display()
         )

@@ -52,6 +52,12 @@ fn page(preface: &str, rows: &[Value]) -> String {
             cell("machine")
         );
     }
+    page.push_str("\n## What each row counts\n\n");
+    for row in rows {
+        if let (Some(name), Some(note)) = (row["name"].as_str(), row["note"].as_str()) {
+            let _ = writeln!(page, "- `{name}`: {note}.");
+        }
+    }
     page
 }
 

@@ -81,10 +81,7 @@ impl Player {
     }
 
     fn of(mut command: Command) -> Result<Self, Trouble> {
-        let mut child = command
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()?;
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn()?;
         let told = child.stdin.take().ok_or("no way to tell it anything")?;
         let said = BufReader::new(child.stdout.take().ok_or("no way to hear it")?);
         Ok(Player { child, told, said })

@@ -124,8 +124,7 @@ impl Calls {
     pub(crate) fn give_audio(&mut self, places: &[SocketAddr]) {
         self.hears = places.iter().copied().step_by(2).collect();
         let hears = places.iter().copied().skip(1).step_by(2).collect();
-        self.answering.audio =
-            Audio { first_user: self.what.callees.start, hears, sends: BTreeMap::new() };
+        self.answering.audio = Audio { first_user: self.what.callees.start, hears, sends: BTreeMap::new() };
         self.next = 0;
     }
 

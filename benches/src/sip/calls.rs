@@ -50,7 +50,15 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
 
 /// A platform for callers and callees.
 pub(crate) fn setup(threads: u16, legs: u16, direct_media: bool) -> Setup {
-    Setup { ip: OURS, threads, legs, domain: DOMAIN.to_owned(), users: 0..2 * PAIRS, direct_media }
+    Setup {
+        ip: OURS,
+        threads,
+        legs,
+        domain: DOMAIN.to_owned(),
+        users: 0..2 * PAIRS,
+        direct_media,
+        micros_per_minute: 0,
+    }
 }
 
 /// A rig on the platform whose callees are registered and whose callers have been challenged.

@@ -87,7 +87,10 @@ impl Told {
 }
 
 fn at(sorted: &[f64], hundredth: usize) -> f64 {
-    sorted.get((sorted.len() * hundredth / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+    sorted
+        .get((sorted.len() * hundredth / 100).min(sorted.len().saturating_sub(1)))
+        .copied()
+        .unwrap_or(f64::NAN)
 }
 
 fn kill(binary: &Path, kills: &Kills, worker: &str) -> Result<Told, Trouble> {

@@ -57,6 +57,7 @@ fn contact(binary: &Path, options: &Options, rows: &mut Rows) -> Result<(), Trou
         domain: DOMAIN.to_owned(),
         users: 0..USERS,
         direct_media: true,
+        micros_per_minute: 0,
     };
     let platform = Platform::start(binary, setup)?;
     let mut rigs = phones("ours", platform.address, platform.pid())?;

@@ -29,6 +29,7 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
         domain: DOMAIN.to_owned(),
         users: 0..USERS,
         direct_media: true,
+        micros_per_minute: 0,
     };
     let ours = if options.peer { None } else { Some(Platform::start(binary, setup)?) };
     let peer = if options.alone {
