@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use crate::peer::Peer;
-use crate::platform::{Platform, binary, eventually};
+use crate::platform::{Platform, eventually, strowger};
 
 /// A built-in softphone in a process of its own.
 #[derive(Debug)]
@@ -18,7 +18,7 @@ impl Phone {
     /// `user` of `domain`, started with `arguments` besides those that say who and where it is.
     pub fn of(platform: &Platform, domain: &str, user: &str, arguments: &[&str]) -> Phone {
         let name = platform.name_for(&format!("phone-{user}"));
-        let mut command = Command::new(binary());
+        let mut command = Command::new(strowger());
         command.current_dir(platform.folder()).args(["phone", "--json", "--domain", domain, "--user", user]);
         command.args([
             "--server",

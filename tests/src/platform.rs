@@ -115,7 +115,7 @@ impl Platform {
 
     /// Starts the supervisor (again) and waits until all workers are well.
     pub fn run(&mut self) {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(strowger());
         command.arg("--config").arg(self.folder.join("strowger.toml")).arg("serve");
         command.env("RUST_BACKTRACE", "1");
         self.peer = Some(Peer::start("strowger", command, &self.folder));
@@ -249,7 +249,7 @@ impl Platform {
 
     /// The process id of a worker, as the supervisor's status says.
     pub fn worker(&self, worker: Worker) -> u32 {
-        let output = Command::new(binary())
+        let output = Command::new(strowger())
             .arg("--config")
             .arg(self.folder.join("strowger.toml"))
             .args(["status", "--json"])
@@ -323,7 +323,7 @@ pub fn eventually(within: Duration, mut done: impl FnMut() -> bool) -> bool {
 }
 
 /// The binary built beside this test.
-pub(crate) fn binary() -> PathBuf {
+pub fn strowger() -> PathBuf {
     let test = std::env::current_exe().expect("the test's own path");
     let folder = test.ancestors().find(|folder| folder.join("strowger").is_file());
     folder.expect("`cargo build -p strowger` in the same profile first").join("strowger")

@@ -3,12 +3,14 @@
 mod api;
 mod bad_input;
 mod calls;
+mod command_line;
 mod deaths;
 mod failpoints;
 mod power_loss;
 mod sipp;
 mod tcp_peers;
 mod tenants;
+mod threads;
 mod under_load;
 mod voices;
 

@@ -1,0 +1,66 @@
+//! What the command line says to who asks for what can't be.
+
+use std::fs;
+use std::path::PathBuf;
+use std::process::{Command, Output};
+
+use strowger_tests::strowger;
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn with_config(name: &str, config: &str) -> Folder {
+        let folder = std::env::temp_dir().join(format!("strowger-cli-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).expect("a folder of the test's own");
+        fs::write(folder.join("strowger.toml"), config).expect("the configuration");
+        Folder(folder)
+    }
+
+    fn run(&self, arguments: &[&str]) -> Output {
+        let mut command = Command::new(strowger());
+        command.current_dir(&self.0).env_clear().args(arguments);
+        command.output().expect("it runs")
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.0);
+    }
+}
+
+fn refused(output: &Output) -> String {
+    let text = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(!output.status.success(), "it was not refused: {text}");
+    text
+}
+
+#[test]
+fn some_of_the_roles_are_refused_and_it_says_why() {
+    let folder = Folder::with_config("roles", "");
+    for roles in ["edge", "exchange,apps", "edge,exchange,media,apps,billing"] {
+        let text = refused(&folder.run(&["serve", "--roles", roles]));
+        assert!(text.contains(roles) && text.contains("run together"), "{text}");
+    }
+    let text = refused(&folder.run(&["serve", "--roles", "edge,exchnage"]));
+    assert!(text.contains("expected some of edge,exchange,media,apps,billing,api"), "{text}");
+    assert!(!folder.0.join("data").exists(), "who is refused leaves nothing behind");
+}
+
+#[test]
+fn what_is_wrong_in_the_configuration_is_said_with_file_and_line() {
+    let folder = Folder::with_config("wrong", "[sip]\nt1_ms = 100\nlisten = [\"sctp:127.0.0.1:5060\"]\n");
+    let text = refused(&folder.run(&["check-config"]));
+    assert!(text.contains("strowger.toml:3") && text.contains("expected udp:ADDRESS:PORT"), "{text}");
+    let folder = Folder::with_config("unknown", "[call]\nring_secondss = 3\n");
+    let text = refused(&folder.run(&["check-config"]));
+    assert!(text.contains("strowger.toml:2") && text.contains("ring_seconds"), "{text}");
+}
+
+#[test]
+fn with_nothing_to_do_it_says_in_five_lines_what_there_is() {
+    let folder = Folder::with_config("nothing", "");
+    let output = folder.run(&[]);
+    assert!(output.status.success());
+    assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 5);
+}
