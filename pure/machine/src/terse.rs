@@ -99,7 +99,7 @@ impl<'de, T: Octets> Visitor<'de> for Reading<T> {
 
 /// For `with`: an address, as its octets unless people are to read it.
 pub mod address {
-    use super::*;
+    use super::{Deserializer, Error, Octets, PhantomData, Reading, Serializer};
 
     /// Writes it.
     ///
@@ -128,7 +128,7 @@ pub mod address {
 
 /// For `with`: an address or none.
 pub mod maybe_address {
-    use super::*;
+    use super::{Deserialize, Deserializer, Octets, PhantomData, Reading, Serializer, address};
 
     /// Writes it.
     ///
