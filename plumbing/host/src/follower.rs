@@ -18,7 +18,7 @@ use machine::Tag;
 use strowger_io::{ReadMap, start_thread};
 
 /// A log shorter than this is never written anew.
-const SMALL: u64 = 4 << 20;
+const SMALL: u64 = 12 << 20;
 /// After an error the log is begun anew, but not at once.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -297,7 +297,8 @@ impl Writing {
 }
 
 fn compact(path: &Path, len: u64) -> io::Result<Compacted> {
-    let mut bytes = Vec::new();
+    // Its length is known: a buffer that grows would be written several times over.
+    let mut bytes = Vec::with_capacity(usize::try_from(len).unwrap_or(0) + 1);
     File::open(path)?.take(len).read_to_end(&mut bytes)?;
     let compact = Log::read(&bytes).compact();
     let mut file = create(&compacted(path))?;
