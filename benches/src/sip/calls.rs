@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::call::{Calling, Calls, Towards};
-use super::compare::{Compared, Ramp, compare};
+use super::compare::{Compared, Ramp, compare, in_turn};
 use super::drive::Drive;
 use super::register::{Registering, Registrations};
 use super::rig::Rig;
@@ -15,7 +15,7 @@ use super::{CALLEES, CALLERS, DOMAIN, OURS, Options, PEER, SOCKETS};
 use crate::Trouble;
 use crate::kamailio::{Kamailio, Part};
 use crate::platform::{Platform, Setup};
-use crate::row::Rows;
+use crate::row::{Row, Rows};
 
 /// Users that call, and as many that are called.
 pub(crate) const PAIRS: u32 = 1_000;
@@ -45,7 +45,31 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
         goal: "at most 1.5 times Kamailio",
         at_most: 1.5,
     };
-    compare(compared, &mut rigs, Ramp { first: 1_000.0, most: 25_000.0 }, options, rows)
+    let rate = compare(compared, &mut rigs, Ramp { first: 1_000.0, most: 25_000.0 }, options, rows)?;
+    if options.alone || options.peer {
+        return Ok(());
+    }
+    drop((rigs, ours, peer));
+    with_tariff(binary, rate / 2.0, options, rows)
+}
+
+/// The same where a minute costs something, so that there are books to keep; without a peer.
+fn with_tariff(binary: &Path, rate: f64, options: &Options, rows: &mut Rows) -> Result<(), Trouble> {
+    let platform = Platform::start(binary, Setup { micros_per_minute: 10_000, ..setup(1, 10, true) })?;
+    let figures = in_turn(&mut [ready(&platform, HOLD)?], rate, options)?;
+    let Some(ours) = figures.first() else { return Ok(()) };
+    rows.put(Row {
+        ours: Some(ours.process),
+        note: format!(
+            "as sip.call, but a minute costs something: each reservation and each settlement is in a transaction of the \
+             store before it is answered; {rate:.0} a second, half of what sip.call was offered; missing {:.2} %; delay \
+             p50/p99 {:.2}/{:.2} ms",
+            ours.missing * 100.0,
+            ours.delay.0,
+            ours.delay.1
+        ),
+        ..Row::new("sip.call_with_tariff", "µs")
+    })
 }
 
 /// A platform for callers and callees.

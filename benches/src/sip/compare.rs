@@ -78,25 +78,26 @@ pub(crate) fn in_turn<L: Load>(
     Ok(all.iter().map(|figures| Figures::median(figures)).collect())
 }
 
-/// Measures us (the first) beside the peer (the second), and writes the rows.
+/// Measures us (the first) beside the peer (the second), and writes the rows. The rate of the first row.
 pub(crate) fn compare<L: Load>(
     compared: Compared<'_>,
     rigs: &mut [Rig<L>],
     ramp: Ramp,
     options: &Options,
     rows: &mut Rows,
-) -> Result<(), Trouble> {
-    let rate = match options.rate {
+) -> Result<f64, Trouble> {
+    let row_rate = match options.rate {
         Some(rate) => rate,
         None => saturation(rigs, ramp)? * 0.9,
     };
+    let rate = row_rate;
     for (suffix, rate) in [("", rate), (".light", rate / 9.0)] {
         let figures = in_turn(rigs, rate, options)?;
         if let [ours, peer] = figures[..] {
             write(compared, suffix, rate, (ours, peer), rows)?;
         }
     }
-    Ok(())
+    Ok(row_rate)
 }
 
 fn write(

@@ -57,7 +57,8 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
         goal: "at most 0.7 of Kamailio",
         at_most: 0.7,
     };
-    compare(compared, &mut rigs, Ramp { first: 10_000.0, most: 150_000.0 }, options, rows)
+    compare(compared, &mut rigs, Ramp { first: 10_000.0, most: 150_000.0 }, options, rows)?;
+    Ok(())
 }
 
 fn rig(name: &'static str, server: SocketAddr, pid: u32) -> Result<Rig<Registrations>, Trouble> {

@@ -35,6 +35,6 @@ pub use seqpacket::{MOST_DESCRIPTORS, Received, SeqListener, SeqSocket};
 pub use signals::{Signal, Signals};
 pub use spawn::{CONTROL, spawn};
 pub use tcp::{Listener, Stream};
-pub use thread::{pin_to, sleep_precisely, start_thread};
+pub use thread::{come_first, pin_to, sleep_precisely, start_thread};
 pub use timer::Timer;
 pub use udp::{UdpOptions, UdpSocket};

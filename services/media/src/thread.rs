@@ -56,6 +56,10 @@ impl PacketThread {
     /// Runs until it is told to stop.
     pub(crate) fn run(mut self) -> strowger_io::Result<()> {
         strowger_io::sleep_precisely();
+        // A packet that waits is heard; whatever else runs here can wait.
+        if !strowger_io::come_first() {
+            tracing::debug!("packets are of usual priority: the system allows no other");
+        }
         self.hands.ports.poller.add(&self.waker, WAKER, Interest::READ)?;
         if let Some(endpoint) = self.hands.desk.endpoint() {
             self.hands.ports.poller.add(endpoint, BUS, Interest::READ)?;
