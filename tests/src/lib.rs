@@ -18,7 +18,7 @@ pub use crowd::Crowd;
 pub use http::{Reply, request};
 pub use peer::Peer;
 pub use phone::Phone;
-pub use platform::{Platform, Shape, Worker, eventually, strowger};
+pub use platform::{Back, Platform, Shape, Worker, eventually, strowger};
 pub use probe::Probe;
 pub use sipp::{Sipp, Verdict};
 pub use sound::{correlation, speech, write_wav};

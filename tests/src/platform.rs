@@ -57,6 +57,17 @@ impl Default for Shape<'_> {
     }
 }
 
+/// How a worker came back.
+#[derive(Clone, Copy, Debug)]
+pub struct Back {
+    /// It was ready so long after its predecessor was killed.
+    pub after: Duration,
+    /// Its busiest thread had a processor for so long meanwhile,
+    pub on_cpu: Duration,
+    /// and waited for one for so long: the machine's doing, not ours.
+    pub waited: Duration,
+}
+
 /// A platform of the test's own, on a loopback address of its own; gone with the value.
 #[derive(Debug)]
 pub struct Platform {
@@ -264,18 +275,21 @@ impl Platform {
     }
 
     /// Kills a worker with SIGKILL and waits for its successor; says how long it took to be ready.
-    pub fn kill(&self, worker: Worker) -> Duration {
+    pub fn kill(&self, worker: Worker) -> Back {
         self.kill_now(worker, self.worker(worker))
     }
 
     /// Kills the worker whose process id is known to be `victim`, and waits for its successor.
-    pub fn kill_now(&self, worker: Worker, victim: u32) -> Duration {
+    pub fn kill_now(&self, worker: Worker, victim: u32) -> Back {
         let killed = Instant::now();
         signal_to(victim, libc::SIGKILL);
         while killed.elapsed() < Duration::from_secs(5) {
             let now = self.status_of(worker);
-            if now["state"] == "running" && now["pid"].as_u64() != Some(victim.into()) {
-                return killed.elapsed();
+            let successor = now["pid"].as_u64().filter(|&pid| pid != u64::from(victim));
+            if let Some(successor) = successor.filter(|_| now["state"] == "running") {
+                let after = killed.elapsed();
+                let (on_cpu, waited) = busiest_thread(successor);
+                return Back { after, on_cpu, waited };
             }
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -301,6 +315,17 @@ impl Drop for Platform {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// How long the busiest thread of a process ran, and how long that one waited for a processor.
+fn busiest_thread(process: u64) -> (Duration, Duration) {
+    let tasks = std::fs::read_dir(format!("/proc/{process}/task")).into_iter().flatten().flatten();
+    let times = tasks.filter_map(|task| {
+        let text = std::fs::read_to_string(task.path().join("schedstat")).ok()?;
+        let mut numbers = text.split_ascii_whitespace().map_while(|number| number.parse().ok());
+        Some((Duration::from_nanos(numbers.next()?), Duration::from_nanos(numbers.next()?)))
+    });
+    times.max().unwrap_or_default()
 }
 
 fn tail(log: &str) -> String {

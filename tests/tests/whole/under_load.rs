@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use strowger_tests::{Crowd, Phone, Platform, Probe, Shape, Sipp, Verdict, Worker, eventually};
+use strowger_tests::{Back, Crowd, Phone, Platform, Probe, Shape, Sipp, Verdict, Worker, eventually};
 
 const REGISTERED: usize = 100_000;
 const SILENT_CALLS: usize = 900;
@@ -82,8 +82,13 @@ fn kill(crowded: &Crowded, worker: Worker, when: When) {
     let back = crowded.platform.kill(worker);
     sleep(Duration::from_millis(50));
     let silence = probe.longest_silence();
-    println!("{} died ({when:?}): ready after {back:.1?}; SIP was silent for {silence:.1?}", worker.name());
-    assert!(back < BROKEN && silence < BROKEN, "{}", crowded.platform.log());
+    let Back { after, on_cpu, waited } = back;
+    println!(
+        "{} died ({when:?}): ready after {after:.0?} ({on_cpu:.0?} at work, {waited:.0?} waiting for a processor); \
+         SIP was silent for {silence:.0?}",
+        worker.name()
+    );
+    assert!(after < BROKEN && silence < BROKEN, "{}", crowded.platform.log());
     if worker == Worker::Signalling {
         crowded.crowd.is_registered(1000);
     }
