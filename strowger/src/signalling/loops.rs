@@ -17,6 +17,7 @@ use machine::{Machine as _, Moment};
 use strowger_io::{Clock, Event, Events, Interest, MappedFile, Poller};
 use worker::{In, Signalling};
 
+use super::gather::Gather;
 use super::mailbox::Mailbox;
 use super::voice::Voice;
 use super::{Given, WorkerError, settings};
@@ -198,14 +199,20 @@ impl Thread {
     pub(crate) fn run(&mut self) -> Result<(), WorkerError> {
         let mut events = Events::new(256);
         let mut chores = self.clock.now();
+        let mut gather = Gather::new(chores);
+        strowger_io::sleep_precisely();
         while !self.stop.load(Ordering::Relaxed) {
             self.voice.beat.tick();
             let now = self.clock.now();
             let wait = self.turn.machine.next_deadline().map_or(BEAT, |at| at.since(now).min(BEAT));
             let wait = if self.voice.own.is_empty() { wait } else { Duration::ZERO };
+            if let Some(pause) = gather.pause(now) {
+                std::thread::sleep(pause);
+            }
             self.voice.poller.wait(&mut events, Some(wait))?;
             let now = self.clock.now();
             let mut direct = self.receive(&events, now);
+            gather.turn(now, self.arrivals.len() + direct.len());
             self.feel_pressure(now);
             self.turn_once(now, &mut direct);
             self.turn_took = self.clock.now().since(now);

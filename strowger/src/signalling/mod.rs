@@ -1,5 +1,6 @@
 //! The signalling worker: threads, each with its shards, its sockets, its journal and its machine.
 
+mod gather;
 mod loops;
 mod mailbox;
 mod redeal;
