@@ -160,6 +160,7 @@ impl Exchange {
     }
 
     fn learn_tenants(&mut self, tenants: Tenants, body: &[u8], now: Moment, out: &mut Outbox<Out>) {
+        self.view.domains_in_doubt = false;
         let known = self.view.domains.as_ref().map(Domains::all);
         if known != Some(&tenants.tenants) {
             self.view.domains = Some(Domains::new(tenants));
@@ -208,6 +209,7 @@ impl Exchange {
     fn changed(&mut self, changed: Changed, now: Moment, out: &mut Outbox<Out>) {
         let Some(name) = changed.name else {
             self.questions.doubt(&About::Tenants);
+            self.view.domains_in_doubt = true;
             return self.ask(About::Tenants, now, out);
         };
         self.questions.doubt(&About::Account(LookUp { tenant: changed.tenant, name: name.clone() }));

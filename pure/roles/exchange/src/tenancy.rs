@@ -26,5 +26,8 @@ pub(crate) fn find<'v>(request: &Request<'_>, view: &'v View) -> Result<Home<'v>
         }
         domains.tenant(&[to.as_bytes(), from.as_bytes()])
     };
+    if found.is_none() && view.domains_in_doubt {
+        return Err(Decision::Ask(Question::Tenants));
+    }
     found.map(Home::from).ok_or_else(|| Reply::new(Status::NOT_FOUND).because("Unknown Domain").into())
 }

@@ -18,6 +18,8 @@ pub(crate) struct View {
     pub(crate) nonces: NonceMint,
     /// The tenants, as soon as they are known.
     pub(crate) domains: Option<Domains>,
+    /// They have changed, and the answer how is on its way.
+    pub(crate) domains_in_doubt: bool,
     pub(crate) accounts: Accounts,
     pub(crate) bindings: Bindings,
     pub(crate) replays: Replays,
@@ -34,6 +36,7 @@ impl View {
             mint: Mint::new(secret),
             nonces: NonceMint::new(hash.clone(), settings.authentication.nonce_lifetime),
             domains: None,
+            domains_in_doubt: false,
             accounts: Accounts::new(settings.accounts, hash.clone()),
             bindings: Bindings::default(),
             replays: Replays::new(settings.authentication.nonces, now),

@@ -133,3 +133,20 @@ fn an_answer_from_before_a_change_is_not_believed() {
     platform.tell(In::Bus(Envelope::notice(None, &Changed { tenant: RED, name: Some("dave".into()) })));
     assert_eq!(statuses(&platform.late_answers_come()), [200]);
 }
+
+#[test]
+fn who_is_of_a_domain_that_may_be_new_waits_until_that_is_known() {
+    let mut platform = Platform::new();
+    platform.office.is_slow = true;
+    platform.office.tenants.tenants.push(contract::account::Tenant {
+        id: contract::TenantId(3),
+        name: "green".into(),
+        domains: vec!["green.example".into()],
+        fallback: false,
+    });
+    platform.tell(In::Bus(Envelope::notice(None, &Changed { tenant: RED, name: None })));
+    let mut eve = Phone::of("eve", "green.example");
+    let heard = eve.send(&mut platform, Method::Register, "sip:green.example", &[], "");
+    assert_eq!(statuses(&heard), [0; 0], "whether there is a green.example is not known yet");
+    assert_eq!(statuses(&platform.late_answers_come()), [401]);
+}
