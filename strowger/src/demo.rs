@@ -217,6 +217,7 @@ fn converse(desk: &mut Desk) -> Result<Outcome, PhoneError> {
             outcome.failure = Some(format!("the call was not over within {PATIENCE:?}"));
         }
     }
+    desk.leave(2)?;
     outcome.qualities.sort_by_key(|(phone, _)| *phone);
     Ok(outcome)
 }

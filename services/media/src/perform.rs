@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, Mutex};
 
-use contract::Envelope;
 use contract::media::{Anchor, Gauge, Release};
 use contract::query::Gauges;
+use contract::{CallId, Envelope};
 use host::{Blame, Shell};
 use machine::{Key, Moment, Tag};
 use media::{Ask, In, Media, Out};
@@ -86,11 +86,20 @@ impl Shell<Media> for Hands {
     fn perform_again(&mut self, _now: Moment, _kept: &[u8]) {}
 
     fn set_aside(&mut self, _source: &[u8], _bytes: &[u8], blame: Blame) {
-        tracing::error!(?blame, "a call's sound could not be decided about; it was set up again");
+        match blame {
+            Blame::Thing(_, key, deaths) => {
+                let call = CallId(key.0 as u64);
+                tracing::error!(%call, deaths, "a call's sound was in hand at deaths: nothing is played to it any more");
+            }
+            blame => {
+                tracing::error!(?blame, "a call's sound could not be decided about; it was set up again")
+            }
+        }
     }
 
     fn lost(&mut self, tag: Tag, key: Key, message: String) {
-        tracing::error!(?tag, ?key, message, "a record could not be taken up");
+        let call = CallId(key.0 as u64);
+        tracing::error!(%call, ?tag, message, "a record could not be taken up");
     }
 }
 

@@ -49,6 +49,7 @@ pub(crate) fn run(args: &PhoneArgs) -> Result<bool, PhoneError> {
         }
     }
     session.finish();
+    session.desk.leave(session.tally.registered.min(session.begun) as usize)?;
     Ok(session.went_well())
 }
 

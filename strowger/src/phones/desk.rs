@@ -10,6 +10,9 @@ use super::handset::{Handset, PhoneError};
 /// Between two tries to connect.
 const RETRY: Duration = Duration::from_millis(500);
 
+/// For saying good-bye to the registrar.
+const LEAVING: Duration = Duration::from_secs(2);
+
 /// Any number of phones in one loop.
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -72,6 +75,21 @@ impl Desk {
         let now = self.clock.now();
         while let Some(index) = self.timers.pop_due(now) {
             self.step(index, None, told);
+        }
+        Ok(())
+    }
+
+    /// The first `registered` phones unregister; whoever gets no answer within [`LEAVING`] leaves all the same.
+    pub(crate) fn leave(&mut self, registered: usize) -> Result<(), PhoneError> {
+        let (mut told, mut gone) = (Vec::new(), 0);
+        for phone in 0..registered {
+            self.command(phone, Command::Unregister, &mut told);
+        }
+        let until = self.clock.now().after(LEAVING);
+        while gone < registered && self.clock.now() < until {
+            self.turn(Duration::from_millis(50), &mut told)?;
+            let is_end = |event: &Event| matches!(event, Event::Unregistered | Event::NotRegistered(_));
+            gone += told.drain(..).filter(|(_, event)| is_end(event)).count();
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 use std::fs;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus::{Endpoint, Peer};
 use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
@@ -19,6 +20,9 @@ use strowger_io::{MappedFile, Poller};
 use worker::{In, Out, Said, Signalling};
 
 use super::mailbox::Mailbox;
+
+/// How many inputs all threads of this process have set aside.
+static SET_ASIDE: AtomicU64 = AtomicU64::new(0);
 
 /// Everything around the machine of one thread.
 pub(crate) struct Voice {
@@ -177,7 +181,8 @@ impl Shell<Signalling> for Voice {
             Some(Source::Hop) => "another thread".to_owned(),
             None => "within".to_owned(),
         };
-        let name = format!("{}-{}.sip", std::process::id(), self.set_aside);
+        let number = SET_ASIDE.fetch_add(1, Ordering::Relaxed) + 1;
+        let name = format!("{}-{number}.sip", std::process::id());
         let written =
             fs::create_dir_all(&self.quarantine).and_then(|()| fs::write(self.quarantine.join(&name), bytes));
         let call_id = sip::Message::parse(bytes)

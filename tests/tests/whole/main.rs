@@ -5,6 +5,7 @@ mod bad_input;
 mod calls;
 mod command_line;
 mod deaths;
+mod demo;
 mod failpoints;
 mod power_loss;
 mod sipp;
