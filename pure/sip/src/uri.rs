@@ -166,6 +166,12 @@ impl<'a> Uri<'a> {
         self.port.unwrap_or(if secure { 5061 } else { 5060 })
     }
 
+    /// Whether both name the same user of the same host, whatever else they say.
+    #[must_use]
+    pub fn same_user(&self, other: &Uri<'_>) -> bool {
+        same_part(self.user, other.user) && self.host.equivalent(&other.host)
+    }
+
     /// Equality as RFC 3261 19.1.4 defines it. More than 64 parameters or headers are not sorted out: they
     /// have to be the same, in the same order.
     #[must_use]

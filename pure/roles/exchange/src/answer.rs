@@ -40,18 +40,20 @@ impl Answerer<'_> {
         bytes
     }
 
-    /// 200 to a REGISTER: all contacts of the user as they are now, and the way to it (RFC 3327 5.3).
+    /// 200 to a REGISTER: all contacts of the user as they are now, and the way to it (RFC 3327 5.3). A refresh
+    /// has found its own contact among them.
     pub(crate) fn registered(
         &self,
         request: &Message<&[u8]>,
         body: Option<Body<'_>>,
+        is_refresh: bool,
         now: Moment,
     ) -> Vec<u8> {
         let mut bytes = Vec::with_capacity(request.bytes().len() + 128);
         let mut writer = self.begin(request, Status::OK, None, &mut bytes);
         let mut line = Vec::with_capacity(128);
         if let Some(body) = body {
-            match only_contact(request, &body, now) {
+            match only_contact(request, &body, now).filter(|_| is_refresh) {
                 Some((contact, expires)) => {
                     let q = contact.q().ok().flatten().unwrap_or(1000);
                     contact_line(contact.address.uri_bytes, expires.since(now), q, &mut line);
@@ -91,7 +93,7 @@ impl Answerer<'_> {
     }
 }
 
-/// The contact of a request that is all that a user has: then nothing else must be looked at.
+/// The contact of a refresh if the user has no other: then what is kept of it needs no reading.
 fn only_contact<'m>(
     request: &'m Message<&[u8]>,
     body: &Body<'_>,

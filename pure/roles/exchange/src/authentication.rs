@@ -27,7 +27,8 @@ pub(crate) struct Proven<'v, 'm> {
 }
 
 /// Asks for a proof, or looks at it: 401 to a REGISTER, 407 to all others (RFC 3261 22.2, 22.3), 403 to who
-/// does not know the password, whether there is such a user or not.
+/// does not know the password, whether there is such a user or not; 400 to credentials that were made for another
+/// request (RFC 7616 3.4.6).
 pub(crate) fn challenge<'v, 'm>(
     request: &Request<'m>,
     home: Home<'v>,
@@ -36,6 +37,9 @@ pub(crate) fn challenge<'v, 'm>(
 ) -> Result<Proven<'v, 'm>, Decision> {
     let again = |stale| Decision::from(ask(request, home, view, now, stale));
     let Some(credentials) = given(request, home)? else { return Err(again(false)) };
+    if !credentials.is_for(request.method, &request.uri) {
+        return Err(Reply::new(Status::BAD_REQUEST).because("Credentials For Another Request").into());
+    }
     let is_foreign = || view.nonces.read(now, credentials.nonce.unwrap_or_default()) == Seen::Foreign;
     let user = credentials.username.unwrap_or_default();
     let key = view.accounts.key(home.id, user);

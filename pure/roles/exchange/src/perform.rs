@@ -126,6 +126,7 @@ impl Exchange {
         let cseq = message.cseq().map_or(0, |cseq| cseq.number);
         let used = (cseq, For::Registration);
         self.view.replays.note(&checked, used, now, &mut |record| out.keep(record));
+        let is_refresh = matches!(change, Change::Refresh { .. });
         let kept = match change {
             Change::Nothing => None,
             Change::Refresh { at, clock } => {
@@ -143,7 +144,7 @@ impl Exchange {
             out.keep(Record { tag: kept::BINDINGS, shard: sharding::shard_of_key(key.0), key, body });
         }
         self.counters.replied(Status::OK);
-        let bytes = self.answerer().registered(message, self.view.bindings.get(key.0), now);
+        let bytes = self.answerer().registered(message, self.view.bindings.get(key.0), is_refresh, now);
         out.emit(Out::Sip { bytes, rung: None });
         self.confirm(account, now, out);
     }

@@ -4,7 +4,7 @@ use machine::Moment;
 
 use super::nonce::Used;
 use super::{Algorithm, Ha1, Nonce, NonceMint, NonceUses, Quality, Seen};
-use crate::{Credentials, Method};
+use crate::{Credentials, Method, Uri};
 
 /// How long a nonce may be used by a client that doesn't count its uses (no `qop`, RFC 2069): such a request
 /// can't be told from its replay.
@@ -155,6 +155,21 @@ impl<'a> Given<'a> {
         })
     }
 
+    /// Whether `uri` names what the request is for (RFC 7616 3.4.6): else somebody took credentials from another
+    /// request. Parameters and port are not compared, and of a REGISTER no user, since phones disagree on them.
+    ///
+    /// SIPp writes the address that it sends to, and no user, whomever it calls: what is said of nobody cannot be
+    /// compared. Who takes the credentials of a phone that names whom it calls can't take the name away.
+    pub fn is_for(&self, method: Method<'_>, target: &Uri<'_>) -> bool {
+        let Some(Ok(uri)) = self.uri.map(Uri::parse) else { return false };
+        let names_user = uri.user.is_some() && method != Method::Register;
+        if names_user {
+            uri.same_user(target)
+        } else {
+            uri.host.address().is_some() || uri.host.equivalent(&target.host)
+        }
+    }
+
     /// The count and what goes with it; none for a client that doesn't count.
     fn counted(&self) -> Result<Option<(Quality<'a>, u32)>, Unsupported> {
         let Some(qop) = self.qop else { return Ok(None) };
@@ -267,6 +282,32 @@ mod tests {
         ] {
             assert_eq!(server.check(1, &answer.replace(from, to)), Verdict::Wrong, "{from} -> {to}");
         }
+    }
+
+    #[test]
+    fn credentials_are_for_one_target() {
+        let is_for = |method, uri: &str, target: &str| {
+            let credentials = format!("Digest username=\"alice\", uri=\"{uri}\"");
+            let credentials = Credentials::parse(credentials.as_bytes()).unwrap();
+            Given::of(&credentials).is_for(method, &Uri::parse(target.as_bytes()).unwrap())
+        };
+        let bob = "sip:bob@Example.com;user=phone";
+        for uri in ["sip:bob@example.com", "sip:%62ob@EXAMPLE.com:5060;transport=tcp", "sip:192.0.2.1:5060"] {
+            assert!(is_for(Method::Invite, uri, bob), "{uri}");
+        }
+        for uri in [
+            "sip:carol@example.com",
+            "sip:bob@example.org",
+            "sip:Bob@example.com",
+            "sip:other.example",
+            "bob",
+        ] {
+            assert!(!is_for(Method::Invite, uri, bob), "{uri}");
+        }
+        assert!(is_for(Method::Register, "sip:alice@example.com", "sip:example.com"));
+        assert!(!is_for(Method::Register, "sip:example.org", "sip:example.com"));
+        assert!(is_for(Method::Invite, "tel:+4930", "tel:+4930"));
+        assert!(!is_for(Method::Invite, "tel:+4930", "tel:+49900"));
     }
 
     #[test]

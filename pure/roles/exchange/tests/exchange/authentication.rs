@@ -6,7 +6,7 @@ use exchange::{In, Settings};
 use sip::digest::{Algorithm, Prospect};
 use sip::{Method, Name, Status};
 
-use crate::phone::{OFFER, Phone, seconds, statuses};
+use crate::phone::{OFFER, Phone, request, seconds, statuses};
 use crate::platform::{Platform, RED};
 
 const CONTACT: [(&str, &str); 1] = [("Contact", "<sip:alice@phone-1.example>")];
@@ -93,6 +93,40 @@ fn a_call_is_not_begun_twice_by_a_replay() {
     let replay = String::from_utf8(invite).unwrap().replace("Call-ID: another", "Call-ID: third");
     assert_eq!(statuses(&platform.hear(replay.as_bytes())), [407]);
     assert_eq!(platform.gauge("exchange_calls_total"), 2.0);
+}
+
+#[test]
+fn credentials_for_one_number_call_no_other() {
+    let mut platform = Platform::new();
+    Phone::at("bob", "red.example", "phone-2.example").comes(&mut platform);
+    let mut alice = Phone::of("alice", "red.example");
+    alice.calls(&mut platform, "bob");
+    alice.cseq += 1;
+    alice.call_id = "another".into();
+    let invite = alice.request(Method::Invite, "sip:bob@red.example", &CONTACT, OFFER);
+    let taken = String::from_utf8(invite.clone()).unwrap();
+    let taken =
+        taken.replace("INVITE sip:bob@", "INVITE sip:600@").replace("Call-ID: another", "Call-ID: taken");
+    assert_eq!(statuses(&platform.hear(taken.as_bytes())), [400]);
+    assert_eq!(platform.gauge("exchange_calls_total"), 1.0);
+    let spelled =
+        String::from_utf8(invite).unwrap().replacen("bob@red.example", "%62ob@RED.example;user=phone", 1);
+    assert_eq!(statuses(&platform.hear(spelled.as_bytes())), [100], "it is used up by nobody else");
+}
+
+#[test]
+fn sha_256_registers_and_calls_where_nothing_else_is_offered() {
+    let mut settings = Settings::default();
+    settings.authentication.offered = vec![Algorithm::Sha256];
+    let mut platform = Platform::with(1, settings);
+    Phone::at("bob", "red.example", "phone-2.example").comes(&mut platform);
+    let mut alice = Phone::of("alice", "red.example");
+    alice.comes(&mut platform);
+    let heard = alice.calls(&mut platform, "bob");
+    assert_eq!(statuses(&heard), [100]);
+    request(&heard, Method::Invite);
+    let mut guess = Phone::of("alice", "red.example").with_password("a guess");
+    assert_eq!(guess.register(&mut platform, &CONTACT).status(), Some(Status::FORBIDDEN));
 }
 
 #[test]

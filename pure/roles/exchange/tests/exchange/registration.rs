@@ -128,6 +128,22 @@ fn without_a_contact_it_only_asks() {
 }
 
 #[test]
+fn the_answer_lists_what_is_bound_not_what_was_asked_for() {
+    let (mut platform, mut alice) = alice();
+    alice.comes(&mut platform);
+    platform.pass(seconds(600));
+    let bound = [("sip:alice@phone-1.example".to_owned(), 3000)];
+    let unknown = alice.register(&mut platform, &[("Contact", "<sip:alice@elsewhere.example>;expires=0")]);
+    assert_eq!(contacts(&unknown), bound);
+    alice.register(&mut platform, &[("Contact", "<sip:alice@elsewhere.example>;expires=600")]);
+    let gone = alice.register(&mut platform, &[("Contact", "<sip:alice@elsewhere.example>;expires=0")]);
+    assert_eq!(contacts(&gone), bound);
+    let spelled =
+        alice.register(&mut platform, &[("Contact", "\"Alice\" <sip:alice@PHONE-1.example>;expires=60")]);
+    assert_eq!(contacts(&spelled), [("sip:alice@PHONE-1.example".to_owned(), 60)]);
+}
+
+#[test]
 fn a_star_takes_all_contacts_away() {
     let (mut platform, mut alice) = alice();
     alice.comes(&mut platform);
