@@ -56,7 +56,7 @@ pub(crate) struct Options {
 const MOST: u32 = 1_400;
 /// The fewest.
 const FEWEST: u32 = 500;
-const STEP: u32 = 100;
+const STEP: u32 = 150;
 /// Whoever delivers one packet in a hundred later than the next one is due has too much to do, milliseconds.
 const LATE: f64 = 20.0;
 /// The load that figures elsewhere are given for.

@@ -15,7 +15,7 @@ pub(crate) struct Ramp {
 }
 
 /// Each step of the ramp is so much more than the last one.
-const STEP: f64 = 1.2;
+const STEP: f64 = 1.25;
 /// How long a step lasts.
 const SPAN: Duration = Duration::from_millis(1_500);
 /// How long what is left of an overload may take.

@@ -20,9 +20,15 @@ use crate::rtp::{Gap, Locals, Outcome, Player, Remotes};
 /// How often.
 #[derive(Clone, Debug, clap::Args)]
 pub(crate) struct Kills {
-    /// So often each worker is killed, once a second.
+    /// So often each worker is killed.
     #[arg(long, default_value_t = 100)]
     kills: u32,
+    /// Or for so many seconds, as other measurements are told.
+    #[arg(long)]
+    seconds: Option<u32>,
+    /// Told to other measurements; without meaning here.
+    #[arg(long, hide = true)]
+    rounds: Option<usize>,
     /// Calls meanwhile.
     #[arg(long, default_value_t = 100)]
     calls: u16,
@@ -31,17 +37,20 @@ pub(crate) struct Kills {
     only: Option<String>,
 }
 
-const EVERY: Duration = Duration::from_secs(1);
+/// From one kill to the next; whoever lived half a second is settled (see `platform.rs`).
+const EVERY: Duration = Duration::from_millis(700);
 /// Legs beyond those of the calls with sound: everybody calls once before.
 const SPARE: u16 = 2_000;
 const FRAME: Duration = Duration::from_millis(20);
 /// Calls a second while they are set up.
 const PACE: f64 = 100.0;
 /// Who is not back by then is not back.
-const PATIENCE: Duration = Duration::from_millis(900);
+const PATIENCE: Duration = Duration::from_millis(600);
 
 /// Kills each of the two workers, and writes the rows.
 pub(crate) fn measure(binary: &Path, kills: &Kills, rows: &mut Rows) -> Result<(), Trouble> {
+    let wanted = kills.seconds.map_or(kills.kills, |seconds| seconds * 1_000 / EVERY.as_millis() as u32);
+    let kills = &Kills { kills: wanted.clamp(1, kills.kills), ..kills.clone() };
     for (worker, goal) in [("signalling", 20.0), ("media", 200.0)] {
         if kills.only.as_deref().is_none_or(|only| only == worker) {
             let told = kill(binary, kills, worker)?;

@@ -13,6 +13,9 @@ use crate::row::{Row, Rows};
 /// How long a call lasts.
 const HOLD: Duration = Duration::from_secs(1);
 
+/// More rounds tell no more.
+const ROUNDS: usize = 3;
+
 /// Measures, and writes the row.
 pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Result<(), Trouble> {
     let platform = Platform::start(binary, setup(1, 10, true))?;
@@ -23,7 +26,7 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
     };
     let [mut rig] = rigs;
     let mut shares = Vec::new();
-    for _ in 0..options.rounds.max(1) {
+    for _ in 0..options.rounds.clamp(1, ROUNDS) {
         let capacity = rig.measure(carried, options.span())?.rate;
         let flooded = rig.measure(2.0 * carried, options.span())?;
         println!("{:.0} calls/s of {capacity:.0} are left at twice the load", flooded.rate);
