@@ -7,7 +7,7 @@ BIN := $(CARGO_TARGET_DIR)/$(if $(filter release,$(PROFILE)),release,$(PROFILE))
 
 # What building needs, and what the tests' peers are.
 BUILD_PACKAGES := gcc libc6-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) sip-tester baresip-core sox iproute2 procps
+TEST_PACKAGES := $(BUILD_PACKAGES) sip-tester baresip-core
 BENCH_PACKAGES := $(BUILD_PACKAGES) sip-tester kamailio rtpengine-daemon
 
 .DEFAULT_GOAL := help
@@ -42,8 +42,8 @@ tidy: ## the house's own rules: arrows, sizes, licences, manifests
 fuzz: ## fuzz each target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh
 
-simulate: ## many seeds of the simulation (SEEDS=first..last)
-	cargo run --profile $(PROFILE) --locked -p strowger-sim --bin simulate -- $(ARGS)
+simulate: ## many seeds of the simulation (SEEDS=first..last; without: about a minute)
+	cargo run --profile $(PROFILE) --locked -p strowger-sim --bin simulate -- $(SEEDS)
 
 bench: ## side by side with the peers; writes benches/results.json and benches/RESULTS.md
 	@scripts/packages.sh $(BENCH_PACKAGES)
