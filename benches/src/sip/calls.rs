@@ -85,11 +85,18 @@ pub(crate) fn setup(threads: u16, legs: u16, direct_media: bool) -> Setup {
     }
 }
 
-/// A rig on the platform whose callees are registered and whose callers have been challenged.
-pub(crate) fn ready(platform: &Platform, hold: Duration) -> Result<Rig<Calls>, Trouble> {
+/// A rig on the platform whose callees are registered.
+pub(crate) fn registered(platform: &Platform, hold: Duration) -> Result<Rig<Calls>, Trouble> {
     let mut rig = rig("ours", platform.address, platform.pid(), Towards::Users, hold)?;
     let log = |trouble: Trouble| format!("{trouble}\n{}", platform.last_words());
     register_callees(&mut rig, platform.address).map_err(log)?;
+    Ok(rig)
+}
+
+/// A rig on the platform whose callees are registered and whose callers have been challenged.
+pub(crate) fn ready(platform: &Platform, hold: Duration) -> Result<Rig<Calls>, Trouble> {
+    let mut rig = registered(platform, hold)?;
+    let log = |trouble: Trouble| format!("{trouble}\n{}", platform.last_words());
     let counts = rig.prepare(u64::from(PAIRS), PEACE).map_err(log)?;
     println!("ours: {} calls, {} challenges", counts.done, counts.challenged);
     Ok(rig)

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use strowger_io::{Pidfd, Signal};
 
-use super::calls::{ready, setup};
+use super::calls::{registered, setup};
 use super::drive::Drive;
 use super::rig::Rig;
 use super::{CALLERS, call::Calls, options_request, text};
@@ -39,8 +39,8 @@ pub(crate) struct Kills {
 
 /// From one kill to the next; whoever lived half a second is settled (see `platform.rs`).
 const EVERY: Duration = Duration::from_millis(700);
-/// Legs beyond those of the calls with sound: everybody calls once before.
-const SPARE: u16 = 2_000;
+/// Legs beyond those of the calls with sound.
+const SPARE: u16 = 100;
 const FRAME: Duration = Duration::from_millis(20);
 /// Calls a second while they are set up.
 const PACE: f64 = 100.0;
@@ -104,7 +104,7 @@ fn at(sorted: &[f64], hundredth: usize) -> f64 {
 
 fn kill(binary: &Path, kills: &Kills, worker: &str) -> Result<Told, Trouble> {
     let platform = Platform::start(binary, setup(1, 2 * kills.calls + SPARE, false))?;
-    let mut rig = ready(&platform, Duration::from_millis(500))?;
+    let mut rig = registered(&platform, Duration::from_millis(500))?;
     rig.settle(Duration::from_secs(5))?;
     let mut phones = Player::start_urgently(&["rtp-generate", &(2 * kills.calls).to_string()])?;
     let locals: Locals = phones.hear()?;
