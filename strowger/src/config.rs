@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use machine::Failpoint;
 use serde::{Deserialize, Serialize};
+use sip::digest::Algorithm;
 
 /// The whole configuration of a platform on one host.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -18,6 +19,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) sip: Sip,
     pub(crate) signalling: Signalling,
+    pub(crate) overload: Overload,
     pub(crate) registrar: Registrar,
     pub(crate) call: Call,
     pub(crate) media: Media,
@@ -122,6 +124,15 @@ pub(crate) struct Signalling {
     pub(crate) ladder_mb: usize,
     /// A message that waited longer than this is shed by its worth, milliseconds.
     pub(crate) shed_after_ms: u64,
+    /// Who is shed may come back after so many seconds, and at most twice of it.
+    pub(crate) retry_after_seconds: u64,
+}
+
+#[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Overload {
+    /// What is dialed in an emergency: such calls are never shed.
+    pub(crate) emergency: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -134,6 +145,10 @@ pub(crate) struct Registrar {
     pub(crate) most_contacts: usize,
     /// How long a digest nonce is good, seconds.
     pub(crate) nonce_seconds: u64,
+    /// What passwords are proven with, the best first: `MD5`, `SHA-256` (RFC 8760). Many phones (baresip 1.0 among
+    /// them) give up as soon as one of several challenges is not MD5: so MD5 alone is offered, unless an operator
+    /// knows all phones.
+    pub(crate) algorithms: Vec<String>,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -149,12 +164,18 @@ pub(crate) struct Call {
     pub(crate) inactivity_seconds: u64,
     /// How long a call goes on when billing can't be reached, seconds.
     pub(crate) offline_seconds: u64,
+    /// How long an answer is said again to a phone that never says ACK, before its call is ended, seconds;
+    /// 0: 64 times T1.
+    pub(crate) ack_wait_seconds: u64,
+    /// How long a phone that says nothing to our BYE is waited for, seconds; 0: 64 times T1.
+    pub(crate) bye_wait_seconds: u64,
 }
 
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub(crate) struct Media {
-    /// The address that media ports are bound to. Empty: as the first SIP listener.
+    /// The address that media ports are bound to. Empty: as the first SIP listener. Where phones are heard on both
+    /// IPv4 and IPv6, the other family's ports are bound as its first SIP listener, under the same numbers.
     pub(crate) address: String,
     /// The first port, even; each leg borrows two.
     pub(crate) first_port: u16,
@@ -194,6 +215,7 @@ impl Default for Config {
             log: Log::default(),
             sip: Sip::default(),
             signalling: Signalling::default(),
+            overload: Overload::default(),
             registrar: Registrar::default(),
             call: Call::default(),
             media: Media::default(),
@@ -236,7 +258,13 @@ impl Default for Sip {
 
 impl Default for Signalling {
     fn default() -> Self {
-        Signalling { threads: 1, journal_mb: 256, ladder_mb: 16, shed_after_ms: 200 }
+        Signalling { threads: 1, journal_mb: 256, ladder_mb: 16, shed_after_ms: 200, retry_after_seconds: 5 }
+    }
+}
+
+impl Default for Overload {
+    fn default() -> Self {
+        Overload { emergency: vec!["112".into(), "911".into()] }
     }
 }
 
@@ -248,6 +276,7 @@ impl Default for Registrar {
             default_expires: 3600,
             most_contacts: 10,
             nonce_seconds: 300,
+            algorithms: vec!["MD5".into()],
         }
     }
 }
@@ -260,6 +289,8 @@ impl Default for Call {
             min_se: 90,
             inactivity_seconds: 60,
             offline_seconds: 600,
+            ack_wait_seconds: 0,
+            bye_wait_seconds: 0,
         }
     }
 }
@@ -307,6 +338,25 @@ impl Config {
             self.registrar.min_expires > self.registrar.max_expires,
             "registrar.min_expires: expected no more than registrar.max_expires",
         );
+        say(
+            self.registrar.algorithms.is_empty(),
+            "registrar.algorithms: expected at least one of MD5, SHA-256",
+        );
+        say(
+            self.registrar.algorithms.iter().any(|name| Algorithm::named(Some(name.as_bytes())).is_none()),
+            "registrar.algorithms: expected MD5 or SHA-256",
+        );
+        say(has_repeated(&self.registrar.algorithms), "registrar.algorithms: expected each of them once");
+        say(
+            !(1..=3600).contains(&self.signalling.retry_after_seconds),
+            "signalling.retry_after_seconds: expected 1 to 3600",
+        );
+        say(
+            self.overload.emergency.iter().any(|number| !is_dialed(number)),
+            "overload.emergency: expected numbers as they are dialed, digits only",
+        );
+        say(self.call.ack_wait_seconds > 600, "call.ack_wait_seconds: expected at most 600");
+        say(self.call.bye_wait_seconds > 600, "call.bye_wait_seconds: expected at most 600");
         say(self.call.min_se < 90, "call.min_se: expected at least 90 (RFC 4028 4)");
         say(
             self.call.session_expires < self.call.min_se,
@@ -322,7 +372,8 @@ impl Config {
             !address.is_empty() && address.parse::<IpAddr>().is_err(),
             "media.address: expected an IP address, or nothing",
         );
-        say(self.media.legs > 7_000, "media.legs: expected at most 7000 (descriptors of one process)");
+        let legs = usize::from(self.media.legs) * self.media_bind().len();
+        say(legs > 7_000, "media.legs: expected at most 7000, for both families together (descriptors)");
         say(self.billing.step_seconds == 0, "billing.step_seconds: expected at least 1");
         say(self.billing.reserve_seconds < 10, "billing.reserve_seconds: expected at least 10");
         say(self.billing.currency.len() != 3, "billing.currency: expected three letters (ISO 4217)");
@@ -334,20 +385,87 @@ impl Config {
         Duration::from_millis(self.sip.t1_ms)
     }
 
-    /// The address that the media ports are bound to.
-    pub(crate) fn media_bind(&self) -> IpAddr {
-        let first =
-            self.sip.listen.first().map_or(IpAddr::from([127, 0, 0, 1]), |listen| listen.address.ip());
-        self.media.address.parse().unwrap_or(first)
+    /// How long a phone may take for its last word, of `seconds` as configured.
+    pub(crate) fn wait(&self, seconds: u64) -> Duration {
+        if seconds == 0 { 64 * self.t1() } else { Duration::from_secs(seconds) }
     }
 
-    /// The address that phones are told for their audio, if it is another than the ports are bound to.
-    pub(crate) fn media_public(&self) -> Option<IpAddr> {
-        let bound = self.media_bind();
-        match self.sip.public_host.parse() {
-            Ok(public) => Some(public),
-            Err(_) if bound.is_unspecified() => crate::serve::outward_address(bound.is_ipv6()),
-            Err(_) => None,
+    /// What challenges offer, the best first.
+    pub(crate) fn algorithms(&self) -> Vec<Algorithm> {
+        self.registrar.algorithms.iter().filter_map(|name| Algorithm::named(Some(name.as_bytes()))).collect()
+    }
+
+    /// The addresses that media ports are bound to: one for each family that phones are heard on.
+    pub(crate) fn media_bind(&self) -> Vec<IpAddr> {
+        let listens = self.sip.listen.iter().map(|listen| listen.address.ip());
+        let mut bound: Vec<IpAddr> = Vec::new();
+        for ip in self.media.address.parse().into_iter().chain(listens) {
+            if bound.iter().all(|other| other.is_ipv6() != ip.is_ipv6()) {
+                bound.push(ip);
+            }
         }
+        bound
+    }
+
+    /// The addresses that phones are told for their audio, where it is another than the ports are bound to.
+    pub(crate) fn media_public(&self) -> Vec<IpAddr> {
+        let public: Option<IpAddr> = self.sip.public_host.parse().ok();
+        let told = |bound: IpAddr| match public.filter(|public| public.is_ipv6() == bound.is_ipv6()) {
+            Some(public) => Some(public),
+            None if bound.is_unspecified() => crate::serve::outward_address(bound.is_ipv6()),
+            None => None,
+        };
+        self.media_bind().into_iter().filter_map(told).collect()
+    }
+}
+
+fn has_repeated(names: &[String]) -> bool {
+    names
+        .iter()
+        .enumerate()
+        .any(|(at, name)| names[..at].iter().any(|other| other.eq_ignore_ascii_case(name)))
+}
+
+fn is_dialed(number: &str) -> bool {
+    !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str) -> Config {
+        toml::from_str(text).unwrap_or_else(|error| panic!("{error}"))
+    }
+
+    #[test]
+    fn what_contradicts_itself_is_said_with_its_key() {
+        for (text, said) in [
+            ("", ""),
+            ("[registrar]\nalgorithms = [\"SHA-256\", \"md5\"]", ""),
+            ("[registrar]\nalgorithms = []", "registrar.algorithms: expected at least one of MD5, SHA-256"),
+            ("[registrar]\nalgorithms = [\"MD4\"]", "registrar.algorithms: expected MD5 or SHA-256"),
+            (
+                "[registrar]\nalgorithms = [\"MD5\", \"md5\"]",
+                "registrar.algorithms: expected each of them once",
+            ),
+            ("[overload]\nemergency = []", ""),
+            (
+                "[overload]\nemergency = [\"+112\"]",
+                "overload.emergency: expected numbers as they are dialed, digits only",
+            ),
+            ("[signalling]\nretry_after_seconds = 0", "signalling.retry_after_seconds: expected 1 to 3600"),
+            ("[call]\nack_wait_seconds = 601", "call.ack_wait_seconds: expected at most 600"),
+            ("[call]\nbye_wait_seconds = 601", "call.bye_wait_seconds: expected at most 600"),
+        ] {
+            assert_eq!(read(text).contradictions().join("; "), said, "{text}");
+        }
+    }
+
+    #[test]
+    fn half_dead_phones_are_waited_for_as_long_as_it_is_set_or_64_times_t1() {
+        let config = read("[sip]\nt1_ms = 100\n[call]\nbye_wait_seconds = 5");
+        assert_eq!(config.wait(config.call.ack_wait_seconds), Duration::from_millis(6400));
+        assert_eq!(config.wait(config.call.bye_wait_seconds), Duration::from_secs(5));
     }
 }

@@ -178,11 +178,14 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     settings.registrar.longest = secs(config.registrar.max_expires);
     settings.registrar.phones = config.registrar.most_contacts;
     settings.authentication.nonce_lifetime = Duration::from_secs(config.registrar.nonce_seconds);
+    settings.authentication.offered = config.algorithms();
     let shed = Duration::from_millis(config.signalling.shed_after_ms);
     settings.overload.strangers = shed / 4;
     settings.overload.refreshes = shed / 2;
     settings.overload.calls = shed;
     settings.overload.all = shed * 2;
+    settings.overload.retry_after = Duration::from_secs(config.signalling.retry_after_seconds);
+    settings.overload.emergency.clone_from(&config.overload.emergency);
     settings.call.contacts = contacts;
     settings.call.ring = Duration::from_secs(config.call.ring_seconds);
     settings.call.inactivity = Duration::from_secs(config.call.inactivity_seconds);
@@ -193,8 +196,8 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     timing.t1 = config.t1();
     timing.t2 = Duration::from_millis(config.sip.t2_ms);
     timing.t4 = Duration::from_millis(config.sip.t4_ms);
-    settings.call.leg.ack_wait = 64 * config.t1();
-    settings.call.leg.bye_wait = 64 * config.t1();
+    settings.call.leg.ack_wait = config.wait(config.call.ack_wait_seconds);
+    settings.call.leg.bye_wait = config.wait(config.call.bye_wait_seconds);
     settings.call.leg.session_expires = Some(secs(config.call.session_expires));
     settings.call.leg.min_se = secs(config.call.min_se);
     settings
