@@ -97,13 +97,19 @@ fn config_file(cli: &Cli) -> Option<PathBuf> {
 fn read_config(file: Option<&Path>) -> Result<Config, Failure> {
     let environment = std::env::vars().filter(|(name, _)| !cli::VARIABLES.contains(&name.as_str()));
     let config: Config = host::config::load(file, environment)?;
-    match config.contradictions().first() {
-        Some(first) => {
-            let name = file.map_or_else(|| "configuration".into(), |file| file.display().to_string());
-            Err(format!("{name}: {first}").into())
-        }
-        None => Ok(config),
+    let contradictions = config.contradictions();
+    if contradictions.is_empty() {
+        return Ok(config);
     }
+    let text = file.map(std::fs::read_to_string).transpose()?.unwrap_or_default();
+    let name = file.map_or_else(|| "configuration".into(), |file| file.display().to_string());
+    let told = contradictions.iter().map(|what| {
+        let key = what.split(':').next().unwrap_or_default();
+        // What the environment says has no line.
+        let line = host::config::line_of_key(&text, key).map(|line| format!(":{line}")).unwrap_or_default();
+        format!("{name}{line}: {what}")
+    });
+    Err(told.collect::<Vec<_>>().join("\n          ").into())
 }
 
 fn log_as(config: &Config) -> Result<(), Failure> {

@@ -140,13 +140,15 @@ fn bind(listen: &Listen, shared: bool) -> Result<OwnedFd, strowger_io::Error> {
 
 fn media_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
     let mut descriptors = vec![(label::BUS.to_owned(), bind_bus(topology, Member::Media)?)];
-    let address = config.media_bind();
     // A port that is not lent holds nothing for whoever sends there; the media worker gives room to those it lends.
     let options = UdpOptions { traffic_class: Some(0xb8), receive_buffer: 0, ..UdpOptions::default() };
-    for number in 0..2 * config.media.legs {
-        let port = SocketAddr::new(address, config.media.first_port + number);
-        let socket = UdpSocket::bind(port, &options)?;
-        descriptors.push((format!("{}{number:05}", label::PORT), socket.into()));
+    for (address, family) in config.media_bind().into_iter().zip(0..) {
+        for number in 0..2 * config.media.legs {
+            let port = SocketAddr::new(address, config.media.first_port + number);
+            let socket = UdpSocket::bind(port, &options)?;
+            let place = u32::from(number) + family * 2 * u32::from(config.media.legs);
+            descriptors.push((format!("{}{place:05}", label::PORT), socket.into()));
+        }
     }
     Ok(descriptors)
 }

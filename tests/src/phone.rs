@@ -1,3 +1,4 @@
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
@@ -17,15 +18,23 @@ pub struct Phone {
 impl Phone {
     /// `user` of `domain`, started with `arguments` besides those that say who and where it is.
     pub fn of(platform: &Platform, domain: &str, user: &str, arguments: &[&str]) -> Phone {
+        Phone::at(platform, platform.sip(), domain, user, arguments)
+    }
+
+    /// The same, where the platform is heard at `server`.
+    pub fn at(
+        platform: &Platform,
+        server: SocketAddr,
+        domain: &str,
+        user: &str,
+        arguments: &[&str],
+    ) -> Phone {
+        let listen =
+            if server.is_ipv6() { "[::1]:0".to_owned() } else { format!("{}:0", platform.address()) };
         let name = platform.name_for(&format!("phone-{user}"));
         let mut command = Command::new(strowger());
         command.current_dir(platform.folder()).args(["phone", "--json", "--domain", domain, "--user", user]);
-        command.args([
-            "--server",
-            &platform.sip().to_string(),
-            "--listen",
-            &format!("{}:0", platform.address()),
-        ]);
+        command.args(["--server", &server.to_string(), "--listen", &listen]);
         command.args(["--password", &format!("secret-{user}")]).args(arguments);
         let peer = Peer::start(&name, command, platform.folder());
         Phone { peer, log: platform.folder().join(format!("{name}.log")) }

@@ -126,6 +126,22 @@ fn line_of(text: &str, offset: usize) -> (usize, usize) {
     (before.matches('\n').count() + 1, before[start..].chars().count() + 1)
 }
 
+/// The line (from 1) on which `text` says something of `key`, such as `sip.t1_ms`.
+pub fn line_of_key(text: &str, key: &str) -> Option<usize> {
+    let mut table = String::new();
+    for (number, line) in (1..).zip(text.lines()) {
+        let line = line.trim();
+        if let Some(name) = line.strip_prefix('[').and_then(|rest| rest.split(']').next()) {
+            table = format!("{}.", name.trim_start_matches('['));
+        } else if let Some((name, _)) = line.split_once('=')
+            && format!("{table}{}", name.trim()) == key
+        {
+            return Some(number);
+        }
+    }
+    None
+}
+
 #[cfg(test)]
 mod tests {
     use serde::Deserialize;

@@ -22,8 +22,8 @@ pub struct Config {
     pub journal: usize,
     /// Packet threads.
     pub threads: usize,
-    /// The address that phones are told, if it is another than the ports are bound to.
-    pub advertised: Option<IpAddr>,
+    /// The addresses that phones are told, one for each family whose ports are bound to another.
+    pub advertised: Vec<IpAddr>,
     /// A folder with WAV files.
     pub prompts: Option<PathBuf>,
     /// Under load a thread looks only so often, and finds more at a time: the most that it adds to a packet's
@@ -43,7 +43,7 @@ impl Config {
             runtime,
             journal: 32 << 20,
             threads: 1,
-            advertised: None,
+            advertised: Vec::new(),
             prompts: None,
             gather: Duration::from_micros(650),
             settings: Settings::default(),

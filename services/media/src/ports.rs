@@ -22,10 +22,11 @@ impl Ports {
     }
 
     /// The pairs, as phones are told them.
-    pub(crate) fn pairs(&self, advertised: Option<std::net::IpAddr>) -> Result<Vec<PortPair>> {
+    pub(crate) fn pairs(&self, advertised: &[std::net::IpAddr]) -> Result<Vec<PortPair>> {
         let told = |socket: &UdpSocket| {
             let local = socket.local()?;
-            Ok(advertised.map_or(local, |ip| SocketAddr::new(ip, local.port())))
+            let ip = advertised.iter().find(|ip| ip.is_ipv6() == local.is_ipv6());
+            Ok(ip.map_or(local, |&ip| SocketAddr::new(ip, local.port())))
         };
         let pairs = self.sockets.chunks_exact(2);
         pairs.map(|pair| Ok(PortPair { rtp: told(&pair[0])?, rtcp: told(&pair[1])? })).collect()

@@ -168,7 +168,7 @@ fn recover(
     board: Board,
 ) -> Result<(Turn<Media, MappedFile>, Hands), RunError> {
     let ports = Ports::new(ports)?;
-    let pairs = ports.pairs(config.advertised)?;
+    let pairs = ports.pairs(&config.advertised)?;
     let machine = Media::new(config.node, config.secret.clone(), pairs, config.settings.clone());
     let path = config.runtime.join(format!("media-{number}.journal"));
     let (journal, recovered) = open(&path, config.journal, clock.now())?;

@@ -58,6 +58,14 @@ fn what_is_wrong_in_the_configuration_is_said_with_file_and_line() {
 }
 
 #[test]
+fn what_can_not_be_together_is_said_with_file_and_line_too() {
+    let lines = "[media]\nlegs = 10\nfirst_port = 4001\n[sip]\nt1_ms = 0\n";
+    let text = refused(&Folder::with_config("contradictions", lines).run(&["check-config"]));
+    assert!(text.contains("strowger.toml:3: media.first_port: expected an even port"), "{text}");
+    assert!(text.contains("strowger.toml:5: sip.t1_ms: expected at least 1"), "{text}");
+}
+
+#[test]
 fn with_nothing_to_do_it_says_in_five_lines_what_there_is() {
     let folder = Folder::with_config("nothing", "");
     let output = folder.run(&[]);

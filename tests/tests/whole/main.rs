@@ -7,6 +7,7 @@ mod command_line;
 mod deaths;
 mod demo;
 mod failpoints;
+mod families;
 mod power_loss;
 mod sipp;
 mod tcp_peers;
