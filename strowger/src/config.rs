@@ -258,7 +258,7 @@ impl Default for Sip {
 
 impl Default for Signalling {
     fn default() -> Self {
-        Signalling { threads: 1, journal_mb: 256, ladder_mb: 16, shed_after_ms: 200, retry_after_seconds: 5 }
+        Signalling { threads: 1, journal_mb: 128, ladder_mb: 16, shed_after_ms: 200, retry_after_seconds: 5 }
     }
 }
 

@@ -4,6 +4,7 @@
 //! calls the steps one by one instead of [`Turn::run`].
 
 use std::any::Any;
+use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 use machine::{Key, Machine, Moment, Outbox, Record, Shard, Tag};
@@ -18,6 +19,9 @@ const RESTORED: usize = 1024;
 
 /// A machine whose state lives in records, so that a successor can go on with it.
 pub trait Durable: Machine {
+    /// So many things of `tag` are about to be restored: room for them is made at once.
+    fn expect(&mut self, _tag: Tag, _count: usize) {}
+
     /// Takes up one thing as its newest record says. Nothing is said yet: `resume` follows.
     fn restore(&mut self, now: Moment, entry: Entry<'_>);
 
@@ -267,7 +271,11 @@ impl<M: Durable, R: Region> Turn<M, R> {
         // Giving it up was deadly, too: it is let go without a word.
         let hopeless = suspect.filter(|&(_, _, deaths)| deaths > DEATHS).map(|(tag, key, _)| (tag, key));
         let live = self.journal.live().filter(|entry| Some((entry.tag, entry.key)) != hopeless);
-        for (number, entry) in live.enumerate() {
+        let live: Vec<_> = live.collect();
+        let mut counts = BTreeMap::<Tag, usize>::new();
+        live.iter().for_each(|entry| *counts.entry(entry.tag).or_default() += 1);
+        counts.into_iter().for_each(|(tag, count)| self.machine.expect(tag, count));
+        for (number, entry) in live.into_iter().enumerate() {
             if number % RESTORED == 0 {
                 shell.alive();
             }

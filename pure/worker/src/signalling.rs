@@ -342,6 +342,10 @@ impl Machine for Signalling {
 }
 
 impl Durable for Signalling {
+    fn expect(&mut self, tag: Tag, count: usize) {
+        self.exchange.expect(tag, count);
+    }
+
     fn restore(&mut self, _now: Moment, entry: Entry<'_>) {
         if entry.tag == kept::TENANTS {
             learn(&mut self.edge, entry.body);

@@ -197,6 +197,11 @@ impl Accounts {
         self.absent.remove(key);
     }
 
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.known.reserve(more);
+    }
+
     /// Puts back what was kept. It is confirmed when it is next needed. False if it is none of ours.
     pub(crate) fn restore(&mut self, key: u128, body: Vec<u8>) -> bool {
         let ours = Account::read(&body).is_some();

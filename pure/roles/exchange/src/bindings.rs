@@ -61,6 +61,11 @@ impl Bindings {
         self.get(key).is_some_and(|body| body.clocks().any(|clock| clock.is_live(now)))
     }
 
+    /// Makes room for so many more.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.of.reserve(more);
+    }
+
     /// Puts `bytes` in the place of what was there; none if empty. False if they are none of ours.
     pub(crate) fn put(&mut self, key: u128, bytes: Vec<u8>) -> bool {
         if bytes.is_empty() {

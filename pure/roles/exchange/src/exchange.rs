@@ -127,6 +127,16 @@ impl Exchange {
         }
     }
 
+    /// Makes room for so many things of `tag`, which are about to be restored.
+    pub fn expect(&mut self, tag: Tag, count: usize) {
+        match tag {
+            kept::BINDINGS => self.view.bindings.reserve(count),
+            kept::ACCOUNT => self.view.accounts.reserve(count),
+            kept::NONCE => self.view.replays.reserve(count),
+            Tag(_) => {}
+        }
+    }
+
     /// Takes back a thing that was kept; of one thing only the newest record.
     pub fn restore(&mut self, record: Record) -> Restored {
         let key = record.key.0;

@@ -25,6 +25,13 @@ impl<V> Memory<V> {
         Memory { places: KeyedMap::default(), slots: Vec::new(), hand: 0, room: room.max(1) }
     }
 
+    /// Makes room for so many more, as far as it may hold them.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        let more = more.min(self.room - self.slots.len());
+        self.places.reserve(more);
+        self.slots.reserve(more);
+    }
+
     /// What is remembered of `key`.
     pub(crate) fn get(&self, key: u128) -> Option<&V> {
         let slot = &self.slots[*self.places.get(&key.into())? as usize];

@@ -125,6 +125,11 @@ impl Replays {
         }
     }
 
+    /// Makes room for so many more nonces.
+    pub(crate) fn reserve(&mut self, more: usize) {
+        self.seen.reserve(more);
+    }
+
     /// Takes up what a predecessor kept of a nonce; false if it can't be read.
     pub(crate) fn restore(&mut self, key: u128, body: &[u8]) -> bool {
         let window = Window::read(body);
