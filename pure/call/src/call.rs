@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 use contract::media::{Happening as Noticing, Noticed};
 use contract::query::CallView;
 use contract::{CallId, TenantId};
@@ -46,6 +48,9 @@ pub struct Call {
     /// How many hops the INVITE had left.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) hops: u8,
+    /// When the caller gives up, as its INVITE says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) gives_up: Option<Moment>,
     /// How many routes were asked for.
     #[serde(default, skip_serializing_if = "is_default")]
     pub(crate) routes: u32,
@@ -104,6 +109,7 @@ impl Call {
             parties: vec![Party { no: LegNo::CALLER, contact: String::new(), source: None, leg }],
             dialled: 0,
             hops,
+            gives_up: gives_up(invite, now),
             routes: 0,
             wanted: start.dialed.clone(),
             state: State::Routing(Routing::default()),
@@ -348,6 +354,12 @@ fn refusal(status: Status) -> Refusal {
 fn hops_left(invite: &Message<&[u8]>) -> Result<u8, Refusal> {
     let hops = invite.max_forwards().map_err(|_| refusal(Status::BAD_REQUEST))?.unwrap_or(HOPS);
     hops.checked_sub(1).ok_or_else(|| refusal(Status::TOO_MANY_HOPS))
+}
+
+/// RFC 3261 13.3.1: a caller says how long it waits for the final response. What is no number says nothing.
+fn gives_up(invite: &Message<&[u8]>, now: Moment) -> Option<Moment> {
+    let seconds = invite.expires().ok().flatten()?;
+    Some(now.after(Duration::from_secs(seconds.into())))
 }
 
 /// A message of a leg that is long over.

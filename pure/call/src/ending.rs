@@ -43,6 +43,11 @@ impl End {
         End::new(Outcome::NoAnswer, Status::TEMPORARILY_UNAVAILABLE, "no answer")
     }
 
+    /// It rang in vain for as long as the caller wanted (RFC 3261 13.3.1).
+    pub(crate) fn expired() -> Self {
+        End::new(Outcome::NoAnswer, Status::REQUEST_TERMINATED, "no answer within the caller's time")
+    }
+
     /// There is no phone to ring.
     pub(crate) fn nobody_there() -> Self {
         End::new(Outcome::Unreachable, Status::TEMPORARILY_UNAVAILABLE, "nobody is registered")

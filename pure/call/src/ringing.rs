@@ -27,7 +27,8 @@ impl Call {
             return self.end(End::refused(Status::NOT_ACCEPTABLE_HERE, "unusable SDP"), cx);
         }
         contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q));
-        let until = cx.now.after(cx.settings().ring);
+        let longest = cx.now.after(cx.settings().ring);
+        let until = self.gives_up.map_or(longest, |at| at.min(longest));
         let ringing = Ringing { until, waiting: contacts.into(), ..Ringing::default() };
         self.hunt_on(ringing, cx)
     }

@@ -104,6 +104,9 @@ impl Call {
                 self.redirected(it, Route::refuse(Status::SERVICE_UNAVAILABLE), cx)
             }
             Happening::HuntOn => self.hunt_on(it, cx),
+            Happening::RungOut if self.gives_up.is_some_and(|at| at <= cx.now) => {
+                self.end(End::expired(), cx)
+            }
             Happening::RungOut => self.end(End::no_answer(), cx),
             Happening::Reserved(reserved) => {
                 self.late_reserved(&reserved, cx);

@@ -64,7 +64,8 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// Reads what every server has to look at: that the message is framed well, that what has to be there
     /// is there, once and well-formed, and that a request's target can be served at all.
     ///
-    /// What depends on who looks stays to be looked at: whether Max-Forwards is used up, which extensions
+    /// An expiry that is no number is no reason to refuse anything (RFC 3261 20.10, RFC 4475 3.1.2.4). What depends
+    /// on who looks stays to be looked at: whether Max-Forwards is used up, which extensions
     /// are required ([`unsupported`](Self::unsupported)), which types of bodies are understood.
     ///
     /// # Errors
@@ -103,11 +104,10 @@ impl<B: AsRef<[u8]>> Message<B> {
             Name::CallId => self.call_id().map(drop)?,
             Name::CSeq => self.check_cseq(line)?,
             Name::MaxForwards => self.max_forwards().map(drop)?,
-            Name::Expires => self.expires().map(drop)?,
             Name::ContentType => self.cursor(line).whole(ContentType::read).map(drop)?,
             Name::Contact if !self.contact_is_star() => {
                 for contact in self.list(line, Contact::read) {
-                    contact?.expires()?;
+                    contact?;
                 }
             }
             Name::Route | Name::RecordRoute => {

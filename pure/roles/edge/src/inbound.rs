@@ -1,10 +1,12 @@
 use std::fmt::Write as _;
+use std::io::Write as _;
 
 use contract::sharding;
 use machine::{Kind, Shard, base32};
-use sip::{Edit, Host, Message, Method, Name, NameAddr, ParseError, Status, Via};
+use sip::{Edit, Host, Message, Method, Name, NameAddr, ParseError, Via};
 
-use crate::{Edge, Flow, reply};
+use crate::reply::Refusal;
+use crate::{Edge, Flow};
 
 /// The magic cookie of RFC 3261 branches.
 pub(crate) const COOKIE: &str = "z9hG4bK";
@@ -49,7 +51,7 @@ impl Edge {
         match self.request_inward(flow, &message, into) {
             Ok(shard) => Inbound::ToOwner(shard),
             Err(_) if message.method() == Some(Method::Ack) => Inbound::Drop(Dropped::LostAck),
-            Err(error) => match reply::refuse(&message, Status::BAD_REQUEST, &error.to_string(), into) {
+            Err(refusal) => match refusal.tell(&message, into) {
                 true => Inbound::Answer,
                 false => Inbound::Drop(Dropped::Unreadable),
             },
@@ -57,14 +59,20 @@ impl Edge {
     }
 
     /// RFC 3261 16.6 without state: our Via, our Record-Route or Path, and the shard.
+    ///
+    /// Max-Forwards is neither looked at nor counted down here, as 16.3 and 16.6 want of a proxy: edge and exchange
+    /// are one hop to the world, its last, since the exchange answers all that comes. What asks for that hop
+    /// itself (OPTIONS, REGISTER, anything in a dialog) is served with `Max-Forwards: 0`, and the exchange refuses
+    /// an INVITE that has no hop left, since a call goes on.
     fn request_inward(
         &self,
         flow: Flow,
         request: &Message<&[u8]>,
         into: &mut Vec<u8>,
-    ) -> Result<Shard, ParseError> {
+    ) -> Result<Shard, Refusal> {
         let top = request.top_via()?;
         let shard = self.shard_of_request(request)?;
+        insists(request)?;
         let received = received(&top, request, flow);
         let token = flow.token(&self.hash);
         let via = self.via(flow, &token, self.branch(request, &top)?);
@@ -192,29 +200,48 @@ fn wants_record_route(method: Method<'_>) -> bool {
     matches!(method, Method::Invite | Method::Update | Method::Subscribe | Method::Notify | Method::Refer)
 }
 
-/// The top Via with what RFC 3261 18.2.1 and RFC 3581 add to it, if they add anything.
-fn received(top: &Via<'_>, request: &Message<&[u8]>, flow: Flow) -> Option<String> {
+/// Nobody between the phone and the exchange has extensions. ACK and CANCEL can't be refused for any (RFC 3261
+/// 8.2.2.3).
+fn insists(request: &Message<&[u8]>) -> Result<(), Refusal> {
+    if matches!(request.method(), Some(Method::Ack | Method::Cancel)) {
+        return Ok(());
+    }
+    request.unsupported(Name::ProxyRequire, &[]).map_or(Ok(()), |tags| Err(Refusal::Unsupported(tags)))
+}
+
+/// The top Via with what RFC 3261 18.2.1 and RFC 3581 add to it, if they add anything. All else stays as it is,
+/// byte by byte: whoever wrote it may compare.
+fn received(top: &Via<'_>, request: &Message<&[u8]>, flow: Flow) -> Option<Vec<u8>> {
     let wants_port = top.rport() == Some(None);
     let named = top.host.address() == Some(flow.remote.ip());
     if named && !wants_port {
         return None;
     }
     let written = request.values(Name::Via).next()?;
-    let mut text = String::with_capacity(written.len() + 48);
-    for (at, part) in written.split(|&byte| byte == b';').enumerate() {
-        let part = String::from_utf8_lossy(part);
-        let name = part.split('=').next().unwrap_or_default().trim();
-        if name.eq_ignore_ascii_case("rport") || name.eq_ignore_ascii_case("received") {
+    let mut text = Vec::with_capacity(written.len() + 48);
+    for (at, part) in params(written).enumerate() {
+        let name = part.split(|&byte| byte == b'=').next().unwrap_or_default().trim_ascii();
+        if name.eq_ignore_ascii_case(b"rport") || name.eq_ignore_ascii_case(b"received") {
             continue;
         }
         if at > 0 {
-            text.push(';');
+            text.push(b';');
         }
-        text.push_str(&part);
+        text.extend_from_slice(part);
     }
     let _ = write!(text, ";received={}", flow.remote.ip());
     if top.rport().is_some() {
         let _ = write!(text, ";rport={}", flow.remote.port());
     }
     Some(text)
+}
+
+/// What stands between the semicolons that are not within quotes.
+fn params(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let (mut quoted, mut escaped) = (false, false);
+    value.split(move |&byte| {
+        quoted ^= byte == b'"' && !escaped;
+        escaped = quoted && !escaped && byte == b'\\';
+        byte == b';' && !quoted
+    })
 }

@@ -82,7 +82,7 @@ impl Edge {
 
     fn unreachable(&self, request: &Message<&[u8]>, into: &mut Vec<u8>) -> Outbound {
         let answered = request.method() != Some(Method::Ack)
-            && reply::refuse(request, Status::FLOW_FAILED, "Flow Failed", into);
+            && reply::refuse(request, Status::FLOW_FAILED, "Flow Failed", &[], into);
         if answered { Outbound::Answer } else { Outbound::Drop(Unsent::NoWay) }
     }
 
@@ -119,7 +119,8 @@ impl Edge {
     }
 
     /// RFC 3261 18.2.2 and RFC 3581 4: our Via says by which flow the request came, the phone's how it wants
-    /// its response.
+    /// its response. Its `maddr` is not followed: it was made for multicast, which we do not serve, and would let
+    /// a stranger have our responses sent to anybody (they go to the address that the request came from).
     fn response_outward(&self, response: &Message<&[u8]>, into: &mut Vec<u8>) -> Outbound {
         let ours = response.top_via().ok();
         let Some(flow) = ours.and_then(|via| via.branch().and_then(|branch| self.flow_of_branch(branch)))

@@ -205,3 +205,56 @@ fn what_is_no_sip_or_answers_nothing_is_dropped() {
         From: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\nCall-ID: x\r\nCSeq: 1 INVITE\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(edge.inbound(phone(0), stray, &mut into), Inbound::Drop(Dropped::Stray));
 }
+
+#[test]
+fn what_else_stands_in_a_via_stays_byte_by_byte() {
+    let edge = edge();
+    let via = "SIP/2.0/UDP 10.0.0.9:5062;RPORT;x=\"a;received=b\\\";rport\";y=\u{fc};branch=z9hG4bKx";
+    let options = request("OPTIONS", "sip:red.example", via, "<sip:red.example>");
+    // Not UTF-8: an old phone's Latin-1.
+    let at = options.windows(2).position(|pair| pair == "\u{fc}".as_bytes()).unwrap();
+    let options = [&options[..at], b"\xfc", &options[at + 2..]].concat();
+    let mut inward = Vec::new();
+    assert!(matches!(edge.inbound(phone(0), &options, &mut inward), Inbound::ToOwner(_)));
+    let message = Message::parse(&inward[..]).unwrap();
+    let theirs = message.values(Name::Via).nth(1).unwrap();
+    let expected = b"SIP/2.0/UDP 10.0.0.9:5062;x=\"a;received=b\\\";rport\";y=\xfc;branch=z9hG4bKx\
+        ;received=198.51.100.4;rport=41000";
+    assert_eq!(theirs.escape_ascii().to_string(), expected.escape_ascii().to_string());
+}
+
+#[test]
+fn extensions_of_proxies_are_refused_by_name() {
+    let edge = edge();
+    let refused = |method| {
+        let request = request(
+            method,
+            "sip:bob@red.example",
+            "SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKx",
+            "<sip:bob@red.example>",
+        );
+        let request =
+            String::from_utf8(request).unwrap().replace("X-Kept", "Proxy-Require: sec-agree, x\r\nX-Kept");
+        let mut into = Vec::new();
+        match edge.inbound(phone(0), request.as_bytes(), &mut into) {
+            Inbound::Answer => Some(String::from_utf8(into).unwrap()),
+            _ => None,
+        }
+    };
+    let answer = refused("INVITE").unwrap();
+    assert!(answer.starts_with("SIP/2.0 420 Bad Extension\r\n"), "{answer}");
+    assert!(answer.contains("\r\nUnsupported: sec-agree, x\r\n"), "{answer}");
+    assert!(refused("OPTIONS").is_some());
+    assert_eq!((refused("ACK"), refused("CANCEL")), (None, None));
+}
+
+#[test]
+fn edge_and_exchange_are_one_hop() {
+    let edge = edge();
+    let options =
+        request("OPTIONS", "sip:red.example", "SIP/2.0/UDP 10.0.0.9;branch=z9hG4bKx", "<sip:red.example>");
+    let last = String::from_utf8(options).unwrap().replace("Max-Forwards: 70", "Max-Forwards: 0");
+    let mut inward = Vec::new();
+    assert!(matches!(edge.inbound(phone(0), last.as_bytes(), &mut inward), Inbound::ToOwner(_)));
+    assert_eq!(Message::parse(&inward[..]).unwrap().max_forwards().unwrap(), Some(0));
+}

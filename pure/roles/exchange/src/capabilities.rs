@@ -11,14 +11,12 @@ pub(crate) const ALLOW: &str = "INVITE, ACK, BYE, CANCEL, OPTIONS, REGISTER, UPD
 const SUPPORTED: &str = "timer, path";
 const BODY: &str = "application/sdp";
 /// Extensions that a request may insist on.
-const KNOWN: [&[u8]; 2] = [b"timer", b"path"];
+const KNOWN: [&str; 2] = ["timer", "path"];
 
-/// Answers OPTIONS, and refuses what we cannot do: 405, 415, 420, 483, 489.
+/// Refuses what we cannot do: 405, 415, 420, 483. (489 is for those who know some events: we know none.)
 pub(crate) fn check(request: &Request<'_>) -> Result<(), Decision> {
     match request.method {
-        Method::Invite | Method::Register => {}
-        Method::Options => return Err(options().into()),
-        Method::Subscribe | Method::Publish => return Err(Status::BAD_EVENT.into()),
+        Method::Invite | Method::Register | Method::Options => {}
         Method::Ack
         | Method::Bye
         | Method::Cancel
@@ -26,7 +24,9 @@ pub(crate) fn check(request: &Request<'_>) -> Result<(), Decision> {
         | Method::Update
         | Method::Prack
         | Method::Refer
+        | Method::Subscribe
         | Method::Notify
+        | Method::Publish
         | Method::Message
         | Method::Other(_) => {
             return Err(Reply::new(Status::METHOD_NOT_ALLOWED).with(Name::Allow, ALLOW).into());
@@ -40,6 +40,11 @@ pub(crate) fn check(request: &Request<'_>) -> Result<(), Decision> {
     Ok(())
 }
 
+/// Answers OPTIONS: what we can do.
+pub(crate) fn tell(request: &Request<'_>) -> Result<(), Decision> {
+    if request.method == Method::Options { Err(options().into()) } else { Ok(()) }
+}
+
 fn options() -> Reply {
     Reply::new(Status::OK)
         .with(Name::Allow, ALLOW)
@@ -50,13 +55,10 @@ fn options() -> Reply {
 }
 
 fn requirements(request: &Request<'_>) -> Result<(), Decision> {
-    let known = |token: &[u8]| KNOWN.iter().any(|known| known.eq_ignore_ascii_case(token));
-    let unknown: Vec<_> = request.message.require().filter(|token| !known(token)).collect();
-    if unknown.is_empty() {
-        return Ok(());
+    match request.message.unsupported(Name::Require, &KNOWN) {
+        None => Ok(()),
+        Some(list) => Err(Reply::new(Status::BAD_EXTENSION).with(Name::Unsupported, list).into()),
     }
-    let list = String::from_utf8_lossy(&unknown.join(&b", "[..])).into_owned();
-    Err(Reply::new(Status::BAD_EXTENSION).with(Name::Unsupported, list).into())
 }
 
 /// A call that went around in circles has no hops left.

@@ -25,6 +25,7 @@ fn steps(
     in_dialog::deliver(&request, view)?;
     capabilities::check(&request)?;
     overload::shed(&request, view, now)?;
+    capabilities::tell(&request)?;
     let home = tenancy::find(&request, view)?;
     let place = registration::place(&request, home, view)?;
     let proven = authentication::challenge(&request, home, view, now)?;

@@ -60,7 +60,8 @@ fn worth(request: &Request<'_>, view: &View, now: Moment) -> Worth {
     let known = authentication::has_nonce(request, view, now) || is_registered(request, view, now);
     match request.method {
         _ if !known => Worth::Stranger,
-        Method::Register => Worth::Refresh,
+        // Who asks whether we are there can ask again.
+        Method::Register | Method::Options => Worth::Refresh,
         _ => Worth::Call,
     }
 }

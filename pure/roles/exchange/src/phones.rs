@@ -161,14 +161,13 @@ fn source(via: &sip::Via<'_>) -> String {
     format!("{host}:{port}")
 }
 
+/// Which flow of which device it is. Without a reg-id the URI alone tells contacts apart (RFC 5626 6): a device
+/// may have several.
 fn instance(contact: &Contact<'_>) -> String {
-    let Some(instance) = contact.address.param("+sip.instance") else { return String::new() };
-    let mut device = text(instance);
-    if let Some(flow) = contact.address.param("reg-id") {
-        device.push(';');
-        device.push_str(&text(flow));
+    match (contact.address.param("+sip.instance"), contact.address.param("reg-id")) {
+        (Some(instance), Some(flow)) => format!("{};{}", text(instance), text(flow)),
+        _ => String::new(),
     }
-    device
 }
 
 fn text(bytes: &[u8]) -> String {

@@ -14,6 +14,9 @@ use crate::request::{Home, Request};
 use crate::settings::Registrar;
 use crate::view::View;
 
+/// For how long who asks for it in words we can't read is bound, seconds.
+const MALFORMED: u32 = 3600;
+
 /// Contacts of a user come and go.
 #[derive(Debug)]
 pub(crate) struct Bind {
@@ -144,12 +147,12 @@ impl Register<'_, '_> {
         }
     }
 
-    /// Until when a contact wants to be bound: what it says itself counts most, then Expires.
+    /// Until when a contact wants to be bound: what it says itself counts most, then Expires. What is no number
+    /// means an hour (RFC 3261 20.10, RFC 4475 3.1.2.4).
     pub(crate) fn wish(&self, contact: &sip::Contact<'_>) -> Result<Wish, Decision> {
-        let bad = |error: sip::ParseError| Reply::new(Status::BAD_REQUEST).because(error.to_string());
-        let said = match contact.expires().map_err(bad)? {
+        let said = match contact.expires().unwrap_or(Some(MALFORMED)) {
             Some(seconds) => Some(seconds),
-            None => self.request.message.expires().map_err(bad)?,
+            None => self.request.message.expires().unwrap_or(Some(MALFORMED)),
         };
         let wanted =
             said.map_or(self.settings.usual, |seconds| std::time::Duration::from_secs(seconds.into()));

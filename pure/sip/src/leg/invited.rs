@@ -16,19 +16,23 @@ impl From<ParseError> for Refusal {
     }
 }
 
+/// The refusal of a request that insists on an extension that a leg does not have (RFC 3261 8.2.2.3).
+pub(super) fn strange(request: &Message<&[u8]>) -> Option<Refusal> {
+    let strange = request.unsupported(Name::Require, &[SUPPORTED])?;
+    Some(Refusal {
+        status: Status::BAD_EXTENSION,
+        headers: vec![(Name::Unsupported.as_str().to_owned(), strange)],
+    })
+}
+
 /// Why a leg can't serve a request that would make or change a session, whatever its state: an extension, a
 /// body or a session interval that it can't do with.
 pub(super) fn unsupported(request: &Message<&[u8]>, timing: &LegTiming) -> Option<Refusal> {
     let refusal = |status, name: Name, value: String| {
         Some(Refusal { status, headers: vec![(name.as_str().to_owned(), value)] })
     };
-    let strange: Vec<_> = request
-        .require()
-        .filter(|tag| !tag.eq_ignore_ascii_case(SUPPORTED.as_bytes()))
-        .map(String::from_utf8_lossy)
-        .collect();
-    if !strange.is_empty() {
-        return refusal(Status::BAD_EXTENSION, Name::Unsupported, strange.join(", "));
+    if let Some(refusal) = strange(request) {
+        return Some(refusal);
     }
     if !request.body().is_empty() {
         let optional = request

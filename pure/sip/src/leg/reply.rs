@@ -64,13 +64,20 @@ impl Leg {
         if self.replies.len() >= MOST && method != Method::Bye {
             return self.refuse(request, Status::SERVICE_UNAVAILABLE, &[], turn);
         }
-        let objection = if method == Method::Update { self.objection(request, false, turn) } else { None };
+        let objection = match method {
+            Method::Update => self.objection(request, false, turn),
+            Method::Info | Method::Options => {
+                super::invited::strange(request).map(|refusal| (refusal.status, refusal.headers))
+            }
+            // Hanging up needs no extension, and what we don't serve at all is refused for that (8.2.1).
+            _ => None,
+        };
         let at = self.replies.len();
         let waits = method == Method::Update;
         self.replies.push(Reply {
             branch: id.branch,
             transaction: ServerOther::start(),
-            head: if waits { head_of(request, method) } else { Vec::new() },
+            head: if waits || objection.is_some() { head_of(request, method) } else { Vec::new() },
             asked: if waits { Asked::of(request) } else { Asked::default() },
             limit: None,
         });

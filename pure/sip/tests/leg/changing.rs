@@ -337,6 +337,23 @@ fn info_is_answered_and_told_and_others_are_refused() {
 }
 
 #[test]
+fn a_request_that_insists_on_what_we_do_not_know_is_refused_but_a_bye_is_served() {
+    let mut solo = Solo::up_as_called("");
+    for method in [Method::Info, Method::Options, Method::Update] {
+        solo.forget();
+        let bytes = solo.peer_sends(method, "Require: timer, magic\r\n", "");
+        solo.receive(&bytes);
+        assert_eq!(solo.responses(method), [420, 420], "{method}");
+        assert_eq!(solo.response(method).raw(Name::Unsupported), Some(&b"magic"[..]));
+    }
+    assert_eq!(solo.events, []);
+    solo.peer_sends(Method::Refer, "Require: magic\r\n", "");
+    assert_eq!(solo.responses(Method::Refer), [405], "a method comes before extensions");
+    solo.peer_sends(Method::Bye, "Require: magic\r\n", "");
+    assert_eq!(solo.responses(Method::Bye), [200]);
+}
+
+#[test]
 fn our_info_tells_the_peer_something() {
     let mut solo = Solo::up_as_caller("");
     solo.command(LegCommand::Info { content_type: "application/dtmf-relay".into(), body: "Signal=5".into() });

@@ -119,6 +119,35 @@ fn a_device_that_moved_leaves_no_contact_behind() {
 }
 
 #[test]
+fn a_device_that_numbers_no_flows_may_have_several_contacts() {
+    let (mut platform, mut alice) = alice();
+    let at = |host: &str| format!("<sip:alice@{host}>;+sip.instance=\"<urn:uuid:1>\"");
+    alice.register(&mut platform, &[("Contact", &at("192.0.2.1:5060"))]);
+    let response = alice.register(&mut platform, &[("Contact", &at("192.0.2.1:6000"))]);
+    assert_eq!(contacts(&response).len(), 2);
+    let response = alice.register(&mut platform, &[("Contact", &at("192.0.2.1:5060"))]);
+    assert_eq!(contacts(&response).len(), 2);
+}
+
+#[test]
+fn a_time_that_is_no_number_means_an_hour() {
+    let (mut platform, mut alice) = alice();
+    for headers in [
+        &[("Contact", "<sip:alice@a.example>;expires=soon"), ("Expires", "200")][..],
+        &[("Contact", "<sip:alice@a.example>"), ("Expires", "1 hour")],
+        &[("Contact", "<sip:alice@a.example>;expires=99999999999")],
+        &[("Contact", "<sip:alice@a.example>;expires=-1")],
+    ] {
+        let response = alice.register(&mut platform, headers);
+        assert_eq!(contacts_for(&response), [3600], "{headers:?}");
+    }
+}
+
+fn contacts_for(response: &crate::platform::Sip) -> Vec<u32> {
+    contacts(response).into_iter().map(|(_, seconds)| seconds).collect()
+}
+
+#[test]
 fn without_a_contact_it_only_asks() {
     let (mut platform, mut alice) = alice();
     alice.comes(&mut platform);
