@@ -21,10 +21,16 @@ pub(crate) struct Handset {
     audio: Vec<SocketAddr>,
     /// It holds a connection, instead of sending datagrams.
     pub(crate) is_connected: bool,
+    /// Its connection was cut, at some time.
+    pub(crate) was_cut: bool,
     /// Where it takes connections of others.
     pub(crate) listens_at: Option<SocketAddr>,
     pub(crate) is_alive: bool,
     pub(crate) is_registered: bool,
+    /// Since when, without a break.
+    pub(crate) registered: Moment,
+    /// Where it believes to be, which is its contact.
+    pub(crate) inside: SocketAddr,
     pub(crate) lines: BTreeMap<CallNo, Line>,
     out: Outbox<Out>,
 }
@@ -54,6 +60,8 @@ pub(crate) struct Over {
     pub(crate) by_us: bool,
     pub(crate) cause: String,
     pub(crate) longest_gap: Duration,
+    /// Packets of audio that came.
+    pub(crate) heard: u64,
 }
 
 /// What a phone wants sent.
@@ -68,6 +76,7 @@ pub(crate) enum Wish {
 pub(crate) enum Noticed {
     Incoming(CallNo),
     Answered(CallNo),
+    Over(CallNo),
 }
 
 impl Handset {
@@ -95,9 +104,12 @@ impl Handset {
             sip: host(if is_natted || is_tcp { 30_000 + number } else { 5060 }),
             audio: audio.map(|port| host(if is_natted { port + 20_000 } else { port })).collect(),
             is_connected: is_tcp,
+            was_cut: false,
             listens_at: (kind == Kind::Tcp).then(|| host(5060)),
             is_alive: true,
             is_registered: false,
+            registered: Moment::START,
+            inside: inside(5060),
             lines: BTreeMap::new(),
             out: Outbox::new(),
         }
@@ -218,7 +230,12 @@ impl Handset {
 
     fn saw(&mut self, now: Moment, event: Event) -> Option<Noticed> {
         match event {
-            Event::Registered(_) => self.is_registered = true,
+            Event::Registered(_) => {
+                if !self.is_registered {
+                    self.registered = now;
+                }
+                self.is_registered = true;
+            }
             Event::Unregistered | Event::NotRegistered(_) => self.is_registered = false,
             Event::Incoming(call, _) => return Some(Noticed::Incoming(call)),
             Event::Ringing(call, _) => {
@@ -237,9 +254,11 @@ impl Handset {
             Event::Server(_) | Event::NotHeld(..) | Event::Heard(..) => {}
             Event::Over { call, refused, by_us, cause, quality, .. } => {
                 let longest_gap = Duration::from_secs_f64(quality.longest_gap_ms / 1000.0);
-                let over = Over { at: now, refused, by_us, cause, longest_gap };
+                let heard = quality.received;
+                let over = Over { at: now, refused, by_us, cause, longest_gap, heard };
                 let before = self.line(call).over.replace(over);
                 assert_eq!(before, None, "a phone was told twice that its call {call:?} is over");
+                return Some(Noticed::Over(call));
             }
         }
         None

@@ -27,21 +27,29 @@
 //! | `chance.rs`, `wire.rs` | randomness from a seed; what a network does to packets |
 //! | `signalling.rs`, `media.rs`, `office.rs`, `handset.rs` | who lives here |
 //! | `death.rs` | where within a turn a process dies |
-//! | `witness.rs` | what must always hold |
+//! | `power.rs`, `disk.rs` | a power loss, and what it leaves |
+//! | `witness.rs`, `watch.rs`, `books.rs` | what must hold after each step, and at the end |
+//! | `fault.rs` | what can be wrong on purpose, to see that it is found |
 //! | `story.rs` | many calls and mishaps, made up from a seed |
 
+mod books;
 mod chance;
 mod death;
+mod disk;
+mod fault;
 mod handset;
 mod media;
 mod office;
 mod platform;
+mod power;
 mod signalling;
 mod story;
+mod watch;
 mod wire;
 mod witness;
 mod world;
 
+pub use fault::Fault;
 pub use platform::{CallView, Phone, Platform, millis, secs};
-pub use story::{Told, tell};
+pub use story::{Told, tell, tell_with};
 pub use wire::Conditions;

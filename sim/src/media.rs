@@ -149,6 +149,13 @@ impl MediaProcess {
         }
     }
 
+    /// The power goes: its journal and its sockets are gone.
+    pub(crate) fn lose_power(&mut self) {
+        self.die();
+        self.region.fill(0);
+        self.waiting.clear();
+    }
+
     /// The supervisor starts it (again).
     pub(crate) fn start(&mut self, now: Moment, said: &mut Vec<Wish>) {
         let region = std::mem::take(&mut self.region);

@@ -10,6 +10,12 @@ use ledger::{Rate, Reservation};
 use machine::{Machine as _, Moment, Outbox};
 use sip::digest::{Algorithm, Ha1};
 
+use crate::books::Books;
+use crate::fault::Fault;
+
+/// A call of which nobody has spoken for so long gets its money back.
+const ABANDONED: Duration = Duration::from_secs(180);
+
 /// Accounts, books and records, in a store that nothing harms; the process in front of it may be away.
 #[derive(Debug)]
 pub(crate) struct Office {
@@ -18,7 +24,15 @@ pub(crate) struct Office {
     users: BTreeMap<(TenantId, String), User>,
     numbers: BTreeMap<(TenantId, String), Destination>,
     desk: Desk,
+    books: Books,
     pub(crate) records: BTreeMap<CallId, CallRecord>,
+    /// Whose record is whose: by the Call-ID of the caller's leg.
+    pub(crate) attempts: BTreeMap<String, CallId>,
+    /// Records that came just now.
+    pub(crate) fresh: Vec<CallId>,
+    pub(crate) power_failed: Option<Moment>,
+    /// What is wrong with it, on purpose.
+    pub(crate) fault: Option<Fault>,
 }
 
 /// What every user's password is.
@@ -32,8 +46,13 @@ impl Office {
             tenants: Vec::new(),
             users: BTreeMap::new(),
             numbers: BTreeMap::new(),
-            desk: Desk::new(rate, Duration::from_secs(24 * 3600)),
+            desk: Desk::new(rate, ABANDONED),
+            books: Books::default(),
             records: BTreeMap::new(),
+            attempts: BTreeMap::new(),
+            fresh: Vec::new(),
+            power_failed: None,
+            fault: None,
         }
     }
 
@@ -66,7 +85,10 @@ impl Office {
         };
         self.users.insert((tenant, name.into()), user);
         match prepaid {
-            Some(micros) => self.desk.prepaid(tenant, name, micros),
+            Some(micros) => {
+                self.desk.prepaid(tenant, name, micros);
+                self.books.paid_in(tenant, name, micros);
+            }
             None => self.desk.postpaid(tenant, name),
         }
     }
@@ -130,9 +152,11 @@ impl Office {
         let call = question.call();
         let mut out = Outbox::new();
         self.desk.handle(now, Asked { id, question }, &mut out);
-        if let Some(it) = self.reservation(call) {
-            let held = it.reserved - it.charged - it.released;
-            assert!(held >= 0, "more was charged and released than reserved: {it:?}");
+        if let Some(mut it) = self.reservation(call).cloned() {
+            if self.fault == Some(Fault::ReleasesNothing) {
+                it.released = 0;
+            }
+            self.books.look(&self.desk, std::iter::once(&it));
         }
         match out.emit.pop().map(|told| told.answer) {
             Some(Answer::Reserved(answer)) => Envelope::answer::<Reserve>(id, &answer),
@@ -141,8 +165,28 @@ impl Office {
         }
     }
 
-    /// The store takes a record once.
+    /// Releases what was reserved for calls of which nobody speaks any more.
+    pub(crate) fn expire(&mut self, now: Moment) {
+        if !self.is_there || self.desk.next_deadline().is_none_or(|at| at > now) {
+            return;
+        }
+        self.desk.expire(now, &mut Outbox::new());
+        self.books.look(&self.desk, self.desk.reservations());
+    }
+
     fn keep(&mut self, record: CallRecord) {
+        let mut again = record.clone();
+        self.keep_once(record);
+        match self.fault {
+            Some(Fault::RecordsTwice) => again.cause.push('!'),
+            Some(Fault::RecordsAsTwoCalls) => again.id.0 += 1,
+            _ => return,
+        }
+        self.keep_once(again);
+    }
+
+    /// The store takes a record once, and there is one of each attempt.
+    fn keep_once(&mut self, record: CallRecord) {
         if let Some(before) = self.records.get(&record.id) {
             assert_eq!(*before, record, "two records of one call");
             return;
@@ -150,6 +194,17 @@ impl Office {
         let money = |money: &Option<contract::Money>| money.as_ref().map_or(0, |money| money.micros);
         let (price, reserved, released) = (&record.price, &record.reserved, &record.released);
         assert_eq!(money(reserved), money(price) + money(released), "the sums of {record:?} are wrong");
+        if let Some(it) = self.reservation(record.id) {
+            let said = [money(reserved), money(price), money(released)];
+            assert_eq!(said, [it.reserved, it.charged, it.released], "{record:?} says otherwise than {it:?}");
+        }
+        if let Some(before) = self.attempts.insert(record.sip_call_id.clone(), record.id) {
+            // The answer was on its way when the power failed, so the phone has asked again.
+            let before = &self.records[&before];
+            let is_asked_again = self.power_failed.is_some_and(|at| before.started <= at);
+            assert!(is_asked_again, "two records of one attempt: {before:?}, {record:?}");
+        }
+        self.fresh.push(record.id);
         self.records.insert(record.id, record);
     }
 }

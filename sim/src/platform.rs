@@ -10,6 +10,7 @@ use sip::Status;
 use sip::leg::LegTiming;
 
 use crate::death::Death;
+use crate::fault::Fault;
 use crate::handset::{Handset, Kind, Line};
 use crate::wire::Conditions;
 use crate::world::{Event, Habits, Mishap, Reaction, World};
@@ -183,6 +184,12 @@ impl Platform {
         self.advance(Duration::ZERO);
     }
 
+    /// The power fails: all processes stop, and their journals are gone; after a while all is back.
+    pub fn power_fails(&self) {
+        self.plan(Duration::ZERO, Mishap::PowerFails);
+        self.advance(Duration::ZERO);
+    }
+
     /// The signalling process stands still for a while.
     pub fn signalling_stands(&self, time: Duration) {
         self.plan(Duration::ZERO, Mishap::SignallingStands(time));
@@ -229,6 +236,12 @@ impl Platform {
     /// A sum over all that happened: two runs that are the same have the same.
     pub fn trace(&self) -> u64 {
         self.world.borrow().trace
+    }
+
+    /// From now on something is wrong.
+    pub fn plant(&self, fault: Option<Fault>) {
+        let world = &mut *self.world.borrow_mut();
+        (world.fault, world.office.fault, world.signalling.fault) = (fault, fault, fault);
     }
 
     pub(crate) fn plan(&self, after: Duration, mishap: Mishap) {
@@ -285,7 +298,7 @@ impl Phone {
 
     /// The battery is taken out: it neither says nor hears anything any more.
     pub fn dies(&self) {
-        self.world.borrow_mut().phones[self.number].is_alive = false;
+        self.world.borrow_mut().mishap(Mishap::PhoneDies(self.number));
     }
 
     /// Whether somebody calls.

@@ -1,8 +1,9 @@
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use contract::{CallId, Envelope};
+use contract::query::{Calls, ListCalls, ListRegistrations, Registration, Registrations};
+use contract::{CallId, Conversation, Envelope};
 use edge::{Flow, Listener};
 use exchange::settings::Owned;
 use journal::{Blame, Journal, Recovered, Shell, Turn};
@@ -10,11 +11,16 @@ use machine::{Key, Machine as _, Moment, Secret, Shard, Tag};
 use sip::Transport;
 use worker::{In, Out, Settings, Signalling};
 
+use crate::chance::Chance;
 use crate::death::Death;
+use crate::disk::Disk;
+use crate::fault::Fault;
 
 /// A journal's segment, and how many there are: small, so that the ring turns often.
 const SEGMENT: usize = 64 * 1024;
 const SEGMENTS: usize = 24;
+/// One turn in so many is looked at with the eyes of a successor.
+const LOOKED_AT: u64 = 64;
 /// What waits in a dead process's sockets.
 const SOCKET_ROOM: usize = 500;
 
@@ -51,6 +57,9 @@ pub(crate) struct SignallingProcess {
     pub(crate) lives: u32,
     /// Inputs that were put away.
     pub(crate) set_aside: u64,
+    turns: u64,
+    /// What is wrong with it, on purpose.
+    pub(crate) fault: Option<Fault>,
 }
 
 #[derive(Debug)]
@@ -59,6 +68,7 @@ struct Thread {
     turn: Option<Box<Turn<Signalling, Vec<u8>>>>,
     /// What is left of it when it is dead.
     region: Vec<u8>,
+    disk: Disk,
     /// What its sockets hold.
     inbox: VecDeque<(Vec<u8>, Vec<u8>)>,
     direct: Vec<In>,
@@ -71,6 +81,8 @@ struct Mouth<'a> {
     said: &'a mut Vec<Wish>,
     left: usize,
     set_aside: u64,
+    /// What was put into the journal to be said, and was not said yet.
+    kept: VecDeque<Vec<u8>>,
 }
 
 impl SignallingProcess {
@@ -78,6 +90,7 @@ impl SignallingProcess {
         let thread = || Thread {
             turn: None,
             region: vec![0; 4096 + SEGMENT * SEGMENTS],
+            disk: Disk::default(),
             inbox: VecDeque::new(),
             direct: Vec::new(),
         };
@@ -89,6 +102,8 @@ impl SignallingProcess {
             doom: None,
             lives: 0,
             set_aside: 0,
+            turns: 0,
+            fault: None,
         }
     }
 
@@ -150,8 +165,11 @@ impl SignallingProcess {
         let Thread { turn, inbox, direct, .. } = &mut self.threads[thread];
         let Some(turn) = turn.as_deref_mut() else { return };
         let inputs: Vec<_> = inbox.drain(..).collect();
-        let mut mouth = Mouth { thread, threads, said, left: usize::MAX, set_aside: 0 };
-        let end = run(turn, now, &inputs, direct, doom, &mut mouth);
+        let mut mouth = Mouth::new(thread, threads, said);
+        self.turns += 1;
+        let is_looked_at = self.turns.is_multiple_of(LOOKED_AT) || doom.is_some();
+        let steps = Steps { doom, is_looked_at, fault: self.fault };
+        let end = run(turn, now, &inputs, direct, steps, &mut mouth);
         self.set_aside += mouth.set_aside;
         if let Some(left) = end {
             self.die();
@@ -168,10 +186,41 @@ impl SignallingProcess {
         for thread in &mut self.threads {
             thread.direct.clear();
             thread.inbox.retain(|(source, _)| !source.is_empty());
+            thread.disk.end();
             if let Some(turn) = thread.turn.take() {
                 thread.region = turn.journal.into_region();
             }
         }
+    }
+
+    /// The followers bring to their disks what is new.
+    pub(crate) fn sync(&mut self) {
+        if self.fault == Some(Fault::DiskIsNotWritten) {
+            return;
+        }
+        for thread in &mut self.threads {
+            if let Some(turn) = &thread.turn {
+                thread.disk.sync(turn.journal.region());
+            }
+        }
+    }
+
+    /// The power goes: journals and sockets are gone, the disks are there. Says of which calls they have a record.
+    pub(crate) fn lose_power(&mut self, chance: &mut Chance) -> BTreeSet<CallId> {
+        for thread in &mut self.threads {
+            if let Some(turn) = &thread.turn {
+                thread.disk.tear(turn.journal.region(), chance);
+            }
+        }
+        self.die();
+        let mut recorded = BTreeSet::new();
+        for thread in &mut self.threads {
+            thread.region.fill(0);
+            thread.inbox.clear();
+            let keys = thread.disk.keys(exchange::kept::CALL_RECORD);
+            recorded.extend(keys.map(|key| CallId(key.0 as u64)));
+        }
+        recorded
     }
 
     /// The supervisor starts it (again).
@@ -183,12 +232,14 @@ impl SignallingProcess {
             let thread = &mut self.threads[usize::from(number)];
             let region = std::mem::take(&mut thread.region);
             let (journal, recovered) = open(region, now);
+            let beside = if recovered.fresh { thread.disk.entries() } else { Vec::new() };
             let settings = self.settings.clone();
             let machine = Signalling::new(settings_of(settings, number, threads), self.secret.clone(), now);
             let mut turn = Box::new(Turn::new(machine, journal));
-            let mut mouth = Mouth { thread: number.into(), threads, said, left: usize::MAX, set_aside: 0 };
-            turn.recover(now, &recovered, [], &mut mouth);
+            let mut mouth = Mouth::new(number.into(), threads, said);
+            turn.recover(now, &recovered, beside, &mut mouth);
             self.set_aside += mouth.set_aside;
+            thread.disk.begin(turn.journal.region());
             thread.turn = Some(turn);
         }
     }
@@ -203,21 +254,29 @@ impl SignallingProcess {
 
     /// The calls there are.
     pub(crate) fn calls(&mut self, now: Moment) -> Vec<contract::query::CallView> {
-        let mut calls = Vec::new();
-        for thread in &mut self.threads {
-            let Some(turn) = &mut thread.turn else { continue };
-            let question = contract::query::ListCalls { limit: u32::MAX, ..Default::default() };
+        let all = ListCalls { limit: u32::MAX, ..ListCalls::default() };
+        self.ask(now, &all).into_iter().flat_map(|found: Calls| found.calls).collect()
+    }
+
+    /// The phones that are registered.
+    pub(crate) fn registrations(&mut self, now: Moment) -> Vec<Registration> {
+        let all = ListRegistrations { limit: u32::MAX, ..ListRegistrations::default() };
+        self.ask(now, &all).into_iter().flat_map(|found: Registrations| found.registrations).collect()
+    }
+
+    /// Asks all threads.
+    fn ask<C: Conversation>(&mut self, now: Moment, question: &C) -> Vec<C::Answer> {
+        let mut answers = Vec::new();
+        for turn in self.threads.iter_mut().filter_map(|thread| thread.turn.as_mut()) {
             let mut out = machine::Outbox::new();
-            turn.machine.handle(now, In::Bus(1, Envelope::request(1, None, &question)), &mut out);
+            turn.machine.handle(now, In::Bus(1, Envelope::request(1, None, question)), &mut out);
             for said in out.emit {
-                if let Out::Answer(_, envelope) = said
-                    && let Ok(found) = contract::decode::<contract::query::Calls>(&envelope.body)
-                {
-                    calls.extend(found.calls);
+                if let Out::Answer(_, envelope) = said {
+                    answers.extend(contract::decode::<C::Answer>(&envelope.body));
                 }
             }
         }
-        calls
+        answers
     }
 }
 
@@ -228,15 +287,44 @@ fn open(region: Vec<u8>, now: Moment) -> (Journal<Vec<u8>>, Recovered) {
     }
 }
 
+/// How a turn goes.
+#[derive(Clone, Copy, Debug)]
+struct Steps {
+    /// Where it ends.
+    doom: Option<Death>,
+    /// A successor's eyes are on it.
+    is_looked_at: bool,
+    fault: Option<Fault>,
+}
+
+/// What is about to be said, and all that lives, is what a successor would find if this process died now.
+fn would_be_known(turn: &Turn<Signalling, Vec<u8>>, now: Moment, mouth: &Mouth<'_>) {
+    let (journal, recovered) = open(turn.journal.region().clone(), now);
+    assert!(recovered.damage.is_empty(), "a journal that nobody harmed is broken: {:?}", recovered.damage);
+    assert_eq!(recovered.unsent.len(), mouth.kept.len(), "what is about to be said is not in the journal");
+    assert!(
+        recovered.unsent.iter().eq(&mouth.kept),
+        "something else is about to be said than the journal has"
+    );
+    let mut count = 0;
+    for entry in turn.journal.live() {
+        count += 1;
+        let known = journal.latest(entry.tag, entry.key);
+        assert_eq!(known, Some(entry.body), "{:?} {:?} would be lost", entry.tag, entry.key);
+    }
+    assert_eq!(journal.live().count(), count, "something that is over would live again");
+}
+
 /// One turn, up to a death. If it came to that: what is left of the journal, if that is not what it was last.
 fn run(
     turn: &mut Turn<Signalling, Vec<u8>>,
     now: Moment,
     inputs: &Vec<(Vec<u8>, Vec<u8>)>,
     direct: &mut Vec<In>,
-    doom: Option<Death>,
+    steps: Steps,
     mouth: &mut Mouth<'_>,
 ) -> Option<Option<Vec<u8>>> {
+    let Steps { doom, is_looked_at, fault } = steps;
     let first = turn.receive(inputs);
     if doom == Some(Death::Received) {
         return Some(None);
@@ -267,7 +355,13 @@ fn run(
         }
         Some(Death::Received | Death::Done) | None => {}
     }
+    if fault == Some(Fault::SaysBeforeItKeeps) {
+        turn.perform(now, mouth);
+    }
     turn.commit(mouth);
+    if is_looked_at {
+        would_be_known(turn, now, mouth);
+    }
     turn.perform(now, mouth);
     doom.map(|_| None)
 }
@@ -285,12 +379,22 @@ fn write(flow: Flow) -> Vec<u8> {
     format!("{} {}", flow.listener, flow.remote).into_bytes()
 }
 
+/// What is to be said, as it stands in the journal.
+fn as_kept(flow: Flow, bytes: &[u8]) -> Vec<u8> {
+    let to = write(flow);
+    [&[to.len() as u8], to.as_slice(), bytes].concat()
+}
+
 fn read(source: &[u8]) -> Option<Flow> {
     let (listener, remote) = std::str::from_utf8(source).ok()?.split_once(' ')?;
     Some(Flow { listener: listener.parse().ok()?, remote: remote.parse().ok()? })
 }
 
-impl Mouth<'_> {
+impl<'a> Mouth<'a> {
+    fn new(thread: usize, threads: u16, said: &'a mut Vec<Wish>) -> Self {
+        Mouth { thread, threads, said, left: usize::MAX, set_aside: 0, kept: VecDeque::new() }
+    }
+
     fn say(&mut self, wish: Wish) {
         if self.left > 0 {
             self.left -= 1;
@@ -309,10 +413,8 @@ impl Shell<Signalling> for Mouth<'_> {
 
     fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
         if let Out::World { flow, bytes, .. } = out {
-            let to = write(*flow);
-            kept.push(to.len() as u8);
-            kept.extend_from_slice(&to);
-            kept.extend_from_slice(bytes);
+            kept.extend(as_kept(*flow, bytes));
+            self.kept.push_back(kept.clone());
         }
     }
 
@@ -320,6 +422,8 @@ impl Shell<Signalling> for Mouth<'_> {
         let thread = self.thread;
         match out {
             Out::World { flow, otherwise, bytes, said } => {
+                let kept = self.kept.pop_front();
+                assert_eq!(kept, Some(as_kept(flow, &bytes)), "something is said that was not kept before");
                 // Who is asked who it is has begun no call yet; its ladder begins there all the same.
                 let is_asked = bytes.starts_with(b"SIP/2.0 407");
                 let call = said.filter(|_| !is_asked).map(|said| said.call);

@@ -6,6 +6,7 @@ use sip::Status;
 
 use crate::chance::Chance;
 use crate::death::Death;
+use crate::fault::Fault;
 use crate::platform::{Phone, Platform, millis, secs};
 use crate::wire::Conditions;
 use crate::world::{Event, Mishap, Reaction};
@@ -33,7 +34,16 @@ pub struct Told {
 /// # Errors
 /// With the seed, the step and what happened last, if something does not hold.
 pub fn tell(seed: u64) -> Result<Told, String> {
+    tell_with(seed, None)
+}
+
+/// The same, with something wrong on purpose.
+///
+/// # Errors
+/// With the seed, the step and what happened last, if something does not hold.
+pub fn tell_with(seed: u64, fault: Option<Fault>) -> Result<Told, String> {
     let platform = Platform::with_threads(seed, 1 + (seed % 2) as u16);
+    platform.plant(fault);
     let told = catch_unwind(AssertUnwindSafe(|| play(&platform, seed)));
     told.map_err(|panic| {
         let text = panic.downcast_ref::<String>().cloned();
@@ -150,11 +160,12 @@ fn reaction(chance: &mut Chance) -> Reaction {
 }
 
 fn mishap(chance: &mut Chance, phones: usize) -> Mishap {
-    match chance.below(9) {
+    match chance.below(10) {
         0..=3 => Mishap::SignallingDies(Death::any(chance)),
         4 | 5 => Mishap::MediaDies,
         6 => Mishap::OfficeIsAway(within(chance, secs(5))),
-        7 => Mishap::SignallingStands(within(chance, secs(2))),
+        7 => Mishap::PowerFails,
+        8 => Mishap::SignallingStands(within(chance, secs(2))),
         _ if chance.happens(500) => Mishap::ClockStep(chance.below(6_000_000) as i64 - 3_000_000),
         _ => Mishap::PhoneDies(chance.below(phones as u64) as usize),
     }

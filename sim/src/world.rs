@@ -2,16 +2,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use contract::{Envelope, Role};
+use contract::{CallId, Envelope, Role};
 use edge::Flow;
 use machine::{Moment, Secret};
 use phone::{CallNo, Command};
 
 use crate::chance::Chance;
 use crate::death::Death;
+use crate::fault::Fault;
 use crate::handset::{self, Handset, Noticed, Place};
 use crate::media::{self, MediaProcess};
 use crate::office::Office;
+use crate::power;
 use crate::signalling::{self, EDGE, REBIRTH, SignallingProcess, TCP, UDP};
 use crate::wire::Conditions;
 use crate::witness::Witness;
@@ -48,6 +50,8 @@ pub(crate) enum Event {
     Mishap(Mishap),
     /// A process is started again.
     Start(Process),
+    /// The disks are written.
+    Sync,
 }
 
 /// Who does something by himself.
@@ -80,6 +84,8 @@ pub(crate) enum Mishap {
     Weather(Conditions),
     /// When the signalling process is born next, its clock is off by so many microseconds.
     ClockStep(i64),
+    /// The power fails, and is back after a while.
+    PowerFails,
     /// A phone dies.
     PhoneDies(usize),
 }
@@ -110,6 +116,10 @@ pub(crate) struct World {
     next_ahead: i64,
     /// Until when the signalling process stands still.
     stands_until: Moment,
+    /// When the power failed, if signalling has not begun again since.
+    pub(crate) power_failed: Option<Moment>,
+    /// What is wrong on purpose.
+    pub(crate) fault: Option<Fault>,
     pub(crate) steps: u64,
     /// A sum over all that happened.
     pub(crate) trace: u64,
@@ -165,6 +175,8 @@ impl World {
             ahead: 0,
             next_ahead: 0,
             stands_until: Moment::START,
+            power_failed: None,
+            fault: None,
             steps: 0,
             trace: 0xcbf2_9ce4_8422_2325,
             lately: VecDeque::new(),
@@ -172,6 +184,7 @@ impl World {
         };
         world.plan(Duration::ZERO, Event::Start(Process::Media));
         world.plan(Duration::from_millis(1), Event::Start(Process::Signalling));
+        world.plan(power::LAG, Event::Sync);
         world
     }
 
@@ -232,11 +245,25 @@ impl World {
             }
             Event::Mishap(mishap) => self.mishap(mishap),
             Event::Start(process) => self.start(process),
+            Event::Sync => self.sync(),
         }
+        self.look();
+    }
+
+    /// All that must hold after each step.
+    fn look(&mut self) {
         let (panics, unprotected) = self.signalling.troubles();
         let (media_panics, media_unprotected) = self.media.troubles();
         assert!(panics + media_panics <= self.witness.panics_allowed, "a decision panicked");
         assert_eq!(unprotected + media_unprotected, 0, "a journal has no room");
+        if !self.office.fresh.is_empty() {
+            let clock = self.clock();
+            let views = self.signalling.calls(clock);
+            for call in std::mem::take(&mut self.office.fresh) {
+                self.witness.recorded(self.now, &self.office.records[&call], &views, &self.phones);
+            }
+        }
+        self.witness.watch.check(self.now, &self.phones);
     }
 
     fn note(&mut self, event: &Event) {
@@ -252,7 +279,7 @@ impl World {
                 return;
             }
         }
-        if matches!(event, Event::Wake(_)) {
+        if matches!(event, Event::Wake(_) | Event::Sync) {
             return;
         }
         if self.lately.len() == MEMORY {
@@ -323,6 +350,7 @@ impl World {
         self.carry_out_signalling(said);
         if !self.signalling.is_alive {
             self.plan(REBIRTH, Event::Start(Process::Signalling));
+            self.witness.watch.outage(self.now, REBIRTH);
             self.cut_connections();
         }
     }
@@ -335,6 +363,7 @@ impl World {
                 self.signalling.start(self.clock(), &mut said);
                 self.carry_out_signalling(said);
                 (0..self.signalling.threads()).for_each(|thread| self.wake(Who::Signalling(thread)));
+                self.has_begun();
             }
             Process::Media if !self.media.is_alive() => {
                 let mut said = Vec::new();
@@ -347,12 +376,13 @@ impl World {
         }
     }
 
-    fn mishap(&mut self, mishap: Mishap) {
+    pub(crate) fn mishap(&mut self, mishap: Mishap) {
         match mishap {
             Mishap::SignallingDies(death) => self.signalling.doom = Some(death),
             Mishap::MediaDies => {
                 self.media.die();
                 self.plan(REBIRTH, Event::Start(Process::Media));
+                self.witness.watch.outage(self.now, REBIRTH);
             }
             Mishap::OfficeIsAway(time) => {
                 self.office.is_there = false;
@@ -360,6 +390,7 @@ impl World {
             }
             Mishap::SignallingStands(time) => {
                 self.stands_until = self.now.after(time);
+                self.witness.watch.outage(self.now, time);
                 for thread in 0..self.signalling.threads() {
                     self.plan(time, Event::Wake(Who::Signalling(thread)));
                 }
@@ -367,9 +398,17 @@ impl World {
             Mishap::Weather(conditions) => {
                 self.weather = conditions;
                 self.witness.is_wire_good &= conditions.is_good();
+                self.witness.watch.weather(conditions);
             }
-            Mishap::ClockStep(ahead) => self.next_ahead = ahead,
-            Mishap::PhoneDies(phone) => self.phones[phone].is_alive = false,
+            Mishap::ClockStep(ahead) => {
+                self.next_ahead = ahead;
+                self.witness.is_clock_right = false;
+            }
+            Mishap::PowerFails => self.power_fails(),
+            Mishap::PhoneDies(number) => {
+                self.phones[number].is_alive = false;
+                self.witness.watch.is_silent(|(phone, _)| phone == number);
+            }
         }
     }
 
@@ -386,6 +425,9 @@ impl World {
             match wish {
                 signalling::Wish::World { thread, flow, otherwise, bytes, call } => {
                     self.witness.said(call);
+                    if self.is_held_back(call, &bytes) {
+                        continue;
+                    }
                     match flow.listener {
                         UDP => self.send(EDGE.into(), flow.remote, bytes),
                         _ => self.send_by_connection(thread, flow.remote, otherwise, bytes),
@@ -403,6 +445,19 @@ impl World {
                 },
                 signalling::Wish::Answer { asker, envelope } => self.tell(asker as usize - 1, envelope),
             }
+        }
+    }
+
+    /// Whether a message does not go out because something is wrong on purpose.
+    fn is_held_back(&self, call: Option<CallId>, bytes: &[u8]) -> bool {
+        let is_ending = bytes.starts_with(b"BYE ") || bytes.starts_with(b"CANCEL ");
+        match self.fault {
+            Some(Fault::NobodyIsTold) => is_ending,
+            Some(Fault::LosersAreNotTold) => {
+                let is_recorded = call.is_some_and(|call| self.office.records.contains_key(&call));
+                is_ending && !is_recorded && call.is_some_and(|call| self.witness.watch.is_double(call))
+            }
+            _ => false,
         }
     }
 
@@ -444,6 +499,10 @@ impl World {
             }
         }
         for noticed in noticed {
+            let (Noticed::Incoming(call) | Noticed::Answered(call) | Noticed::Over(call)) = noticed;
+            if let Some(line) = self.phones[phone].lines.get(&call) {
+                self.witness.noticed(self.now, phone, noticed.clone(), &self.office, line);
+            }
             self.react(phone, noticed);
         }
         self.wake(Who::Phone(phone));
@@ -482,8 +541,9 @@ impl World {
     }
 
     /// The process that held them is dead: phones notice, and connect again.
-    fn cut_connections(&mut self) {
+    pub(crate) fn cut_connections(&mut self) {
         for (remote, connection) in std::mem::take(&mut self.connections) {
+            self.phones[connection.phone].was_cut = true;
             if self.phones[connection.phone].sip == remote {
                 let after = Duration::from_millis(self.chance.between(40, 1000));
                 self.plan(after, Event::Reconnect(connection.phone));
@@ -602,5 +662,6 @@ fn brief(event: &Event) -> String {
         Event::HangUp { phone, call } => format!("phone {phone}: hangs up {call:?}"),
         Event::Mishap(mishap) => format!("{mishap:?}"),
         Event::Start(process) => format!("{process:?} starts"),
+        Event::Sync => "the disks are written".to_owned(),
     }
 }

@@ -252,6 +252,8 @@ impl Phone {
         if std::mem::replace(&mut line.is_told_over, true) {
             return;
         }
+        // Nobody takes up any more what the caller has given up.
+        line.pending = None;
         let (packets, slot) = (line.went_down(now), line.slot);
         let (quality, heard) = (line.audio.quality(), line.audio.take_heard());
         emit_packets(packets, slot, out);

@@ -11,7 +11,10 @@ fn main() -> ExitCode {
     let said = std::env::args().nth(1).or_else(|| std::env::var("SEEDS").ok());
     let said = said.filter(|text| !text.trim().is_empty());
     let Some(seeds) = said.as_deref().map_or(Some(USUAL), read) else {
-        eprintln!("simulate: expected FIRST..LAST, as in SEEDS=1..1000, and not {:?}", said.unwrap_or_default());
+        eprintln!(
+            "simulate: expected FIRST..LAST, as in SEEDS=1..1000, and not {:?}",
+            said.unwrap_or_default()
+        );
         return ExitCode::from(2);
     };
     let (mut told, mut failed, mut records, mut answered, mut deaths, mut steps) = (0u64, 0u64, 0, 0, 0, 0);

@@ -4,5 +4,6 @@ extern crate strowger_sim as sim;
 
 mod calls;
 mod deaths;
-mod determinism;
+mod faults;
+mod power;
 mod stories;

@@ -65,7 +65,7 @@ impl Desk {
     }
 
     /// All reservations there ever were.
-    pub fn reservations(&self) -> impl Iterator<Item = &Reservation> {
+    pub fn reservations(&self) -> impl Iterator<Item = &Reservation> + Clone {
         self.reservations.values()
     }
 

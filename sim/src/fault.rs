@@ -1,0 +1,18 @@
+/// Something that is wrong with the platform on purpose, to see that it is found, and found again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// What goes out is not in the journal when it goes.
+    SaysBeforeItKeeps,
+    /// A call's record comes a second time, and says something else.
+    RecordsTwice,
+    /// Two records of one attempt, as of two calls.
+    RecordsAsTwoCalls,
+    /// What was reserved and is not charged stays where it is.
+    ReleasesNothing,
+    /// Phones never hear that a call is over.
+    NobodyIsTold,
+    /// Callees whose answer was slower than another's never hear of that.
+    LosersAreNotTold,
+    /// No follower brings anything to the disk.
+    DiskIsNotWritten,
+}
