@@ -78,7 +78,11 @@ impl Connection {
     fn cut(&mut self, told: &mut impl FnMut(Flow, &[u8])) -> Result<(), Closed> {
         let mut start = 0;
         loop {
-            match self.framer.next(&self.unread[start..])? {
+            let framed = match self.framer.next(&self.unread[start..]) {
+                Ok(framed) => framed,
+                Err(why) => return Err(self.part(start, why)),
+            };
+            match framed {
                 Framed::Message { len } => {
                     told(self.flow, &self.unread[start..start + len]);
                     start += len;
@@ -94,6 +98,15 @@ impl Connection {
         }
         self.unread.drain(..start);
         Ok(())
+    }
+
+    /// Says why, as far as that can be said at once, before the connection is closed.
+    fn part(&mut self, start: usize, why: sip::ParseError) -> Closed {
+        let mut answer = Vec::new();
+        if edge::farewell(&self.unread[start..], &why, &mut answer) {
+            let _ = self.write(&answer);
+        }
+        why.into()
     }
 
     /// Writes now what can be, and keeps the rest.
@@ -134,5 +147,41 @@ impl Connection {
 
     pub(crate) fn wants_to_write(&self) -> bool {
         self.is_connecting || !self.unwritten.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+
+    use strowger_io::Listener;
+
+    use super::*;
+
+    #[test]
+    fn a_message_too_long_is_told_so_before_the_connection_is_closed() {
+        let listener = Listener::bind(([127, 0, 0, 1], 0).into(), false).unwrap();
+        let mut phone = std::net::TcpStream::connect(listener.local().unwrap()).unwrap();
+        let accepted = std::iter::repeat_with(|| listener.accept().unwrap()).flatten().next();
+        let (stream, remote) = accepted.unwrap();
+        let limits = sip::Limits { headers: 1024, body: 1024 };
+        let flow = Flow { listener: 0, remote };
+        let mut connection = Connection::new(flow, stream, limits, false, Moment::from_secs(0));
+        let long = "OPTIONS sip:red.example SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bKx\r\n\
+            From: <sip:alice@red.example>;tag=a\r\nTo: <sip:red.example>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\
+            Content-Length: 1025\r\n\r\n";
+        phone.write_all(long.as_bytes()).unwrap();
+        let mut room = [0; 4096];
+        let closed = loop {
+            match connection.read(Moment::from_secs(0), &mut room, &mut |_, _| panic!("a message")) {
+                Ok(()) => std::thread::yield_now(),
+                Err(closed) => break closed,
+            }
+        };
+        assert!(matches!(closed, Closed::Unreadable(_)), "{closed}");
+        drop(connection);
+        let mut answer = String::new();
+        phone.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("SIP/2.0 513 "), "{answer}");
     }
 }

@@ -7,6 +7,7 @@
 //!
 //! - [`Edge::inbound`]: a message from the world, on its way to the exchange that owns its shard.
 //! - [`Edge::outbound`]: a message from an exchange, on its way to a phone.
+//! - [`farewell`]: the last word on a stream that makes no sense any more.
 
 mod flow;
 mod inbound;
@@ -16,6 +17,7 @@ mod reply;
 pub use flow::Flow;
 pub use inbound::{Dropped, Inbound};
 pub use outbound::{Outbound, Unsent};
+pub use reply::farewell;
 
 use contract::domains::Domains;
 use machine::{KeyedHash, Mint, Secret};

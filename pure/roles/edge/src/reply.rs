@@ -1,4 +1,4 @@
-use sip::{Message, Name, ParseError, Status};
+use sip::{Message, Method, Name, ParseError, Problem, Status};
 
 /// Why the edge itself refuses a request.
 pub(crate) enum Refusal {
@@ -42,4 +42,34 @@ pub(crate) fn refuse(
     let writer = sip::respond(request, status, Some(reason), Some("edge"), into);
     headers.iter().fold(writer, |writer, (name, value)| writer.header(*name, value)).empty_body();
     true
+}
+
+/// The last word on a stream that can't be framed any further: 513 to a request that is too long (RFC 3261 21.5.14),
+/// 400 to others, written into `into` (cleared first). `bytes` begins with the request, as far as it came. False if
+/// it doesn't say enough to be answered.
+pub fn farewell(bytes: &[u8], why: &ParseError, into: &mut Vec<u8>) -> bool {
+    into.clear();
+    let mut head = whole_lines(bytes).to_vec();
+    head.extend_from_slice(b"\r\n");
+    let Ok(request) = Message::parse(&head[..]) else { return false };
+    if !request.is_request() || request.method() == Some(Method::Ack) {
+        return false;
+    }
+    let status = match why.problem {
+        Problem::TooLong(_) => Status::MESSAGE_TOO_LARGE,
+        _ => Status::BAD_REQUEST,
+    };
+    refuse(&request, status, &why.to_string(), &[], into)
+}
+
+/// The start line and all header lines that have come whole.
+fn whole_lines(bytes: &[u8]) -> &[u8] {
+    let mut at = 0;
+    while let Some(length) = bytes[at..].iter().position(|&byte| byte == b'\n') {
+        if matches!(&bytes[at..at + length], b"" | b"\r") {
+            break;
+        }
+        at += length + 1;
+    }
+    &bytes[..at]
 }

@@ -9,7 +9,7 @@ use contract::domains::Domains;
 use contract::{TenantId, sharding};
 use machine::{KeyedHash, Kind, Mint, Secret, Shard, Token};
 use sip::{Message, Name, Status, Transport, respond};
-use strowger_edge::{Dropped, Edge, Flow, Inbound, Listener, Outbound};
+use strowger_edge::{Dropped, Edge, Flow, Inbound, Listener, Outbound, farewell};
 
 const SECRET: [u8; 16] = [9; 16];
 
@@ -257,4 +257,29 @@ fn edge_and_exchange_are_one_hop() {
     let mut inward = Vec::new();
     assert!(matches!(edge.inbound(phone(0), last.as_bytes(), &mut inward), Inbound::ToOwner(_)));
     assert_eq!(Message::parse(&inward[..]).unwrap().max_forwards().unwrap(), Some(0));
+}
+
+#[test]
+fn a_stream_that_makes_no_sense_any_more_is_told_why() {
+    let via = "SIP/2.0/TCP 10.0.0.9;branch=z9hG4bKx";
+    let told = |stream: &str| {
+        let mut framer = sip::Framer::new(sip::Limits { headers: 1024, body: 1024 });
+        let why = framer.next(stream.as_bytes()).unwrap_err();
+        let mut into = Vec::new();
+        let status = |bytes: &[u8]| Message::parse(bytes).unwrap().status().unwrap().code();
+        farewell(stream.as_bytes(), &why, &mut into).then(|| status(&into))
+    };
+    let options = request("OPTIONS", "sip:red.example", via, "<sip:red.example>");
+    let options = String::from_utf8(options).unwrap();
+    assert_eq!(told(&options.replace("Content-Length: 0", "Content-Length: 5000")), Some(513));
+    let endless = format!("{}X-Long: {}", options.replace("Content-Length: 0\r\n\r\n", ""), "x".repeat(2000));
+    assert_eq!(told(&endless), Some(513), "its headers do not end");
+    assert_eq!(told(&options.replace("Content-Length: 0\r\n", "")), Some(400));
+    assert_eq!(told(&options.replace("Content-Length: 0", "Content-Length: many")), Some(400));
+    assert_eq!(
+        told(&options.replace("OPTIONS", "ACK").replace("Content-Length: 0", "Content-Length: 5000")),
+        None
+    );
+    assert_eq!(told("GET / HTTP/1.1\r\nHost: red.example\r\n\r\n"), None);
+    assert_eq!(told("SIP/2.0 200 OK\r\nContent-Length: 5000\r\n\r\n"), None);
 }
