@@ -10,8 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::Sha256;
 
 pub use client::{Authenticator, Prospect};
-pub use nonce::{Nonce, NonceMint, NonceUses, Seen};
-pub use server::{Checked, Given, Verdict, challenge, check, verify};
+pub use nonce::{Nonce, NonceMint, Seen};
+pub use server::{Checked, Given, challenge};
 
 /// The hash that a digest is made with.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -1,7 +1,6 @@
 //! Finding messages in a stream (RFC 3261 18.3), and the keep-alives between them (RFC 5626 4.4.1).
 
 use crate::error::{ParseError, Problem};
-use crate::message::Message;
 use crate::name::Name;
 use crate::parse::read_length;
 use crate::scan::{Cursor, trim_end};
@@ -105,17 +104,6 @@ impl Framer {
             }
             _ => Ok(Framed::Partial),
         }
-    }
-}
-
-impl Message<Vec<u8>> {
-    /// What stands at the front of a stream's bytes. For a stream that is read piece by piece, a
-    /// [`Framer`] doesn't look at the same bytes twice.
-    ///
-    /// # Errors
-    /// As [`Framer::next`].
-    pub fn parse_prefix(bytes: &[u8], limits: &Limits) -> Result<Framed, ParseError> {
-        Framer::new(*limits).next(bytes)
     }
 }
 

@@ -191,12 +191,6 @@ impl<B: AsRef<[u8]>> Message<B> {
         Message { bytes: self.all().to_vec(), index: self.index.clone() }
     }
 
-    /// The same message, its bytes borrowed.
-    #[must_use]
-    pub fn borrowed(&self) -> Message<&[u8]> {
-        Message { bytes: self.all(), index: self.index.clone() }
-    }
-
     /// Whether it is a request.
     #[must_use]
     pub const fn is_request(&self) -> bool {

@@ -274,11 +274,6 @@ impl<B: AsRef<[u8]>> Message<B> {
         self.tokens(name).any(|found| found.eq_ignore_ascii_case(token.as_bytes()))
     }
 
-    /// Option tags of `Supported`.
-    pub fn supported(&self) -> impl Iterator<Item = &[u8]> {
-        self.tokens(Name::Supported)
-    }
-
     /// Option tags of `Require`.
     pub fn require(&self) -> impl Iterator<Item = &[u8]> {
         self.tokens(Name::Require)
@@ -324,14 +319,6 @@ impl<B: AsRef<[u8]>> Message<B> {
     /// All `Reason` values.
     pub fn reasons(&self) -> impl Iterator<Item = Result<Reason<'_>, ParseError>> {
         self.each(Name::Reason, Reason::read)
-    }
-
-    /// The first `Reason`.
-    ///
-    /// # Errors
-    /// When it is malformed.
-    pub fn reason_header(&self) -> Result<Option<Reason<'_>>, ParseError> {
-        self.reasons().next().transpose()
     }
 }
 

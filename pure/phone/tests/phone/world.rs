@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use machine::{KeyedHash, Machine, Moment, Outbox, Secret};
 use phone::{CallNo, Command, Event, In, OnCall, Out, Phone, Settings};
-use sip::digest::{Algorithm, Ha1, NonceMint, NonceUses, Verdict, challenge, verify};
+use sip::digest::{Algorithm, Checked, Given, Ha1, NonceMint, challenge};
 use sip::{Message, Method, Name, Status, respond};
 
 pub(crate) const ALICE: usize = 0;
@@ -30,7 +30,8 @@ pub(crate) struct World {
 
 pub(crate) struct Registrar {
     mint: NonceMint,
-    uses: NonceUses,
+    /// The highest count of the newest nonce that was used.
+    used: (Option<u64>, Option<u32>),
     pub(crate) password: &'static str,
     pub(crate) algorithm: Algorithm,
     pub(crate) least: u32,
@@ -70,7 +71,7 @@ impl World {
             jitter: 0,
             registrar: Registrar {
                 mint: NonceMint::new(KeyedHash::new(Secret::new([5; 16])), Duration::from_secs(600)),
-                uses: NonceUses::default(),
+                used: (None, None),
                 password: "secret",
                 algorithm: Algorithm::Md5,
                 least: 60,
@@ -211,17 +212,20 @@ impl Registrar {
         }
         let ha1 = Ha1::new(self.algorithm, b"alice", b"example.com", self.password.as_bytes());
         let credentials = request.authorization(Name::Authorization, b"example.com").unwrap();
-        let verdict = credentials
-            .map(|credentials| verify(&credentials, Method::Register, &ha1, &self.mint, now, &mut self.uses));
+        let checked = credentials
+            .and_then(|credentials| Given::of(&credentials).check(Method::Register, &ha1, &self.mint, now));
+        let is_new = |checked: &Checked| checked.nonce.is_some() && (checked.nonce, checked.nc) > self.used;
+        let accepted = checked.filter(is_new);
+        self.used = accepted.map_or(self.used, |checked| (checked.nonce, checked.nc));
         let expires = request.expires().unwrap().unwrap();
         let writer = |status, bytes| respond(request, status, None, Some("r"), bytes);
-        match verdict {
-            Some(Verdict::Accepted) if expires > 0 && expires < self.least => {
+        match accepted {
+            Some(_) if expires > 0 && expires < self.least => {
                 writer(Status::INTERVAL_TOO_BRIEF, &mut bytes)
                     .number(Name::MinExpires, self.least.into())
                     .empty_body();
             }
-            Some(Verdict::Accepted) => {
+            Some(_) => {
                 self.bound = expires;
                 let contact = String::from_utf8(request.raw(Name::Contact).unwrap().to_vec()).unwrap();
                 let writer = writer(Status::OK, &mut bytes);
@@ -232,10 +236,10 @@ impl Registrar {
                 };
                 writer.empty_body();
             }
-            other => {
+            None => {
                 self.nonces += 1;
                 let nonce = self.mint.mint(now, self.nonces);
-                let stale = matches!(other, Some(Verdict::Stale | Verdict::Replayed));
+                let stale = checked.is_some();
                 writer(Status::UNAUTHORIZED, &mut bytes)
                     .header(Name::WwwAuthenticate, challenge("example.com", &nonce, self.algorithm, stale))
                     .empty_body();

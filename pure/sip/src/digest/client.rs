@@ -163,7 +163,7 @@ mod tests {
 
     use super::*;
     use crate::Credentials;
-    use crate::digest::{NonceMint, NonceUses, Verdict, challenge, verify};
+    use crate::digest::{Given, NonceMint, challenge};
 
     fn response(lines: &str) -> Message<Vec<u8>> {
         Message::parse(format!("SIP/2.0 401 Unauthorized\r\n{lines}Content-Length: 0\r\n\r\n").into_bytes())
@@ -183,14 +183,13 @@ mod tests {
             let value = challenge("example.com", &mint.mint(now, 0), algorithm, false);
             let refusal = response(&format!("WWW-Authenticate: {value}\r\n"));
             assert_eq!(client.challenged(&refusal), Prospect::TryAgain);
-            let mut uses = NonceUses::default();
             let ha1 = Ha1::new(algorithm, b"alice", b"example.com", b"secret");
-            for _ in 0..3 {
+            for count in 1..=3 {
                 let headers = client.headers(Method::Register, b"sip:example.com", "c1");
                 let [(Name::Authorization, header)] = &headers[..] else { panic!("{headers:?}") };
                 let credentials = Credentials::parse(header).unwrap();
-                let verdict = verify(&credentials, Method::Register, &ha1, &mint, now, &mut uses);
-                assert_eq!(verdict, Verdict::Accepted);
+                let checked = Given::of(&credentials).check(Method::Register, &ha1, &mint, now).unwrap();
+                assert_eq!(checked.nc, Some(count));
             }
         }
     }

@@ -1,7 +1,6 @@
 use std::time::Duration;
 
 use machine::{KeyedHash, Moment};
-use serde::{Deserialize, Serialize};
 
 use super::Hex;
 
@@ -88,77 +87,6 @@ fn halves(text: &[u8]) -> Option<(u64, u64)> {
     Some((number(&text[..16])?, number(&text[16..])?))
 }
 
-/// How many nonces of one client are remembered.
-const REMEMBERED: usize = 4;
-/// How far behind the highest count a late request may be.
-const WINDOW: u32 = 64;
-
-/// Which counts of which nonces a client has used: a request that is replayed isn't accepted again
-/// (RFC 7616 3.4, `nc`), while requests that overtook each other are.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct NonceUses {
-    /// Nonces up to this one count as used up, unless they are in `recent`.
-    floor: u64,
-    recent: Vec<Use>,
-}
-
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-struct Use {
-    id: u64,
-    highest: u32,
-    /// Bit n: the count `highest - n` was used.
-    used: u64,
-}
-
-/// What a use of a nonce is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Used {
-    FirstTime,
-    Again,
-    Forgotten,
-}
-
-impl NonceUses {
-    /// Notes that count `nc` of nonce `id` is used.
-    pub(super) fn note(&mut self, id: u64, nc: u32) -> Used {
-        if let Some(known) = self.recent.iter_mut().find(|known| known.id == id) {
-            return known.note(nc);
-        }
-        if id <= self.floor {
-            return Used::Forgotten;
-        }
-        if self.recent.len() == REMEMBERED {
-            let oldest = self.recent.iter().map(|known| known.id).min().unwrap_or(0);
-            self.floor = self.floor.max(oldest);
-            self.recent.retain(|known| known.id != oldest);
-        }
-        if id <= self.floor {
-            return Used::Forgotten;
-        }
-        self.recent.push(Use { id, highest: nc, used: 1 });
-        Used::FirstTime
-    }
-}
-
-impl Use {
-    fn note(&mut self, nc: u32) -> Used {
-        if nc > self.highest {
-            let ahead = nc - self.highest;
-            self.used = self.used.checked_shl(ahead).unwrap_or(0) | 1;
-            self.highest = nc;
-            return Used::FirstTime;
-        }
-        let behind = self.highest - nc;
-        if behind >= WINDOW || self.used >> behind & 1 == 1 {
-            return Used::Again;
-        }
-        self.used |= 1 << behind;
-        Used::FirstTime
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use machine::Secret;
@@ -192,33 +120,5 @@ mod tests {
         }
         assert_eq!(mint(1).read(now, b""), Seen::Foreign);
         assert_eq!(mint(1).read(now, &[b'\xff'; TEXT]), Seen::Foreign);
-    }
-
-    #[test]
-    fn a_count_is_accepted_once_and_may_come_late() {
-        let mut uses = NonceUses::default();
-        assert_eq!(uses.note(10, 1), Used::FirstTime);
-        assert_eq!(uses.note(10, 1), Used::Again);
-        assert_eq!(uses.note(10, 3), Used::FirstTime);
-        assert_eq!(uses.note(10, 2), Used::FirstTime);
-        assert_eq!(uses.note(10, 2), Used::Again);
-        assert_eq!(uses.note(10, 66), Used::FirstTime);
-        assert_eq!(uses.note(10, 2), Used::Again, "outside of the window");
-        assert_eq!(uses.note(10, 4), Used::FirstTime);
-        assert_eq!(uses.note(10, u32::MAX), Used::FirstTime);
-        assert_eq!(uses.note(10, 66), Used::Again);
-    }
-
-    #[test]
-    fn a_nonce_that_was_forgotten_is_not_accepted_again() {
-        let mut uses = NonceUses::default();
-        for id in 1..=5 {
-            assert_eq!(uses.note(id, 1), Used::FirstTime);
-        }
-        assert_eq!(uses.note(1, 1), Used::Forgotten);
-        assert_eq!(uses.note(1, 2), Used::Forgotten);
-        for id in 2..=5 {
-            assert_eq!(uses.note(id, 1), Used::Again);
-        }
     }
 }

@@ -2,26 +2,8 @@ use std::time::Duration;
 
 use machine::Moment;
 
-use super::nonce::Used;
-use super::{Algorithm, Ha1, Nonce, NonceMint, NonceUses, Quality, Seen};
+use super::{Algorithm, Ha1, Nonce, NonceMint, Quality, Seen};
 use crate::{Credentials, Method, Uri};
-
-/// How long a nonce may be used by a client that doesn't count its uses (no `qop`, RFC 2069): such a request
-/// can't be told from its replay.
-const UNCOUNTED: Duration = Duration::from_secs(32);
-
-/// What a server thinks of credentials.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
-    /// They are right, and new.
-    Accepted,
-    /// They are right, but their nonce is used up: challenge again with `stale=true`.
-    Stale,
-    /// They are right, but were seen before: challenge again with `stale=true`, or repeat the answer.
-    Replayed,
-    /// They are wrong, or not what we asked for.
-    Wrong,
-}
 
 /// The value of a WWW-Authenticate or Proxy-Authenticate header. Send one for each algorithm that the
 /// account can be checked with, the one you like best first (RFC 8760 2.4).
@@ -49,44 +31,6 @@ pub struct Checked {
     pub age: Duration,
     /// Which use of the nonce this is; none from a client that doesn't count.
     pub nc: Option<u32>,
-}
-
-/// Checks `credentials` for a request of `method` against what is kept of the password; `None` if they are
-/// wrong, or not what we asked for. Whether they are for the right user and realm is known to whoever found
-/// `ha1` by them, and whether this use of the nonce is the first to whoever keeps count ([`verify`] does both).
-///
-/// Costs two hashes, and no allocation.
-pub fn check(
-    credentials: &Credentials<'_>,
-    method: Method<'_>,
-    ha1: &Ha1,
-    mint: &NonceMint,
-    now: Moment,
-) -> Option<Checked> {
-    Given::of(credentials).check(method, ha1, mint, now)
-}
-
-/// Like [`check`], and keeps count of the nonce's uses.
-///
-/// Costs two hashes, and no allocation but for a nonce that is new to `uses`.
-pub fn verify(
-    credentials: &Credentials<'_>,
-    method: Method<'_>,
-    ha1: &Ha1,
-    mint: &NonceMint,
-    now: Moment,
-    uses: &mut NonceUses,
-) -> Verdict {
-    match check(credentials, method, ha1, mint, now) {
-        None => Verdict::Wrong,
-        Some(Checked { nonce: Some(id), nc: Some(nc), .. }) => match uses.note(id, nc) {
-            Used::FirstTime => Verdict::Accepted,
-            Used::Again => Verdict::Replayed,
-            Used::Forgotten => Verdict::Stale,
-        },
-        Some(Checked { nonce: Some(_), nc: None, age }) if age <= UNCOUNTED => Verdict::Accepted,
-        Some(_) => Verdict::Stale,
-    }
 }
 
 /// The parameters of credentials, read in one go. Values are without quotes, escapes kept.
@@ -133,7 +77,11 @@ impl<'a> Given<'a> {
         given
     }
 
-    /// As [`check`].
+    /// Checks them for a request of `method` against what is kept of the password; `None` if they are wrong, or not
+    /// what we asked for. Whether they are for the right user and realm is known to whoever found `ha1` by them,
+    /// and whether this use of the nonce is the first to whoever keeps count.
+    ///
+    /// Costs two hashes, and no allocation.
     pub fn check(&self, method: Method<'_>, ha1: &Ha1, mint: &NonceMint, now: Moment) -> Option<Checked> {
         let (nonce, uri, response) = (self.nonce?, self.uri?, self.response?);
         if Algorithm::named(self.algorithm) != Some(ha1.algorithm()) {
@@ -195,7 +143,6 @@ mod tests {
 
     struct Server {
         mint: NonceMint,
-        uses: NonceUses,
         ha1: Ha1,
     }
 
@@ -204,15 +151,14 @@ mod tests {
             let hash = KeyedHash::new(Secret::new([3; 16]));
             Server {
                 mint: NonceMint::new(hash, Duration::from_secs(600)),
-                uses: NonceUses::default(),
                 ha1: Ha1::new(algorithm, b"alice", b"example.com", b"secret"),
             }
         }
 
-        fn check(&mut self, after: u64, credentials: &str) -> Verdict {
+        fn check(&self, after: u64, credentials: &str) -> Option<Checked> {
             let credentials = Credentials::parse(credentials.as_bytes()).unwrap();
             let now = NOW.after(Duration::from_secs(after));
-            verify(&credentials, Method::Register, &self.ha1, &self.mint, now, &mut self.uses)
+            Given::of(&credentials).check(Method::Register, &self.ha1, &self.mint, now)
         }
 
         fn answer(&self, password: &str, nc: Option<u32>) -> String {
@@ -234,42 +180,37 @@ mod tests {
     }
 
     #[test]
-    fn the_right_password_is_accepted_and_a_replay_is_not() {
+    fn the_right_password_is_accepted_and_its_use_told_apart() {
         for algorithm in [Algorithm::Md5, Algorithm::Sha256] {
-            let mut server = Server::new(algorithm);
+            let server = Server::new(algorithm);
             let answer = server.answer("secret", Some(1));
-            assert_eq!(server.check(1, &answer), Verdict::Accepted);
-            assert_eq!(server.check(2, &answer), Verdict::Replayed);
-            let next = server.answer("secret", Some(2));
-            assert_eq!(server.check(3, &next), Verdict::Accepted);
-            assert_eq!(server.check(601, &server.answer("secret", Some(3))), Verdict::Stale);
+            let checked = server.check(1, &answer).unwrap();
+            assert_eq!((checked.nc, checked.age), (Some(1), Duration::from_secs(1)));
+            assert!(checked.nonce.is_some());
+            let next = server.check(2, &server.answer("secret", Some(2))).unwrap();
+            assert_eq!((next.nc, next.nonce), (Some(2), checked.nonce), "the same nonce, used again");
+            let stale = server.check(601, &answer).unwrap();
+            assert_eq!(stale.nonce, None);
         }
     }
 
     #[test]
     fn a_wrong_password_is_wrong_even_if_the_nonce_is_stale() {
-        let mut server = Server::new(Algorithm::Md5);
-        assert_eq!(server.check(1, &server.answer("guess", Some(1))), Verdict::Wrong);
-        assert_eq!(server.check(900, &server.answer("guess", Some(1))), Verdict::Wrong);
-        assert_eq!(
-            server.check(1, &server.answer("secret", Some(1))),
-            Verdict::Accepted,
-            "a guess uses nothing up"
-        );
+        let server = Server::new(Algorithm::Md5);
+        assert_eq!(server.check(1, &server.answer("guess", Some(1))), None);
+        assert_eq!(server.check(900, &server.answer("guess", Some(1))), None);
     }
 
     #[test]
-    fn a_client_that_does_not_count_may_use_a_nonce_for_a_short_time() {
-        let mut server = Server::new(Algorithm::Md5);
-        let answer = server.answer("secret", None);
-        assert_eq!(server.check(1, &answer), Verdict::Accepted);
-        assert_eq!(server.check(32, &answer), Verdict::Accepted);
-        assert_eq!(server.check(33, &answer), Verdict::Stale);
+    fn of_a_client_that_does_not_count_the_age_of_its_nonce_is_told() {
+        let server = Server::new(Algorithm::Md5);
+        let checked = server.check(33, &server.answer("secret", None)).unwrap();
+        assert_eq!((checked.nc, checked.age), (None, Duration::from_secs(33)));
     }
 
     #[test]
     fn what_was_not_offered_is_wrong() {
-        let mut server = Server::new(Algorithm::Md5);
+        let server = Server::new(Algorithm::Md5);
         let answer = server.answer("secret", Some(1));
         for (from, to) in [
             ("qop=auth", "qop=auth-int"),
@@ -280,7 +221,7 @@ mod tests {
             (", cnonce=\"c\"", ""),
             ("uri=\"sip:example.com\", ", ""),
         ] {
-            assert_eq!(server.check(1, &answer.replace(from, to)), Verdict::Wrong, "{from} -> {to}");
+            assert_eq!(server.check(1, &answer.replace(from, to)), None, "{from} -> {to}");
         }
     }
 

@@ -159,11 +159,6 @@ impl ServerInvite {
         matches!(self, ServerInvite::Proceeding { .. })
     }
 
-    /// Whether a refusal waits for its ACK, or for the end of its repetitions.
-    pub fn is_refused(&self) -> bool {
-        matches!(self, ServerInvite::Completed { .. } | ServerInvite::Confirmed { .. })
-    }
-
     /// Whether nothing is left to do.
     pub fn is_terminated(&self) -> bool {
         matches!(self, ServerInvite::Terminated)

@@ -1,11 +1,11 @@
 //! A stream is cut into messages; what can't be cut is refused.
 
-use strowger_sip::{Framed, Framer, Limits, Message, Problem};
+use strowger_sip::{Framed, Framer, Limits, Problem};
 
 const ONE: &[u8] = b"OPTIONS sip:a SIP/2.0\r\nl: 3\r\n\r\nabc";
 
 fn error(bytes: &[u8], limits: &Limits) -> (&'static str, Problem) {
-    let error = Message::parse_prefix(bytes, limits).unwrap_err();
+    let error = Framer::new(*limits).next(bytes).unwrap_err();
     (error.header, error.problem)
 }
 
@@ -13,10 +13,10 @@ fn error(bytes: &[u8], limits: &Limits) -> (&'static str, Problem) {
 fn a_message_ends_where_its_content_length_says() {
     let limits = Limits::default();
     for cut in 1..ONE.len() {
-        assert_eq!(Message::parse_prefix(&ONE[..cut], &limits), Ok(Framed::Partial), "{cut}");
+        assert_eq!(Framer::new(limits).next(&ONE[..cut]), Ok(Framed::Partial), "{cut}");
     }
     let two = [ONE, ONE].concat();
-    assert_eq!(Message::parse_prefix(&two, &limits), Ok(Framed::Message { len: ONE.len() }));
+    assert_eq!(Framer::new(limits).next(&two), Ok(Framed::Message { len: ONE.len() }));
 }
 
 #[test]

@@ -50,7 +50,7 @@ fn typed_headers_are_read_on_access() {
     let session = invite.session_expires().unwrap().unwrap();
     assert_eq!((session.secs, session.refresher), (1800, Some(Refresher::Uas)));
     assert!(invite.has_token(Name::Supported, "TIMER"));
-    let reason = invite.reason_header().unwrap().unwrap();
+    let reason = invite.reasons().next().unwrap().unwrap();
     assert_eq!((reason.cause, reason.text().as_deref()), (Some(16), Some("Normal \"clearing\"")));
     assert_eq!(invite.retry_after().unwrap().unwrap().secs, 120);
     assert_eq!(invite.text(Name::Subject).as_deref(), Some("J\u{f6}rg"));
