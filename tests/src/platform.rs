@@ -143,6 +143,23 @@ impl Platform {
         self.peer = None;
     }
 
+    /// Kills the supervisor and all workers at once with SIGKILL: nobody writes anything any more.
+    pub fn lose_power(&mut self) {
+        let workers = [Worker::Signalling, Worker::Media, Worker::Office].map(|worker| {
+            let id = self.status_of(worker)["pid"].as_u64().and_then(|id| u32::try_from(id).ok());
+            id.unwrap_or_else(|| panic!("{} has no process id", worker.name()))
+        });
+        // The supervisor is halted first: it would start others in their place, or have them end in good order.
+        let supervisor = self.peer.take().expect("the platform runs");
+        supervisor.signal(libc::SIGSTOP);
+        workers.into_iter().for_each(|id| signal_to(id, libc::SIGKILL));
+        supervisor.signal(libc::SIGKILL);
+        drop(supervisor);
+        let gone = |id: &u32| !Path::new(&format!("/proc/{id}")).exists() || is_zombie(*id);
+        let all_gone = eventually(Duration::from_secs(5), || workers.iter().all(gone));
+        assert!(all_gone, "a worker outlived SIGKILL");
+    }
+
     /// Where SIP is heard.
     pub fn sip(&self) -> SocketAddr {
         (self.address, 5060).into()
@@ -315,6 +332,12 @@ impl Drop for Platform {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// Whether a process is dead and only waits for its parent to notice.
+fn is_zombie(id: u32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    stat.rsplit(')').next().is_some_and(|rest| rest.trim_start().starts_with('Z'))
 }
 
 /// How long the busiest thread of a process ran, and how long that one waited for a processor.
