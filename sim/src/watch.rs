@@ -29,6 +29,8 @@ pub(crate) struct Watch {
     /// From when to when the platform was not there.
     outages: Vec<(Moment, Moment)>,
     is_lossless: bool,
+    /// Phones of calls that a power loss has ended may still send audio, to ports that are others' now.
+    pub(crate) is_haunted: bool,
     slowest: Duration,
     talking: BTreeMap<CallId, Vec<Talker>>,
     /// Two callees of these calls believe to talk, and since when.
@@ -42,6 +44,7 @@ impl Watch {
         Watch {
             outages: Vec::new(),
             is_lossless: true,
+            is_haunted: false,
             slowest: Conditions::GOOD.delay,
             talking: BTreeMap::new(),
             doubles: BTreeMap::new(),
@@ -90,6 +93,12 @@ impl Watch {
         let journey = AT_ONCE + 3 * self.slowest;
         let limit = if self.is_lossless { journey } else { PATIENCE + journey };
         phone.was_cut || self.served(from, to) <= limit
+    }
+
+    /// Whether whoever is told that it is over, or that another was faster, is told before anything is heard. If
+    /// its 2xx is unheard for a while, media may take its audio for the answerer's.
+    pub(crate) fn is_told_at_once(&self, phone: &Handset) -> bool {
+        self.is_lossless && !self.is_haunted && !phone.was_cut
     }
 
     /// Whether so long a difference is no more than what travels takes.

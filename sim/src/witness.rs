@@ -83,6 +83,7 @@ impl Witness {
         self.lost.extend(lost);
         self.power_failed = Some(now);
         self.watch.is_silent(|_| true);
+        self.watch.is_haunted = true;
     }
 
     /// Whether this phone's call was going on, or was over with words still on their way, when the power failed.
@@ -203,21 +204,25 @@ impl Witness {
             );
             return;
         }
-        if self.is_wire_good {
+        if self.is_wire_good && !self.watch.is_haunted {
             caller.iter().chain(callees).for_each(|side| sounds_whole(record, side.2));
         }
         let all_well = callees.iter().all(|side| is_well(&side));
         assert!(picked_up().count() >= 1 || !all_well, "{record:?}: nobody has answered: {callees:?}");
         // Who was slower was told so at once, and has heard nobody.
         let has_talked = |side: &&Side<'_>| {
+            let phone = &phones[side.0];
             side.2.over.as_ref().is_some_and(|over| {
                 let answered = side.2.answered.unwrap_or(over.at);
-                over.heard > 0 || !self.watch.is_short(&phones[side.0], answered, over.at)
+                over.heard > 0 && self.watch.is_told_at_once(phone)
+                    || !self.watch.is_short(phone, answered, over.at)
             })
         };
         let talked = picked_up().filter(has_talked).count();
         assert!(talked <= 1, "{talked} callees have talked: {record:?}, {callees:?}");
-        if let (Some(caller), [callee]) = (caller, &picked_up().collect::<Vec<_>>()[..]) {
+        // A caller that was told 503 has never been in it.
+        let talked = caller.filter(|side| side.2.answered.is_some());
+        if let (Some(caller), [callee]) = (talked, &picked_up().collect::<Vec<_>>()[..]) {
             self.end_together(record, &caller, callee, phones);
         }
     }
@@ -243,7 +248,8 @@ impl Witness {
         let in_time = self.is_clock_right && !self.watch.may_be_unheard(phone, answered, record.ended);
         assert!(!in_time, "not answered, and a callee has answered in time: {record:?}, {line:?}");
         let heard = line.over.as_ref().map_or(0, |over| over.heard);
-        assert_eq!(heard, 0, "not answered, and a callee has heard somebody: {record:?}, {line:?}");
+        let is_deaf = heard == 0 || !self.watch.is_told_at_once(phone);
+        assert!(is_deaf, "not answered, and a callee has heard somebody: {record:?}, {line:?}");
     }
 
     fn money_is_accounted_for(&self, office: &Office) {
@@ -267,7 +273,10 @@ fn agrees(record: &CallRecord, line: &Line) {
     let Some(over) = &line.over else { panic!("a call is recorded and not over: {record:?}, {line:?}") };
     if record.outcome == Outcome::Answered {
         // An answer that came when the caller had given up is acknowledged and hung up by its phone.
-        let gave_up = over.by_us || over.refused.is_some_and(|status| [408, 487].contains(&status.code()));
+        // One that was told 503, since nobody could say who it is, may have sent another copy of its INVITE
+        // before it heard that; so may one whose connection was cut (408, or 487 if its user gave up).
+        let is_excused = |status: sip::Status| [408, 487, 503].contains(&status.code());
+        let gave_up = over.by_us || over.refused.is_some_and(is_excused);
         assert!(
             line.answered.is_some() || gave_up,
             "answered, and the caller never knew: {record:?}, {line:?}"

@@ -414,6 +414,9 @@ impl World {
 
     /// A user does something now.
     pub(crate) fn user(&mut self, phone: usize, command: Command) {
+        if !self.phones[phone].is_alive {
+            return;
+        }
         let mut said = Vec::new();
         let noticed = self.phones[phone].command(self.now, command, &mut said);
         self.carry_out_phone(phone, said, noticed);

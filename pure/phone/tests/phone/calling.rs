@@ -97,6 +97,9 @@ fn a_caller_gives_up() {
     world.wait(100);
     assert_eq!(over(world.told(ALICE).last().unwrap()), (Some(487), false));
     assert_eq!(over(world.told(BOB).last().unwrap()), (Some(487), false));
+    world.command(BOB, Command::Answer(FIRST));
+    world.wait(100);
+    assert_eq!(world.told(BOB), [], "nobody takes up what the caller has given up");
 }
 
 #[test]
