@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bus::{Member, Topology};
 use host::supervisor::{Options, Patience, Supervisor, WorkerSpec};
@@ -31,6 +31,8 @@ pub(crate) mod label {
 }
 
 /// All roles there are; without a bus that leaves the host they run together.
+/// The workers of a supervisor that was killed are gone by then.
+const GOING: Duration = Duration::from_secs(2);
 const ROLES: [&str; 6] = ["edge", "exchange", "media", "apps", "billing", "api"];
 
 /// Why the platform does not start.
@@ -115,7 +117,7 @@ fn signalling_descriptors(
     let threads = config.signalling.threads;
     for thread in 0..threads {
         for (number, listen) in config.sip.listen.iter().enumerate() {
-            let socket = bind(listen, threads > 1)?;
+            let socket = patiently(strowger_io::Error::kind, || bind(listen, threads > 1))?;
             descriptors.push((format!("{}{thread}-{number:03}", label::SIP), socket));
         }
         if config.sip.hop == Hop::Tcp {
@@ -126,6 +128,22 @@ fn signalling_descriptors(
         descriptors.push((format!("{}{thread:03}", label::BUS_THREAD), hearing));
     }
     Ok(descriptors)
+}
+
+/// Binds as soon as nobody has the address any more: after a supervisor's death its workers take a moment to go.
+fn patiently<T, E>(
+    kind: impl Fn(&E) -> std::io::ErrorKind,
+    mut bind: impl FnMut() -> Result<T, E>,
+) -> Result<T, E> {
+    let until = Instant::now() + GOING;
+    loop {
+        match bind() {
+            Err(error) if kind(&error) == std::io::ErrorKind::AddrInUse && Instant::now() < until => {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            done => return done,
+        }
+    }
 }
 
 fn bind(listen: &Listen, shared: bool) -> Result<OwnedFd, strowger_io::Error> {
@@ -145,7 +163,7 @@ fn media_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String
     for (address, family) in config.media_bind().into_iter().zip(0..) {
         for number in 0..2 * config.media.legs {
             let port = SocketAddr::new(address, config.media.first_port + number);
-            let socket = UdpSocket::bind(port, &options)?;
+            let socket = patiently(strowger_io::Error::kind, || UdpSocket::bind(port, &options))?;
             let place = u32::from(number) + family * 2 * u32::from(config.media.legs);
             descriptors.push((format!("{}{place:05}", label::PORT), socket.into()));
         }
@@ -155,8 +173,8 @@ fn media_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String
 
 fn office_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
     let what = || format!("api.listen {}", config.api.listen);
-    let listener =
-        TcpListener::bind(config.api.listen).map_err(|source| ServeError::Bind { what: what(), source })?;
+    let listener = patiently(std::io::Error::kind, || TcpListener::bind(config.api.listen))
+        .map_err(|source| ServeError::Bind { what: what(), source })?;
     let hearing = bind_bus(topology, Member::Office)?;
     Ok(vec![(label::BUS.to_owned(), hearing), (label::API.to_owned(), listener.into())])
 }
