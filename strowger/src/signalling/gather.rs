@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use machine::Moment;
 
-/// From the begin of one turn to the begin of the next at least, under load.
-const APART: Duration = Duration::from_micros(400);
-/// From so many inputs on in that time it pays.
-const WORTH: u128 = 4;
+/// From the begin of one turn to the begin of the next at least, under load. A call is set up in five or six turns,
+/// so it rings by so many milliseconds later.
+const APART: Duration = Duration::from_millis(1);
+/// From so many inputs on in that time it pays: a pause costs about as much as being woken once.
+const WORTH: u128 = 2;
 /// For so long inputs are counted before it is decided anew.
 const WINDOW: Duration = Duration::from_millis(10);
 
@@ -56,11 +57,11 @@ mod tests {
     #[test]
     fn only_under_load_messages_are_let_come() {
         let mut gather = Gather::new(at(0));
-        (1..=100).for_each(|turn| gather.turn(at(turn * 1_000), 1));
+        (1..=100).for_each(|turn| gather.turn(at(turn * 1_000), turn as usize % 2));
         assert_eq!(gather.pause(at(100_010)), None);
         (1..=100).for_each(|turn| gather.turn(at(100_000 + turn * 200), 5));
-        assert_eq!(gather.pause(at(120_100)), Some(Duration::from_micros(300)));
-        assert_eq!(gather.pause(at(120_400)), None);
+        assert_eq!(gather.pause(at(120_100)), Some(Duration::from_micros(900)));
+        assert_eq!(gather.pause(at(121_000)), None);
         gather.turn(at(150_000), 1);
         assert_eq!(gather.pause(at(150_000)), None);
     }
