@@ -3,7 +3,7 @@
 # What a bench takes as options stands in BENCH_OPTIONS, e.g. BENCH_OPTIONS='--seconds 2 --rounds 3'.
 set -u
 cd "$(dirname "$0")/.."
-all=(sip-parse sip-register sip-call shards overload rtp sip-memory kill)
+all=(sip-parse sip-register sip-call shards overload rtp sip-memory kill-signalling kill-media)
 if [ $# -gt 0 ]; then chosen=("$@"); else chosen=("${all[@]}"); fi
 for name in "${chosen[@]}"; do
     case " ${all[*]} " in
@@ -19,9 +19,14 @@ failed=()
 for name in "${chosen[@]}"; do
     echo "== $name"
     begin=$SECONDS
+    # Each worker is killed on a platform of its own.
+    case $name in
+        kill-*) bench=(kill --only "${name#kill-}") ;;
+        *) bench=("$name") ;;
+    esac
     # None takes longer than a quarter of an hour, whatever the machine does besides.
     # shellcheck disable=SC2086
-    timeout --kill-after=20 900 "$target/release/strowger-benches" --binary "$target/release/strowger" "$name" \
+    timeout --kill-after=20 900 "$target/release/strowger-benches" --binary "$target/release/strowger" "${bench[@]}" \
         ${BENCH_OPTIONS:-} || failed+=("$name")
     echo "== $name: $((SECONDS - begin)) s"
 done

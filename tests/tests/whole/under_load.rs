@@ -35,7 +35,7 @@ struct Crowded {
 fn crowded() -> Crowded {
     let platform = Platform::shaped(&Shape {
         sip: "",
-        signalling: "journal_mb = 256",
+        signalling: "journal_mb = 128",
         media: "legs = 2400",
         // The silent calls stay silent.
         lines: "[call]\ninactivity_seconds = 0",
