@@ -111,7 +111,7 @@ fn processes() -> Vec<Process> {
 const TICK_MS: u64 = 10;
 
 /// The time that all threads of a process ran, to the nanosecond.
-fn process_time(pid: u32) -> Duration {
+pub(crate) fn process_time(pid: u32) -> Duration {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
     let time = |task: fs::DirEntry| {
         let text = fs::read_to_string(task.path().join("schedstat")).ok()?;

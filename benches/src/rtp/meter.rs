@@ -4,6 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::Trouble;
+use crate::cpu::process_time;
 
 /// What processes and the machine had used at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -44,16 +45,6 @@ impl Sample {
             machine: all.saturating_sub(later.idle.saturating_sub(self.idle)),
         }
     }
-}
-
-/// The time that all threads of a process ran, to the nanosecond.
-fn process_time(pid: u32) -> Duration {
-    let tasks = fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten();
-    let time = |task: fs::DirEntry| {
-        let text = fs::read_to_string(task.path().join("schedstat")).ok()?;
-        text.split(' ').next()?.parse().ok().map(Duration::from_nanos)
-    };
-    tasks.filter_map(time).sum()
 }
 
 /// The time that all processors have been idle (or waiting for a disk).

@@ -10,11 +10,11 @@ use super::drive::Drive;
 use super::register::{Registering, Registrations};
 use super::rig::Rig;
 use super::wire::Wire;
-use super::{CALLERS, DOMAIN, OURS, PEER, SOCKETS};
+use super::{CALLERS, DOMAIN, PEER, SOCKETS, registers};
 use crate::Trouble;
 use crate::cpu;
 use crate::kamailio::{Kamailio, Part};
-use crate::platform::{Platform, Setup};
+use crate::platform::Platform;
 use crate::row::{Row, Rows};
 
 /// Users, and phones of each.
@@ -50,16 +50,7 @@ fn contact(binary: &Path, options: &Options, rows: &mut Rows) -> Result<(), Trou
     if options.peer {
         return Ok(());
     }
-    let setup = Setup {
-        ip: OURS,
-        threads: 1,
-        legs: 10,
-        domain: DOMAIN.to_owned(),
-        users: 0..USERS,
-        direct_media: true,
-        micros_per_minute: 0,
-    };
-    let platform = Platform::start(binary, setup)?;
+    let platform = Platform::start(binary, registers::setup(USERS))?;
     let mut rigs = phones("ours", platform.address, platform.pid())?;
     bind(&mut rigs[0])?;
     let before = held(platform.pid());

@@ -20,18 +20,22 @@ const USERS: u32 = 10_000;
 /// At which they are challenged first.
 const PEACE: f64 = 3_000.0;
 
-/// Measures, and writes the rows.
-pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Result<(), Trouble> {
-    let setup = Setup {
+/// A platform for phones that only register.
+pub(crate) fn setup(users: u32) -> Setup {
+    Setup {
         ip: OURS,
         threads: 1,
         legs: 10,
         domain: DOMAIN.to_owned(),
-        users: 0..USERS,
+        users: 0..users,
         direct_media: true,
         micros_per_minute: 0,
-    };
-    let ours = if options.peer { None } else { Some(Platform::start(binary, setup)?) };
+    }
+}
+
+/// Measures, and writes the rows.
+pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Result<(), Trouble> {
+    let ours = if options.peer { None } else { Some(Platform::start(binary, setup(USERS))?) };
     let peer = if options.alone {
         None
     } else {

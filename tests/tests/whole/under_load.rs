@@ -9,8 +9,7 @@ use strowger_tests::{Back, Crowd, Phone, Platform, Probe, Shape, Sipp, Verdict, 
 const REGISTERED: usize = 100_000;
 const SILENT_CALLS: usize = 900;
 const CALLS_WITH_SOUND: usize = 100;
-/// The figures are for people, and for drills that judge them on a machine of their own; what takes so long is
-/// broken on any machine.
+/// The figures are printed for people to judge, on a machine that is quiet; what takes so long is broken on any.
 const BROKEN: Duration = Duration::from_secs(2);
 
 /// When in the life of the observed call a worker dies.

@@ -44,7 +44,7 @@ impl Durable for Media {
         let call = match input {
             In::Anchor { wish, .. } => wish.call,
             In::Release { release, .. } => release.call,
-            _ => return None,
+            In::Gauge { .. } | In::Settle | In::Sounds { .. } | In::Poisoned { .. } => return None,
         };
         Some((MEDIA_SESSION, kept::key(call)))
     }
