@@ -36,7 +36,7 @@ pub enum Unanswered {
 
 /// What any bus can do for tokio, whether its members share a host or not.
 pub trait Carrier: Send + Sync + 'static {
-    /// Asks the one member that is meant, and waits at most `within`.
+    /// Asks the one member that is meant, and waits at most `within`. [`To::All`](contract::To::All) is answered by the first.
     fn request(
         &self,
         request: Addressed,
@@ -50,6 +50,6 @@ pub trait Carrier: Send + Sync + 'static {
         within: Duration,
     ) -> impl Future<Output = Vec<(String, Result<Body, Unanswered>)>> + Send;
 
-    /// Tells the owner of the shard, or every member of the role, without waiting.
+    /// Tells whomever the notice is for, without waiting.
     fn publish(&self, notice: Addressed) -> Result<(), NotSent>;
 }

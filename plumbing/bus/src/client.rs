@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use contract::{Body, Conversation, Notice};
+use contract::{Body, Conversation, Notice, To};
 use machine::Shard;
 
 use crate::{Addressed, Carrier, Local, Member, NotSent, Topology, Unanswered};
@@ -34,7 +34,7 @@ impl Client<Local> {
         member: Member,
         conversation: &C,
     ) -> Result<C::Answer, Unanswered> {
-        let request = Addressed::request(None, conversation);
+        let request = Addressed::request(To::Any, conversation);
         read::<C>(self.carrier.request_of(member, request, C::WITHIN).await)
     }
 }
@@ -45,13 +45,23 @@ impl<K: Carrier> Client<K> {
         Client { carrier: Arc::new(carrier) }
     }
 
+    /// What it speaks over.
+    pub fn carrier(&self) -> &K {
+        &self.carrier
+    }
+
     /// Asks the owner of `shard` (or the one member of the role) and waits as long as the conversation says.
     pub async fn ask<C: Conversation>(
         &self,
         shard: Option<Shard>,
         conversation: &C,
     ) -> Result<C::Answer, Unanswered> {
-        read::<C>(self.carrier.request(Addressed::request(shard, conversation), C::WITHIN).await)
+        self.ask_at(shard.map_or(To::Any, To::Owner), conversation).await
+    }
+
+    /// Asks one member, said by `to`, and waits as long as the conversation says.
+    pub async fn ask_at<C: Conversation>(&self, to: To, conversation: &C) -> Result<C::Answer, Unanswered> {
+        read::<C>(self.carrier.request(Addressed::request(to, conversation), C::WITHIN).await)
     }
 
     /// Asks every member of the role, all at once; by the member's name.
@@ -59,13 +69,18 @@ impl<K: Carrier> Client<K> {
         &self,
         conversation: &C,
     ) -> Vec<(String, Result<C::Answer, Unanswered>)> {
-        let answers = self.carrier.request_all(Addressed::request(None, conversation), C::WITHIN).await;
+        let answers = self.carrier.request_all(Addressed::request(To::All, conversation), C::WITHIN).await;
         answers.into_iter().map(|(member, answer)| (member, read::<C>(answer))).collect()
     }
 
     /// Tells the owner of `shard`, or every member of the role.
     pub fn tell<N: Notice>(&self, shard: Option<Shard>, notice: &N) -> Result<(), NotSent> {
-        self.carrier.publish(Addressed::notice(shard, notice))
+        self.tell_to(shard.map_or(To::All, To::Owner), notice)
+    }
+
+    /// Tells `to`.
+    pub fn tell_to<N: Notice>(&self, to: To, notice: &N) -> Result<(), NotSent> {
+        self.carrier.publish(Addressed::notice(to, notice))
     }
 }
 

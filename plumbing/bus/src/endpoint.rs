@@ -5,7 +5,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use contract::{Envelope, Kind, Role};
+use contract::{Envelope, Kind, Role, To};
 use strowger_io::{Event, Events, Interest, Poller};
 
 use crate::link::{Frame, Link, Queue};
@@ -22,6 +22,18 @@ const LISTENER: u64 = u64::MAX;
 /// A connection on which a request came, so that its answer finds back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Peer(u64);
+
+impl Peer {
+    /// The asker of that number: for those who make mailboxes.
+    pub const fn new(number: u64) -> Self {
+        Peer(number)
+    }
+
+    /// Its number.
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
 
 /// A message that came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +57,14 @@ pub enum NotSent {
         member: Member,
         /// Why.
         source: io::Error,
+    },
+    /// It is longer than the bus carries.
+    #[error("{length} bytes are too much for a message, {most} is the most")]
+    TooLong {
+        /// How long it is.
+        length: usize,
+        /// What is carried at most.
+        most: usize,
     },
     /// The connection on which the request came is no more; the asker will ask again.
     #[error("the asker is gone")]
@@ -170,10 +190,20 @@ impl Endpoint {
     /// for is dropped and counted; a request fails at once.
     pub fn send(&mut self, envelope: &Envelope) -> Result<(), NotSent> {
         let role = Role::of(&envelope.subject).ok_or_else(|| NotSent::Nobody(envelope.subject.clone()))?;
+        self.say_to(self.topology.route(role, envelope.shard), envelope)
+    }
+
+    /// Sends a request or a notice to `to`, whatever shard it names.
+    pub fn send_to(&mut self, to: To, envelope: &Envelope) -> Result<(), NotSent> {
+        let role = Role::of(&envelope.subject).ok_or_else(|| NotSent::Nobody(envelope.subject.clone()))?;
+        self.say_to(self.topology.members_for(role, to), envelope)
+    }
+
+    fn say_to(&mut self, members: Vec<Member>, envelope: &Envelope) -> Result<(), NotSent> {
         let request = (envelope.kind == Kind::Request).then_some(envelope.id);
         let frame = Frame { request, bytes: Arc::new(frame::write(envelope)) };
-        for member in self.topology.route(role, envelope.shard) {
-            let sent = self.send_to(member, frame.clone());
+        for member in members {
+            let sent = self.say(member, frame.clone());
             match (envelope.kind, sent) {
                 (_, Ok(())) => self.counters.sent += 1,
                 (Kind::Notice | Kind::Answer, Err(_)) => self.counters.dropped += 1,
@@ -215,7 +245,7 @@ impl Endpoint {
         }
     }
 
-    fn send_to(&mut self, member: Member, frame: Frame) -> Result<(), NotSent> {
+    fn say(&mut self, member: Member, frame: Frame) -> Result<(), NotSent> {
         let link = self.connected(member)?;
         if !self.links.get_mut(&link).is_some_and(|it| it.queue.push(frame.clone())) {
             return Err(NotSent::Full);

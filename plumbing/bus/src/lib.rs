@@ -13,10 +13,13 @@
 mod addressed;
 mod carrier;
 mod client;
+pub mod durable;
 mod endpoint;
 mod frame;
+mod kept;
 mod link;
 mod local;
+mod mailbox;
 mod server;
 mod topology;
 
@@ -25,6 +28,8 @@ pub use carrier::{Carrier, Unanswered};
 pub use client::Client;
 pub use endpoint::{Counters, Endpoint, NotSent, Peer, Received};
 pub use frame::LONGEST;
+pub use kept::{KeptConsumer, KeptKeys, KeptStreams, KeptWatch};
 pub use local::Local;
+pub use mailbox::Mailbox;
 pub use server::{Served, Server};
 pub use topology::{Member, Topology};

@@ -93,7 +93,7 @@ impl Local {
 
 impl Carrier for Local {
     async fn request(&self, request: Addressed, within: Duration) -> Result<Body, Unanswered> {
-        let members = self.topology.route(request.subject.role, request.shard);
+        let members = self.topology.members_for(request.subject.role, request.to);
         match members.first() {
             Some(&member) => self.request_of(member, request, within).await,
             None => Err(Unanswered::NotSent { subject: request.name(), source: NotSent::Gone }),
@@ -105,7 +105,7 @@ impl Carrier for Local {
         request: Addressed,
         within: Duration,
     ) -> Vec<(String, Result<Body, Unanswered>)> {
-        let members = self.topology.route(request.subject.role, request.shard);
+        let members = self.topology.members_for(request.subject.role, request.to);
         let mut asked = Vec::new();
         for member in members {
             asked.push((member, Box::pin(self.request_of(member, request.clone(), within))));
@@ -114,7 +114,7 @@ impl Carrier for Local {
     }
 
     fn publish(&self, notice: Addressed) -> Result<(), NotSent> {
-        let members = self.topology.route(notice.subject.role, notice.shard);
+        let members = self.topology.members_for(notice.subject.role, notice.to);
         let frame = frame::write(&notice.envelope(Kind::Notice, 0));
         let mut result = Ok(());
         for link in members.iter().filter_map(|member| self.links.get(member)) {

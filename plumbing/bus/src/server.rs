@@ -114,6 +114,19 @@ impl Server {
         self
     }
 
+    /// What it can be asked and told, as `role.verb`.
+    pub fn subjects(&self) -> impl Iterator<Item = &str> {
+        self.handlers.keys().map(String::as_str)
+    }
+
+    /// Does what one message says, and gives the answer if there is one: for those who bring messages
+    /// another way.
+    pub async fn perform(&self, envelope: Envelope) -> Option<Envelope> {
+        let answer = self.begin(envelope)?.await?;
+        self.served.0.answered.fetch_add(1, Ordering::Relaxed);
+        Some(answer)
+    }
+
     /// Answers on `listener` until dropped.
     pub async fn serve(self, listener: net::UnixListener) -> io::Result<()> {
         listener.set_nonblocking(true)?;

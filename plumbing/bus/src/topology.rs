@@ -3,7 +3,7 @@ use std::io;
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use contract::Role;
+use contract::{Role, To};
 use machine::Shard;
 
 /// Paths of Unix sockets end at 107 bytes.
@@ -83,6 +83,15 @@ impl Topology {
                 (0..self.threads).map(Member::Signalling).collect()
             }
         }
+    }
+
+    /// Who is meant by a role and `to`. On one host every node is here.
+    pub fn members_for(&self, role: Role, to: To) -> Vec<Member> {
+        let mut members = self.route(role, to.shard());
+        if to == To::Any {
+            members.truncate(1);
+        }
+        members
     }
 }
 

@@ -5,6 +5,8 @@ use machine::Shard;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::NodeId;
+
 /// Who is spoken to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -58,6 +60,51 @@ impl Subject {
     /// `role.verb`.
     pub const fn new(role: Role, verb: &'static str) -> Self {
         Subject { role, verb }
+    }
+}
+
+/// Whom of its role a message is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum To {
+    /// Whoever owns the shard.
+    Owner(Shard),
+    /// That process, and no other.
+    Node(NodeId),
+    /// One of them, whichever.
+    Any,
+    /// Every one of them.
+    All,
+}
+
+impl To {
+    /// What an envelope means that names no more than a shard: its owner; without one, a request is for
+    /// anyone of the role, and a notice for all.
+    pub fn of(kind: Kind, shard: Option<Shard>) -> To {
+        match (shard, kind) {
+            (Some(shard), _) => To::Owner(shard),
+            (None, Kind::Notice) => To::All,
+            (None, Kind::Request | Kind::Answer) => To::Any,
+        }
+    }
+
+    /// The shard whose owner is meant.
+    pub fn shard(self) -> Option<Shard> {
+        match self {
+            To::Owner(shard) => Some(shard),
+            To::Node(_) | To::Any | To::All => None,
+        }
+    }
+}
+
+impl fmt::Display for To {
+    /// The word of a subject between role and verb: `17`, `node-3`, `any`, `all`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            To::Owner(shard) => shard.fmt(f),
+            To::Node(node) => write!(f, "node-{}", node.0),
+            To::Any => f.write_str("any"),
+            To::All => f.write_str("all"),
+        }
     }
 }
 

@@ -8,8 +8,10 @@ pub mod account;
 pub mod app;
 pub mod billing;
 mod codec;
+pub mod command;
 mod conversation;
 pub mod domains;
+pub mod event;
 mod ids;
 pub mod media;
 pub mod query;
@@ -18,5 +20,6 @@ pub mod registration;
 pub mod sharding;
 
 pub use codec::{Body, DecodeError, decode, encode};
-pub use conversation::{Conversation, Envelope, Kind, Notice, Repeat, Role, Subject};
+pub use conversation::{Conversation, Envelope, Kind, Notice, Repeat, Role, Subject, To};
+pub use event::{Event, Stream};
 pub use ids::{Aor, CallId, Money, NodeId, TenantId};
