@@ -1,5 +1,11 @@
-//! A migration that is added must be compiled in.
+//! A migration that is added must be compiled in; and whether PostgreSQL is there for the tests.
 
 fn main() {
-    println!("cargo:rerun-if-changed=migrations");
+    println!("cargo::rerun-if-changed=migrations");
+    let programs = "/usr/lib/postgresql/15/bin";
+    println!("cargo::rustc-check-cfg=cfg(postgres)");
+    println!("cargo::rerun-if-changed={programs}/initdb");
+    if std::path::Path::new(programs).join("initdb").exists() {
+        println!("cargo::rustc-cfg=postgres");
+    }
 }

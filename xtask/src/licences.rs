@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use crate::tree::packages;
 
-const GOOD: [&str; 14] = [
+const GOOD: [&str; 15] = [
     "Apache-2.0",
     "Apache-2.0 WITH LLVM-exception",
     "MIT",
@@ -19,6 +19,8 @@ const GOOD: [&str; 14] = [
     "0BSD",
     "BSL-1.0",
     "Unlicense",
+    // Of data: the list of certificate authorities.
+    "CDLA-Permissive-2.0",
 ];
 
 pub(crate) fn check(metadata: &Value) -> Vec<String> {

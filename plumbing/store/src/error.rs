@@ -1,3 +1,5 @@
+use std::time::Duration;
+
 /// Why the store did not do as it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
@@ -35,7 +37,50 @@ pub enum StoreError {
     /// The migrations failed.
     #[error("the store cannot be brought up to date: {0}")]
     Migration(sqlx::migrate::MigrateError),
+    /// The address in the configuration says nothing that can be opened.
+    #[error("store: {0}")]
+    BadAddress(String),
+    /// Nobody who may write can be reached, or did not answer in time. What was asked may have been done or not:
+    /// whoever asks again must be able to.
+    #[error("the store is away: {0}")]
+    Away(String),
     /// The database failed.
     #[error("the store fails: {0}")]
-    Database(#[from] sqlx::Error),
+    Database(sqlx::Error),
+}
+
+impl StoreError {
+    /// Whether it may work when tried again later, with nothing changed.
+    pub fn is_away(&self) -> bool {
+        matches!(self, StoreError::Away(_))
+    }
+
+    pub(crate) fn late(after: Duration) -> Self {
+        StoreError::Away(format!("no answer within {} ms", after.as_millis()))
+    }
+}
+
+impl From<sqlx::Error> for StoreError {
+    fn from(error: sqlx::Error) -> Self {
+        let away = match &error {
+            sqlx::Error::Io(_)
+            | sqlx::Error::Tls(_)
+            | sqlx::Error::Protocol(_)
+            | sqlx::Error::PoolTimedOut
+            | sqlx::Error::PoolClosed
+            | sqlx::Error::WorkerCrashed => true,
+            sqlx::Error::Database(refusal) => refusal.code().is_some_and(|code| passes(&code)),
+            _ => false,
+        };
+        if away { StoreError::Away(error.to_string()) } else { StoreError::Database(error) }
+    }
+}
+
+/// Whether PostgreSQL's error of this code says something about the server's state, not about the question.
+fn passes(code: &str) -> bool {
+    // Connections (08), resources (53), the operator stepped in (57), deadlock and serialization (40),
+    // a server that was the writer and is not any more (25006), a lock that was not had in time (55P03).
+    code.len() == 5
+        && (["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
+            || ["25006", "55P03"].contains(&code))
 }

@@ -3,9 +3,10 @@ use std::collections::BTreeMap;
 use contract::{CallId, TenantId};
 use ledger::{Account, Posting, Purse, Reservation, State};
 use machine::Moment;
-use sqlx::{QueryBuilder, Row, Sqlite, SqliteConnection, Transaction};
 
-use crate::{Store, StoreError, rows};
+use crate::link::Link;
+use crate::sql::{Sql, Value};
+use crate::{Lock, Store, StoreError, rows};
 
 /// Reservations and postings.
 #[derive(Clone, Copy, Debug)]
@@ -13,7 +14,7 @@ pub struct LedgerBook<'a>(pub(crate) &'a Store);
 
 /// The ledger, open for writing: all of it is kept, or nothing.
 #[derive(Debug)]
-pub struct Book(Transaction<'static, Sqlite>);
+pub struct Book(Link);
 
 /// Sums over all calls, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -31,47 +32,48 @@ pub struct Totals {
 impl LedgerBook<'_> {
     /// Opens the book; nobody else writes meanwhile.
     pub async fn open(&self) -> Result<Book, StoreError> {
-        Ok(Book(self.0.begin().await?))
+        Ok(Book(self.0.begin(Lock::Books).await?))
     }
 
     /// How many calls are under way that have money set aside.
     pub async fn count_open(&self) -> Result<u64, StoreError> {
-        let query = sqlx::query("SELECT COUNT(*) FROM reservations WHERE state = 'open'");
-        Ok(query.fetch_one(self.0.reader()).await?.try_get::<i64, _>(0)?.cast_unsigned())
+        let query = Sql::new("SELECT COUNT(*) FROM reservations WHERE state = 'open'");
+        Ok(query.fetch_one(&mut self.0.read().await?).await?.get::<i64, _>(0)?.cast_unsigned())
     }
 
     /// The reservation of a call.
     pub async fn reservation(&self, call: CallId) -> Result<Option<Reservation>, StoreError> {
-        let mut reading = self.0.reader().acquire().await?;
+        let mut reading = self.0.read().await?;
         Ok(reservations(&mut reading, &[call]).await?.remove(&call))
     }
 
     /// The sums.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
-        let row = sqlx::query(
-            "SELECT COALESCE(SUM(CASE state WHEN 'open' THEN 1 ELSE 0 END), 0), COALESCE(SUM(reserved), 0), \
-             COALESCE(SUM(charged), 0), COALESCE(SUM(released), 0) FROM reservations",
+        let row = Sql::new(
+            "SELECT CAST(COALESCE(SUM(CASE state WHEN 'open' THEN 1 ELSE 0 END), 0) AS BIGINT), \
+             CAST(COALESCE(SUM(reserved), 0) AS BIGINT), CAST(COALESCE(SUM(charged), 0) AS BIGINT), \
+             CAST(COALESCE(SUM(released), 0) AS BIGINT) FROM reservations",
         )
-        .fetch_one(self.0.reader())
+        .fetch_one(&mut self.0.read().await?)
         .await?;
         Ok(Totals {
-            open: row.try_get::<i64, _>(0)?.cast_unsigned(),
-            reserved: row.try_get(1)?,
-            charged: row.try_get(2)?,
-            released: row.try_get(3)?,
+            open: row.get::<i64, _>(0)?.cast_unsigned(),
+            reserved: row.get(1)?,
+            charged: row.get(2)?,
+            released: row.get(3)?,
         })
     }
 
     /// What lies on an account, by its postings.
     pub async fn balance(&self, account: &Account) -> Result<i64, StoreError> {
-        let row = sqlx::query(
-            "SELECT (SELECT COALESCE(SUM(micros), 0) FROM postings WHERE to_account = $1) - \
-             (SELECT COALESCE(SUM(micros), 0) FROM postings WHERE from_account = $1)",
+        let row = Sql::new(
+            "SELECT CAST((SELECT COALESCE(SUM(micros), 0) FROM postings WHERE to_account = $1) - \
+             (SELECT COALESCE(SUM(micros), 0) FROM postings WHERE from_account = $1) AS BIGINT)",
         )
         .bind(account.to_string())
-        .fetch_one(self.0.reader())
+        .fetch_one(&mut self.0.read().await?)
         .await?;
-        Ok(row.try_get(0)?)
+        row.get(0)
     }
 }
 
@@ -88,8 +90,9 @@ impl Book {
     pub async fn silent(&mut self, before: Moment, limit: u32) -> Result<Vec<Reservation>, StoreError> {
         let query =
             "SELECT body FROM reservations WHERE state = 'open' AND touched < $1 ORDER BY touched LIMIT $2";
-        let found = sqlx::query(query).bind(rows::time(before)).bind(limit).fetch_all(&mut *self.0).await?;
-        found.iter().map(|row| rows::of_json("a reservation", row.try_get(0)?)).collect()
+        let found =
+            Sql::new(query).bind(rows::time(before)).bind(i64::from(limit)).fetch_all(&mut self.0).await?;
+        found.iter().map(|row| rows::of_json("a reservation", row.get(0)?)).collect()
     }
 
     /// What the payers can pay with; who is not found has [`Purse::Missing`].
@@ -99,15 +102,12 @@ impl Book {
     ) -> Result<BTreeMap<(TenantId, String), Purse>, StoreError> {
         let mut purses = BTreeMap::new();
         for piece in rows::pieces(payers) {
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "SELECT tenant, name, balance FROM users WHERE (tenant, name) IN ",
-            );
-            query.push_tuples(piece, |mut row, (tenant, name)| {
-                row.push_bind(i64::from(tenant.0)).push_bind(name.clone());
-            });
-            for row in query.build().fetch_all(&mut *self.0).await? {
-                let payer = (TenantId(row.try_get::<i64, _>(0)? as u32), row.try_get(1)?);
-                let balance: Option<i64> = row.try_get(2)?;
+            let values =
+                piece.iter().map(|(tenant, name)| [i64::from(tenant.0).into(), name.as_str().into()]);
+            let query = Sql::new("SELECT tenant, name, balance FROM users WHERE (tenant, name) IN (");
+            for row in query.rows(values).and(")").fetch_all(&mut self.0).await? {
+                let payer = (TenantId(row.get::<i64, _>(0)? as u32), row.get(1)?);
+                let balance: Option<i64> = row.get(2)?;
                 purses.insert(payer, balance.map_or(Purse::Postpaid, Purse::Prepaid));
             }
         }
@@ -117,30 +117,20 @@ impl Book {
     /// Keeps each reservation as it is now.
     pub async fn keep(&mut self, reservations: &[&Reservation]) -> Result<(), StoreError> {
         for piece in rows::pieces(reservations) {
-            let mut bodies = Vec::with_capacity(piece.len());
-            for reservation in piece {
-                bodies.push(rows::json("a reservation", reservation)?);
-            }
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO reservations (call, tenant, account, state, touched, reserved, charged, released, body) ",
+            let values =
+                piece.iter().map(|reservation| values(reservation)).collect::<Result<Vec<_>, _>>()?;
+            let query = Sql::new(
+                "INSERT INTO reservations (call, tenant, account, state, touched, reserved, charged, released, body)",
             );
-            query.push_values(piece.iter().zip(bodies), |mut row, (reservation, body)| {
-                row.push_bind(rows::call(reservation.call))
-                    .push_bind(i64::from(reservation.tenant.0))
-                    .push_bind(reservation.account.clone())
-                    .push_bind(name(reservation.state))
-                    .push_bind(rows::time(reservation.touched))
-                    .push_bind(reservation.reserved)
-                    .push_bind(reservation.charged)
-                    .push_bind(reservation.released)
-                    .push_bind(body);
-            });
-            query.push(
-                " ON CONFLICT (call) DO UPDATE SET state = excluded.state, touched = excluded.touched, \
+            query
+                .rows(values)
+                .and(
+                    " ON CONFLICT (call) DO UPDATE SET state = excluded.state, touched = excluded.touched, \
                  reserved = excluded.reserved, charged = excluded.charged, released = excluded.released, \
                  body = excluded.body",
-            );
-            query.build().execute(&mut *self.0).await?;
+                )
+                .execute(&mut self.0)
+                .await?;
         }
         Ok(())
     }
@@ -148,17 +138,17 @@ impl Book {
     /// Writes the postings of calls.
     pub async fn post(&mut self, now: Moment, postings: &[(CallId, Posting)]) -> Result<(), StoreError> {
         for piece in rows::pieces(postings) {
-            let mut query = QueryBuilder::<Sqlite>::new(
-                "INSERT INTO postings (call, posted, from_account, to_account, micros) ",
-            );
-            query.push_values(piece, |mut row, (call, posting)| {
-                row.push_bind(rows::call(*call))
-                    .push_bind(rows::time(now))
-                    .push_bind(posting.from.to_string())
-                    .push_bind(posting.to.to_string())
-                    .push_bind(posting.micros);
+            let values = piece.iter().map(|(call, posting)| {
+                [
+                    rows::call(*call).into(),
+                    rows::time(now).into(),
+                    posting.from.to_string().into(),
+                    posting.to.to_string().into(),
+                    posting.micros.into(),
+                ]
             });
-            query.build().execute(&mut *self.0).await?;
+            let query = Sql::new("INSERT INTO postings (call, posted, from_account, to_account, micros)");
+            query.rows(values).execute(&mut self.0).await?;
         }
         Ok(())
     }
@@ -169,37 +159,33 @@ impl Book {
         (tenant, name): (TenantId, &str),
         micros: i64,
     ) -> Result<(), StoreError> {
-        sqlx::query(
+        Sql::new(
             "UPDATE users SET balance = balance + $3 WHERE tenant = $1 AND name = $2 AND balance IS NOT NULL",
         )
         .bind(i64::from(tenant.0))
         .bind(name)
         .bind(micros)
-        .execute(&mut *self.0)
+        .execute(&mut self.0)
         .await?;
         Ok(())
     }
 
     /// Keeps it all.
     pub async fn commit(self) -> Result<(), StoreError> {
-        Ok(self.0.commit().await?)
+        self.0.commit().await
     }
 }
 
 async fn reservations(
-    reading: &mut SqliteConnection,
+    reading: &mut Link,
     calls: &[CallId],
 ) -> Result<BTreeMap<CallId, Reservation>, StoreError> {
     let mut found = BTreeMap::new();
     for piece in rows::pieces(calls) {
-        let mut query = QueryBuilder::<Sqlite>::new("SELECT body FROM reservations WHERE call IN (");
-        let mut list = query.separated(", ");
-        for &call in piece {
-            list.push_bind(rows::call(call));
-        }
-        query.push(")");
-        for row in query.build().fetch_all(&mut *reading).await? {
-            let reservation: Reservation = rows::of_json("a reservation", row.try_get(0)?)?;
+        let calls = piece.iter().map(|&call| [rows::call(call).into()]);
+        let query = Sql::new("SELECT body FROM reservations WHERE call IN (").rows(calls).and(")");
+        for row in query.fetch_all(reading).await? {
+            let reservation: Reservation = rows::of_json("a reservation", row.get(0)?)?;
             found.insert(reservation.call, reservation);
         }
     }
@@ -208,13 +194,13 @@ async fn reservations(
 
 /// A user has paid: the money comes from outside.
 pub(crate) async fn pay_in(
-    writing: &mut SqliteConnection,
+    writing: &mut Link,
     now: Moment,
     (tenant, name): (TenantId, &str),
     micros: i64,
 ) -> Result<(), StoreError> {
     let to = Account::User { tenant, name: name.to_owned() };
-    sqlx::query(
+    Sql::new(
         "INSERT INTO postings (call, posted, from_account, to_account, micros) VALUES (NULL, $1, $2, $3, $4)",
     )
     .bind(rows::time(now))
@@ -224,6 +210,20 @@ pub(crate) async fn pay_in(
     .execute(writing)
     .await?;
     Ok(())
+}
+
+fn values(reservation: &Reservation) -> Result<[Value; 9], StoreError> {
+    Ok([
+        rows::call(reservation.call).into(),
+        i64::from(reservation.tenant.0).into(),
+        reservation.account.as_str().into(),
+        name(reservation.state).into(),
+        rows::time(reservation.touched).into(),
+        reservation.reserved.into(),
+        reservation.charged.into(),
+        reservation.released.into(),
+        rows::json("a reservation", reservation)?.into(),
+    ])
 }
 
 fn name(state: State) -> &'static str {

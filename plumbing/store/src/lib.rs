@@ -1,25 +1,39 @@
-//! What must not be lost: accounts, call records, the ledger; in SQLite, behind one repository each.
+//! What must not be lost: accounts, call records, the ledger; behind one repository each.
 //!
-//! Every call that touches what a tenant owns says which tenant. One connection writes, a few read. What is
-//! written is on the disk when the call comes back.
+//! They are in SQLite, a file of this host, or on PostgreSQL servers, one of which writes ([`Address`]). Every call
+//! that touches what a tenant owns says which tenant. What is written is on the disk when the call comes back; a
+//! call that fails with [`StoreError::Away`] may have been done or not.
+//!
+//! - `sql.rs`, `link.rs`: one statement for both databases, and the connection on which it is said.
+//! - `sqlite.rs`, `cluster/`: where connections come from.
+//! - the rest: one file a repository.
 
+mod address;
+mod cluster;
 mod error;
 mod ledger_book;
+mod link;
+mod migrations;
 mod numbers;
 mod page;
 mod records;
 mod rows;
+mod sql;
+mod sqlite;
 mod store;
 mod tenants;
 mod tokens;
 mod users;
 
+pub use address::{Address, Servers};
 pub use error::StoreError;
 pub use ledger_book::{Book, LedgerBook, Totals};
 pub use numbers::Numbers;
 pub use page::{MOST, Page, Paged};
 pub use records::{RecordFilter, Records};
-pub use store::Store;
+pub use store::{State, Store};
 pub use tenants::Tenants;
 pub use tokens::{Token, Tokens};
 pub use users::{Account, Users};
+
+pub(crate) use store::{Listed, Lock};

@@ -1,9 +1,10 @@
 use contract::TenantId;
 use contract::account::{Destination, Number};
 use machine::Moment;
-use sqlx::{Row, SqliteConnection};
 
-use crate::{Page, Paged, Store, StoreError, rows, users};
+use crate::link::Link;
+use crate::sql::{Row, Sql};
+use crate::{Listed, Lock, Page, Paged, Store, StoreError, rows, users};
 
 /// Which numbers lead where.
 #[derive(Clone, Copy, Debug)]
@@ -12,7 +13,7 @@ pub struct Numbers<'a>(pub(crate) &'a Store);
 impl Numbers<'_> {
     /// Adds a number; the user that it leads to must be there.
     pub async fn add(&self, now: Moment, number: &Number) -> Result<(), StoreError> {
-        let mut writing = self.0.begin().await?;
+        let mut writing = self.0.begin(Lock::Accounts).await?;
         if let Destination::User { name } = &number.to
             && users::named(&mut writing, number.tenant, name).await?.is_none()
         {
@@ -22,25 +23,26 @@ impl Numbers<'_> {
             )));
         }
         insert(&mut writing, now, number.tenant, &number.number, &number.to).await?;
-        writing.commit().await?;
+        self.0.commit(writing).await?;
         Ok(())
     }
 
     /// The number, if it leads somewhere.
     pub async fn find(&self, tenant: TenantId, number: &str) -> Result<Option<Number>, StoreError> {
-        let query = sqlx::query("SELECT number, destination FROM numbers WHERE tenant = $1 AND number = $2");
-        let found = query.bind(i64::from(tenant.0)).bind(number).fetch_optional(self.0.reader()).await?;
+        let query = Sql::new("SELECT number, destination FROM numbers WHERE tenant = $1 AND number = $2");
+        let mut reading = self.0.read().await?;
+        let found = query.bind(i64::from(tenant.0)).bind(number).fetch_optional(&mut reading).await?;
         found.map(|row| of_row(tenant, &row)).transpose()
     }
 
     /// A page of a tenant's numbers, in order of their digits.
     pub async fn page(&self, tenant: TenantId, page: &Page) -> Result<Paged<Number>, StoreError> {
         let query = "SELECT number, destination FROM numbers WHERE tenant = $1 AND number > $2 ORDER BY number LIMIT $3";
-        let found = sqlx::query(query)
+        let found = Sql::new(query)
             .bind(i64::from(tenant.0))
             .bind(page.after.as_deref().unwrap_or(""))
             .bind(page.rows())
-            .fetch_all(self.0.reader())
+            .fetch_all(&mut self.0.list(Listed::Accounts).await?)
             .await?;
         let numbers = found.iter().map(|row| of_row(tenant, row)).collect::<Result<Vec<_>, _>>()?;
         Ok(Paged::cut(numbers, page, |number| number.number.clone()))
@@ -48,37 +50,37 @@ impl Numbers<'_> {
 
     /// Removes a number; the user who shows it to others shows it no more.
     pub async fn remove(&self, tenant: TenantId, number: &str) -> Result<Number, StoreError> {
-        let mut writing = self.0.begin().await?;
+        let mut writing = self.0.begin(Lock::Accounts).await?;
         let query = "DELETE FROM numbers WHERE tenant = $1 AND number = $2 RETURNING number, destination";
         let removed =
-            sqlx::query(query).bind(i64::from(tenant.0)).bind(number).fetch_optional(&mut *writing).await?;
+            Sql::new(query).bind(i64::from(tenant.0)).bind(number).fetch_optional(&mut writing).await?;
         let Some(row) = removed else {
             return Err(StoreError::Missing(format!("number {number:?}")));
         };
-        sqlx::query("UPDATE users SET number = NULL WHERE tenant = $1 AND number = $2")
+        Sql::new("UPDATE users SET number = NULL WHERE tenant = $1 AND number = $2")
             .bind(i64::from(tenant.0))
             .bind(number)
-            .execute(&mut *writing)
+            .execute(&mut writing)
             .await?;
-        writing.commit().await?;
+        self.0.commit(writing).await?;
         of_row(tenant, &row)
     }
 }
 
-fn of_row(tenant: TenantId, row: &sqlx::sqlite::SqliteRow) -> Result<Number, StoreError> {
-    let number: String = row.try_get(0)?;
-    let to = rows::of_json(&format!("number {number:?}"), row.try_get(1)?)?;
+fn of_row(tenant: TenantId, row: &Row) -> Result<Number, StoreError> {
+    let number: String = row.get(0)?;
+    let to = rows::of_json(&format!("number {number:?}"), row.get(1)?)?;
     Ok(Number { tenant, number, to })
 }
 
 pub(crate) async fn insert(
-    writing: &mut SqliteConnection,
+    writing: &mut Link,
     now: Moment,
     tenant: TenantId,
     number: &str,
     to: &Destination,
 ) -> Result<(), StoreError> {
-    let done = sqlx::query(
+    let done = Sql::new(
         "INSERT INTO numbers (tenant, number, destination, created) VALUES ($1, $2, $3, $4) \
          ON CONFLICT (tenant, number) DO NOTHING",
     )
@@ -88,7 +90,7 @@ pub(crate) async fn insert(
     .bind(rows::time(now))
     .execute(writing)
     .await?;
-    match done.rows_affected() {
+    match done {
         0 => Err(StoreError::Taken(format!("number {number:?}"))),
         _ => Ok(()),
     }
@@ -96,14 +98,14 @@ pub(crate) async fn insert(
 
 /// Removes what leads to `to`; tells which numbers those were.
 pub(crate) async fn remove_leading_to(
-    writing: &mut SqliteConnection,
+    writing: &mut Link,
     tenant: TenantId,
     to: &Destination,
 ) -> Result<Vec<String>, StoreError> {
-    let removed = sqlx::query("DELETE FROM numbers WHERE tenant = $1 AND destination = $2 RETURNING number")
+    let removed = Sql::new("DELETE FROM numbers WHERE tenant = $1 AND destination = $2 RETURNING number")
         .bind(i64::from(tenant.0))
         .bind(rows::json("a destination", to)?)
         .fetch_all(writing)
         .await?;
-    Ok(removed.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?)
+    removed.iter().map(|row| row.get(0)).collect()
 }

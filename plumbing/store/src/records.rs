@@ -1,10 +1,9 @@
 use contract::record::{CallRecord, Outcome};
 use contract::{CallId, Money, TenantId};
 use machine::Moment;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{QueryBuilder, Row, Sqlite};
 
-use crate::{Page, Paged, Store, StoreError, rows};
+use crate::sql::{Row, Sql, Value};
+use crate::{Listed, Lock, Page, Paged, Store, StoreError, rows};
 
 /// What calls there were.
 #[derive(Clone, Copy, Debug)]
@@ -21,42 +20,17 @@ pub struct RecordFilter {
     pub to: Option<Moment>,
 }
 
-const COLUMNS: &str = "id, tenant, sip_call_id, caller, dialed, callee, started, rang, answered, ended, outcome, status, cause, quality, currency, price, reserved, released";
+const SELECT: &str = "SELECT id, tenant, sip_call_id, caller, dialed, callee, started, rang, answered, ended, outcome, status, cause, quality, currency, price, reserved, released FROM call_records";
+const INSERT: &str = "INSERT INTO call_records (id, tenant, sip_call_id, caller, dialed, callee, started, rang, answered, ended, outcome, status, cause, quality, currency, price, reserved, released)";
 
 impl Records<'_> {
     /// Keeps `records`, all or none; one that is kept already stays as it is. They are safe when this comes
     /// back.
     pub async fn keep(&self, records: &[CallRecord]) -> Result<(), StoreError> {
-        let mut writing = self.0.begin().await?;
+        let mut writing = self.0.begin(Lock::None).await?;
         for piece in rows::pieces(records) {
-            let mut query =
-                QueryBuilder::<Sqlite>::new(["INSERT INTO call_records (", COLUMNS, ") "].concat());
-            let mut qualities = Vec::with_capacity(piece.len());
-            for record in piece {
-                qualities.push(rows::json("a record", &record.quality)?);
-            }
-            query.push_values(piece.iter().zip(qualities), |mut row, (record, quality)| {
-                row.push_bind(rows::call(record.id))
-                    .push_bind(i64::from(record.tenant.0))
-                    .push_bind(record.sip_call_id.clone())
-                    .push_bind(record.caller.clone())
-                    .push_bind(record.dialed.clone())
-                    .push_bind(record.callee.clone())
-                    .push_bind(rows::time(record.started))
-                    .push_bind(record.rang.map(rows::time))
-                    .push_bind(record.answered.map(rows::time))
-                    .push_bind(rows::time(record.ended))
-                    .push_bind(name(record.outcome))
-                    .push_bind(i64::from(record.status))
-                    .push_bind(record.cause.clone())
-                    .push_bind(quality)
-                    .push_bind(currency(record))
-                    .push_bind(record.price.as_ref().map(|money| money.micros))
-                    .push_bind(record.reserved.as_ref().map(|money| money.micros))
-                    .push_bind(record.released.as_ref().map(|money| money.micros));
-            });
-            query.push(" ON CONFLICT (id) DO NOTHING");
-            query.build().execute(&mut *writing).await?;
+            let values = piece.iter().map(values).collect::<Result<Vec<_>, _>>()?;
+            Sql::new(INSERT).rows(values).and(" ON CONFLICT (id) DO NOTHING").execute(&mut writing).await?;
         }
         writing.commit().await?;
         Ok(())
@@ -64,36 +38,58 @@ impl Records<'_> {
 
     /// The record of one call; of this tenant only, if one is named.
     pub async fn find(&self, tenant: Option<TenantId>, id: CallId) -> Result<Option<CallRecord>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(["SELECT ", COLUMNS, " FROM call_records"].concat());
-        query.push(" WHERE id = ").push_bind(rows::call(id));
+        let mut query = Sql::new(SELECT).and(" WHERE id = ").with(rows::call(id));
         if let Some(tenant) = tenant {
-            query.push(" AND tenant = ").push_bind(i64::from(tenant.0));
+            query = query.and(" AND tenant = ").with(i64::from(tenant.0));
         }
-        query.build().fetch_optional(self.0.reader()).await?.as_ref().map(of_row).transpose()
+        query.fetch_optional(&mut self.0.read().await?).await?.as_ref().map(of_row).transpose()
     }
 
     /// A page of records, the youngest first.
     pub async fn page(&self, filter: &RecordFilter, page: &Page) -> Result<Paged<CallRecord>, StoreError> {
-        let mut query = QueryBuilder::<Sqlite>::new(["SELECT ", COLUMNS, " FROM call_records"].concat());
-        query.push(" WHERE 1 = 1");
+        let mut query = Sql::new(SELECT).and(" WHERE 1 = 1");
         if let Some(tenant) = filter.tenant {
-            query.push(" AND tenant = ").push_bind(i64::from(tenant.0));
+            query = query.and(" AND tenant = ").with(i64::from(tenant.0));
         }
         if let Some(from) = filter.from {
-            query.push(" AND started >= ").push_bind(rows::time(from));
+            query = query.and(" AND started >= ").with(rows::time(from));
         }
         if let Some(to) = filter.to {
-            query.push(" AND started < ").push_bind(rows::time(to));
+            query = query.and(" AND started < ").with(rows::time(to));
         }
         if let Some(cursor) = &page.after {
             let (started, id) = read_cursor(cursor)?;
-            query.push(" AND (started, id) < (").push_bind(started).push(", ").push_bind(id).push(")");
+            query = query.and(" AND (started, id) < (").with(started).and(", ").with(id).and(")");
         }
-        query.push(" ORDER BY started DESC, id DESC LIMIT ").push_bind(page.rows());
-        let found = query.build().fetch_all(self.0.reader()).await?;
+        let query = query.and(" ORDER BY started DESC, id DESC LIMIT ").with(page.rows());
+        let found = query.fetch_all(&mut self.0.list(Listed::Records).await?).await?;
         let records = found.iter().map(of_row).collect::<Result<Vec<_>, _>>()?;
         Ok(Paged::cut(records, page, cursor))
     }
+}
+
+fn values(record: &CallRecord) -> Result<[Value; 18], StoreError> {
+    let micros = |money: &Option<Money>| money.as_ref().map(|money| money.micros);
+    Ok([
+        rows::call(record.id).into(),
+        i64::from(record.tenant.0).into(),
+        record.sip_call_id.as_str().into(),
+        record.caller.as_str().into(),
+        record.dialed.as_str().into(),
+        record.callee.as_str().into(),
+        rows::time(record.started).into(),
+        record.rang.map(rows::time).into(),
+        record.answered.map(rows::time).into(),
+        rows::time(record.ended).into(),
+        name(record.outcome).into(),
+        i64::from(record.status).into(),
+        record.cause.as_str().into(),
+        rows::json("a record", &record.quality)?.into(),
+        currency(record).into(),
+        micros(&record.price).into(),
+        micros(&record.reserved).into(),
+        micros(&record.released).into(),
+    ])
 }
 
 fn cursor(record: &CallRecord) -> String {
@@ -132,31 +128,31 @@ fn outcome(name: &str) -> Outcome {
     all.into_iter().find(|&outcome| self::name(outcome) == name).unwrap_or(Failed)
 }
 
-fn of_row(row: &SqliteRow) -> Result<CallRecord, StoreError> {
-    let id = rows::call_id(row.try_get("id")?);
-    let currency: Option<String> = row.try_get("currency")?;
-    let money = |column: &str| -> Result<Option<Money>, sqlx::Error> {
-        let micros: Option<i64> = row.try_get(column)?;
+fn of_row(row: &Row) -> Result<CallRecord, StoreError> {
+    let id = rows::call_id(row.get("id")?);
+    let currency: Option<String> = row.get("currency")?;
+    let money = |column: &str| -> Result<Option<Money>, StoreError> {
+        let micros: Option<i64> = row.get(column)?;
         Ok(micros.map(|micros| Money { micros, currency: currency.clone().unwrap_or_default() }))
     };
-    let maybe = |column: &str| -> Result<Option<Moment>, sqlx::Error> {
-        Ok(row.try_get::<Option<i64>, _>(column)?.map(rows::moment))
+    let maybe = |column: &str| -> Result<Option<Moment>, StoreError> {
+        Ok(row.get::<Option<i64>, _>(column)?.map(rows::moment))
     };
     Ok(CallRecord {
         id,
-        tenant: TenantId(row.try_get::<i64, _>("tenant")? as u32),
-        sip_call_id: row.try_get("sip_call_id")?,
-        caller: row.try_get("caller")?,
-        dialed: row.try_get("dialed")?,
-        callee: row.try_get("callee")?,
-        started: rows::moment(row.try_get("started")?),
+        tenant: TenantId(row.get::<i64, _>("tenant")? as u32),
+        sip_call_id: row.get("sip_call_id")?,
+        caller: row.get("caller")?,
+        dialed: row.get("dialed")?,
+        callee: row.get("callee")?,
+        started: rows::moment(row.get("started")?),
         rang: maybe("rang")?,
         answered: maybe("answered")?,
-        ended: rows::moment(row.try_get("ended")?),
-        outcome: outcome(row.try_get("outcome")?),
-        status: row.try_get::<i64, _>("status")? as u16,
-        cause: row.try_get("cause")?,
-        quality: rows::of_json(&format!("the record of {id}"), row.try_get("quality")?)?,
+        ended: rows::moment(row.get("ended")?),
+        outcome: outcome(row.get("outcome")?),
+        status: row.get::<i64, _>("status")? as u16,
+        cause: row.get("cause")?,
+        quality: rows::of_json(&format!("the record of {id}"), row.get("quality")?)?,
         price: money("price")?,
         reserved: money("reserved")?,
         released: money("released")?,

@@ -1,55 +1,85 @@
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use sqlx::migrate::{MigrateError, Migrator};
-use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePoolOptions, SqliteSynchronous};
-use sqlx::{Sqlite, SqlitePool, Transaction};
-
+use crate::address::Address;
+use crate::cluster::Cluster;
+use crate::link::Link;
+use crate::sqlite::File;
 use crate::{LedgerBook, Numbers, Records, StoreError, Tenants, Tokens, Users};
-
-static MIGRATIONS: Migrator = sqlx::migrate!();
-
-/// How many connections read beside the one that writes.
-const READERS: u32 = 3;
-/// What each connection remembers of the file, KiB: records are looked up by numbers that are spread all over it.
-const CACHE: &str = "-8192";
-/// After so many pages what was written goes from the log into the file: what is written again and again until
-/// then goes there once.
-const CHECKPOINT: &str = "8000";
 
 /// The store. Clones share their connections.
 #[derive(Clone, Debug)]
-pub struct Store {
-    write: SqlitePool,
-    read: SqlitePool,
+pub struct Store(Arc<Where>);
+
+#[derive(Debug)]
+enum Where {
+    File(File),
+    Servers(Cluster),
+}
+
+/// What nobody else may write meanwhile. In a file one writes at a time, whatever it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    /// What is written collides with nothing.
+    None,
+    /// Tenants, users, numbers, tokens.
+    Accounts,
+    /// Reservations and postings.
+    Books,
+}
+
+/// What is listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listed {
+    /// Never older than what this store wrote last.
+    Accounts,
+    /// As old as a replica may be.
+    Records,
+}
+
+/// How the store does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct State {
+    /// For how long nobody has taken writes; none: somebody does.
+    pub away: Option<Duration>,
+    /// How often another server became the one that writes.
+    pub failovers: u64,
+    /// How far the best replica is behind; none: there is none.
+    pub lag: Option<Duration>,
 }
 
 impl Store {
     /// Opens the store in the file `path`, makes it if there is none, and brings it up to date.
     pub async fn open(path: &Path) -> Result<Store, StoreError> {
-        let options = SqliteConnectOptions::new()
-            .filename(path)
-            .create_if_missing(true)
-            .journal_mode(SqliteJournalMode::Wal)
-            .synchronous(SqliteSynchronous::Full)
-            .foreign_keys(true)
-            .pragma("cache_size", CACHE)
-            .pragma("wal_autocheckpoint", CHECKPOINT)
-            // What undoes a statement is not written to a file.
-            .pragma("temp_store", "memory")
-            .busy_timeout(Duration::from_secs(5));
-        let writers = SqlitePoolOptions::new().max_connections(1).idle_timeout(None).max_lifetime(None);
-        let write = writers.connect_with(options.clone()).await?;
-        migrate(&write).await?;
-        let readers = SqlitePoolOptions::new().max_connections(READERS).max_lifetime(None);
-        let read = readers.connect_lazy_with(options.read_only(true));
-        Ok(Store { write, read })
+        Ok(Store(Arc::new(Where::File(File::open(path).await?))))
     }
 
-    /// Waits until everything is written, and closes the file.
+    /// Opens the store at `address`. Servers need not be there yet: who asks meanwhile is told that the store is
+    /// away, and they are looked for as long as the store is open.
+    pub async fn at(address: &Address) -> Result<Store, StoreError> {
+        match address {
+            Address::File(path) => Store::open(path).await,
+            Address::Servers(servers) => {
+                Ok(Store(Arc::new(Where::Servers(Cluster::open(servers.clone()).await?))))
+            }
+        }
+    }
+
+    /// Waits until everything is written, and closes it.
     pub async fn close(&self) {
-        self.read.close().await;
-        self.write.close().await;
+        match &*self.0 {
+            Where::File(file) => file.close().await,
+            Where::Servers(cluster) => cluster.close().await,
+        }
+    }
+
+    /// How it does.
+    pub fn state(&self) -> State {
+        match &*self.0 {
+            Where::File(_) => State::default(),
+            Where::Servers(cluster) => cluster.state(),
+        }
     }
 
     /// Who has users, numbers and records of its own.
@@ -82,20 +112,36 @@ impl Store {
         LedgerBook(self)
     }
 
-    pub(crate) fn reader(&self) -> &SqlitePool {
-        &self.read
+    /// To read what is true now.
+    pub(crate) async fn read(&self) -> Result<Link, StoreError> {
+        match &*self.0 {
+            Where::File(file) => file.read().await,
+            Where::Servers(cluster) => cluster.read().await,
+        }
     }
 
-    /// Nobody else writes until it is committed or dropped, which undoes it.
-    pub(crate) async fn begin(&self) -> Result<Transaction<'static, Sqlite>, StoreError> {
-        Ok(self.write.begin_with("BEGIN IMMEDIATE").await?)
+    /// To read a list, which may be a little older.
+    pub(crate) async fn list(&self, listed: Listed) -> Result<Link, StoreError> {
+        match &*self.0 {
+            Where::File(file) => file.read().await,
+            Where::Servers(cluster) => cluster.list(listed).await,
+        }
     }
-}
 
-async fn migrate(pool: &SqlitePool) -> Result<(), StoreError> {
-    let known = MIGRATIONS.iter().map(|migration| migration.version).max().unwrap_or(0);
-    MIGRATIONS.run(pool).await.map_err(|error| match error {
-        MigrateError::VersionMissing(found) => StoreError::Later { found, known },
-        other => StoreError::Migration(other),
-    })
+    /// Nobody else writes what is locked until it is committed or dropped, which undoes it.
+    pub(crate) async fn begin(&self, lock: Lock) -> Result<Link, StoreError> {
+        match &*self.0 {
+            Where::File(file) => file.begin().await,
+            Where::Servers(cluster) => cluster.begin(lock).await,
+        }
+    }
+
+    /// Commits a change of accounts, which lists show from here on.
+    pub(crate) async fn commit(&self, writing: Link) -> Result<(), StoreError> {
+        let committed = writing.commit().await;
+        if let Where::Servers(cluster) = &*self.0 {
+            cluster.account_changed();
+        }
+        committed
+    }
 }

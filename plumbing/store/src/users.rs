@@ -1,10 +1,10 @@
 use contract::TenantId;
 use contract::account::{Destination, User};
 use machine::Moment;
-use sqlx::sqlite::SqliteRow;
-use sqlx::{Row, SqliteConnection};
 
-use crate::{Page, Paged, Store, StoreError, numbers, rows};
+use crate::link::Link;
+use crate::sql::{Row, Sql};
+use crate::{Listed, Lock, Page, Paged, Store, StoreError, numbers, rows};
 
 /// Who may register and call. Of passwords only their digests are kept.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +25,7 @@ impl Users<'_> {
     /// Adds a user, and its number, which leads to it.
     pub async fn add(&self, now: Moment, account: &Account) -> Result<(), StoreError> {
         let user = &account.user;
-        let mut writing = self.0.begin().await?;
+        let mut writing = self.0.begin(Lock::Accounts).await?;
         if named(&mut writing, user.tenant, &user.name).await?.is_some() {
             return Err(StoreError::Taken(format!("user {:?}", user.name)));
         }
@@ -34,37 +34,37 @@ impl Users<'_> {
             let to = Destination::User { name: user.name.clone() };
             numbers::insert(&mut writing, now, user.tenant, number, &to).await?;
         }
-        writing.commit().await?;
+        self.0.commit(writing).await?;
         Ok(())
     }
 
     /// Changes everything of a user but its name, its number and its balance.
     pub async fn change(&self, user: &User) -> Result<(), StoreError> {
-        let mut writing = self.0.begin().await?;
-        let done = sqlx::query(
+        let mut writing = self.0.begin(Lock::Accounts).await?;
+        let done = Sql::new(
             "UPDATE users SET realm = $3, ha1_md5 = $4, ha1_sha256 = $5, display_name = $6, blocked = $7, \
              direct_media = $8 WHERE tenant = $1 AND name = $2",
         )
         .bind(i64::from(user.tenant.0))
-        .bind(&user.name)
-        .bind(&user.realm)
-        .bind(&user.ha1_md5)
-        .bind(&user.ha1_sha256)
-        .bind(&user.display_name)
+        .bind(user.name.as_str())
+        .bind(user.realm.as_str())
+        .bind(user.ha1_md5.as_str())
+        .bind(user.ha1_sha256.as_str())
+        .bind(user.display_name.as_str())
         .bind(user.blocked)
         .bind(user.direct_media)
-        .execute(&mut *writing)
+        .execute(&mut writing)
         .await?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Err(missing(&user.name));
         }
-        writing.commit().await?;
+        self.0.commit(writing).await?;
         Ok(())
     }
 
     /// The user of that name, if there is one.
     pub async fn find(&self, tenant: TenantId, name: &str) -> Result<Option<Account>, StoreError> {
-        let mut reading = self.0.reader().acquire().await?;
+        let mut reading = self.0.read().await?;
         named(&mut reading, tenant, name).await
     }
 
@@ -75,12 +75,12 @@ impl Users<'_> {
 
     /// A page of a tenant's users, by name.
     pub async fn page(&self, tenant: TenantId, page: &Page) -> Result<Paged<Account>, StoreError> {
-        let query = [COLUMNS, " WHERE tenant = $1 AND name > $2 ORDER BY name LIMIT $3"].concat();
-        let found = sqlx::query(sqlx::AssertSqlSafe(query))
+        let found = Sql::new(COLUMNS)
+            .and(" WHERE tenant = $1 AND name > $2 ORDER BY name LIMIT $3")
             .bind(i64::from(tenant.0))
             .bind(page.after.as_deref().unwrap_or(""))
             .bind(page.rows())
-            .fetch_all(self.0.reader())
+            .fetch_all(&mut self.0.list(Listed::Accounts).await?)
             .await?;
         let accounts = found.iter().map(of_row).collect::<Result<Vec<_>, _>>()?;
         Ok(Paged::cut(accounts, page, |account| account.user.name.clone()))
@@ -88,18 +88,18 @@ impl Users<'_> {
 
     /// Removes a user, and the numbers that lead to it; what they were is told.
     pub async fn remove(&self, tenant: TenantId, name: &str) -> Result<Vec<String>, StoreError> {
-        let mut writing = self.0.begin().await?;
-        let done = sqlx::query("DELETE FROM users WHERE tenant = $1 AND name = $2")
+        let mut writing = self.0.begin(Lock::Accounts).await?;
+        let done = Sql::new("DELETE FROM users WHERE tenant = $1 AND name = $2")
             .bind(i64::from(tenant.0))
             .bind(name)
-            .execute(&mut *writing)
+            .execute(&mut writing)
             .await?;
-        if done.rows_affected() == 0 {
+        if done == 0 {
             return Err(missing(name));
         }
         let to = Destination::User { name: name.to_owned() };
         let numbers = numbers::remove_leading_to(&mut writing, tenant, &to).await?;
-        writing.commit().await?;
+        self.0.commit(writing).await?;
         Ok(numbers)
     }
 }
@@ -109,33 +109,33 @@ fn missing(name: &str) -> StoreError {
 }
 
 pub(crate) async fn named(
-    reading: &mut SqliteConnection,
+    reading: &mut Link,
     tenant: TenantId,
     name: &str,
 ) -> Result<Option<Account>, StoreError> {
-    let query = [COLUMNS, " WHERE tenant = $1 AND name = $2"].concat();
-    let query = sqlx::query(sqlx::AssertSqlSafe(query)).bind(i64::from(tenant.0)).bind(name);
-    Ok(query.fetch_optional(reading).await?.as_ref().map(of_row).transpose()?)
+    let query = Sql::new(COLUMNS).and(" WHERE tenant = $1 AND name = $2");
+    let found = query.bind(i64::from(tenant.0)).bind(name).fetch_optional(reading).await?;
+    found.as_ref().map(of_row).transpose()
 }
 
-async fn insert(writing: &mut SqliteConnection, now: Moment, account: &Account) -> Result<(), StoreError> {
+async fn insert(writing: &mut Link, now: Moment, account: &Account) -> Result<(), StoreError> {
     let user = &account.user;
-    sqlx::query(
+    Sql::new(
         "INSERT INTO users (tenant, name, realm, ha1_md5, ha1_sha256, number, display_name, blocked, \
          direct_media, balance, created) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
     )
     .bind(i64::from(user.tenant.0))
-    .bind(&user.name)
-    .bind(&user.realm)
-    .bind(&user.ha1_md5)
-    .bind(&user.ha1_sha256)
-    .bind(&user.number)
-    .bind(&user.display_name)
+    .bind(user.name.as_str())
+    .bind(user.realm.as_str())
+    .bind(user.ha1_md5.as_str())
+    .bind(user.ha1_sha256.as_str())
+    .bind(user.number.clone())
+    .bind(user.display_name.as_str())
     .bind(user.blocked)
     .bind(user.direct_media)
     .bind(account.balance)
     .bind(rows::time(now))
-    .execute(&mut *writing)
+    .execute(writing)
     .await?;
     if let Some(micros) = account.balance.filter(|&micros| micros > 0) {
         crate::ledger_book::pay_in(writing, now, (user.tenant, &user.name), micros).await?;
@@ -143,17 +143,17 @@ async fn insert(writing: &mut SqliteConnection, now: Moment, account: &Account) 
     Ok(())
 }
 
-fn of_row(row: &SqliteRow) -> Result<Account, sqlx::Error> {
+fn of_row(row: &Row) -> Result<Account, StoreError> {
     let user = User {
-        tenant: TenantId(row.try_get::<i64, _>(0)? as u32),
-        name: row.try_get(1)?,
-        realm: row.try_get(2)?,
-        ha1_md5: row.try_get(3)?,
-        ha1_sha256: row.try_get(4)?,
-        number: row.try_get(5)?,
-        display_name: row.try_get(6)?,
-        blocked: row.try_get(7)?,
-        direct_media: row.try_get(8)?,
+        tenant: TenantId(row.get::<i64, _>(0)? as u32),
+        name: row.get(1)?,
+        realm: row.get(2)?,
+        ha1_md5: row.get(3)?,
+        ha1_sha256: row.get(4)?,
+        number: row.get(5)?,
+        display_name: row.get(6)?,
+        blocked: row.get(7)?,
+        direct_media: row.get(8)?,
     };
-    Ok(Account { user, balance: row.try_get(9)? })
+    Ok(Account { user, balance: row.get(9)? })
 }

@@ -1,4 +1,4 @@
-//! A store in a folder that goes with its test.
+//! A store that goes with its test.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -7,27 +7,31 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use contract::TenantId;
 use contract::account::{Tenant, User};
 use machine::Moment;
-use strowger_store::{Account, Store};
+use strowger_store::{Account, Address, Store};
 
 pub(crate) const NOW: Moment = Moment::from_secs(1_800_000_000);
 
 pub(crate) struct Fresh {
     store: Store,
+    address: String,
     dir: PathBuf,
 }
 
 impl Fresh {
-    pub(crate) async fn new() -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("store-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let dir = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&dir).unwrap();
-        let store = Store::open(&dir.join("store.db")).await.unwrap();
-        Fresh { store, dir }
+    pub(crate) async fn in_a_file() -> Self {
+        let dir = new_folder();
+        let address = dir.join("store.db").to_str().unwrap().to_owned();
+        Fresh { store: open(&address).await, address, dir }
     }
 
-    pub(crate) fn file(&self) -> PathBuf {
-        self.dir.join("store.db")
+    #[cfg(postgres)]
+    pub(crate) async fn on_a_server() -> Self {
+        let address = crate::server::Server::shared().database();
+        Fresh { store: open(&address).await, address, dir: new_folder() }
+    }
+
+    pub(crate) fn address(&self) -> &str {
+        &self.address
     }
 
     pub(crate) fn dir(&self) -> &Path {
@@ -44,6 +48,18 @@ impl Fresh {
         let user = User { tenant, name: name.into(), ..User::default() };
         self.store.users().add(NOW, &Account { user, balance }).await.unwrap();
     }
+}
+
+pub(crate) async fn open(address: &str) -> Store {
+    Store::at(&Address::read(address, Path::new("")).unwrap()).await.unwrap()
+}
+
+fn new_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("store-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
 }
 
 impl Deref for Fresh {

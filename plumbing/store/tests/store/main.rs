@@ -1,10 +1,19 @@
-//! What the store promises, over a file.
+//! What the store promises: the same in a file and on servers.
 
 #![allow(clippy::unwrap_used)]
+#![allow(clippy::duplicate_mod, reason = "the same tests run on both")]
 
-mod accounts;
-mod book;
+#[cfg(postgres)]
+mod failover;
+mod file;
 mod fresh;
-mod killed;
-mod records;
-mod upgrade;
+#[cfg(postgres)]
+mod server;
+#[cfg(postgres)]
+mod servers;
+
+/// Not found when this was built: what needs it is skipped.
+#[cfg(not(postgres))]
+#[test]
+#[ignore = "PostgreSQL is not installed (Debian's package postgresql)"]
+fn postgres() {}

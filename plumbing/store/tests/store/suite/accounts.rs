@@ -1,7 +1,8 @@
 use contract::account::{Destination, Number, Tenant, User};
 use strowger_store::{Account, Page, Token};
 
-use crate::fresh::{Fresh, NOW};
+use super::fresh;
+use crate::fresh::NOW;
 
 fn to_user(name: &str) -> Destination {
     Destination::User { name: name.into() }
@@ -9,7 +10,7 @@ fn to_user(name: &str) -> Destination {
 
 #[tokio::test]
 async fn two_tenants_with_the_same_extension_never_meet() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let (red, blue) = (store.tenant("red").await, store.tenant("blue").await);
     for (tenant, display_name) in [(red, "Rita Red"), (blue, "Bob Blue")] {
         let user = User {
@@ -34,7 +35,7 @@ async fn two_tenants_with_the_same_extension_never_meet() {
 
 #[tokio::test]
 async fn what_is_there_is_not_added_again_and_what_is_not_there_is_said_to_be_missing() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     store.user(red, "1001", None).await;
     let again = Account { user: User { tenant: red, name: "1001".into(), ..User::default() }, balance: None };
@@ -49,7 +50,7 @@ async fn what_is_there_is_not_added_again_and_what_is_not_there_is_said_to_be_mi
 
 #[tokio::test]
 async fn a_user_whose_number_is_taken_is_not_half_added() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     let echo = Number { tenant: red, number: "7".into(), to: Destination::App { name: "echo".into() } };
     store.numbers().add(NOW, &echo).await.unwrap();
@@ -61,7 +62,7 @@ async fn a_user_whose_number_is_taken_is_not_half_added() {
 
 #[tokio::test]
 async fn a_domain_and_the_fallback_belong_to_one_tenant() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     store.tenant("red").await;
     let tenant = |name: &str, domain: &str, fallback| Tenant {
         name: name.into(),
@@ -82,7 +83,7 @@ async fn a_domain_and_the_fallback_belong_to_one_tenant() {
 
 #[tokio::test]
 async fn the_realm_of_users_passwords_stays() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     store.user(red, "1001", None).await;
     let more = Tenant {
@@ -98,7 +99,7 @@ async fn the_realm_of_users_passwords_stays() {
 
 #[tokio::test]
 async fn a_tenants_number_is_not_given_to_the_next_one() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     store.user(red, "1001", None).await;
     store.tokens().add(NOW, "hash", &Token { name: "desk".into(), tenant: Some(red) }).await.unwrap();
@@ -111,7 +112,7 @@ async fn a_tenants_number_is_not_given_to_the_next_one() {
 
 #[tokio::test]
 async fn pages_go_through_all_users_once() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     let blue = store.tenant("blue").await;
     store.user(blue, "1003", None).await;
@@ -133,7 +134,7 @@ async fn pages_go_through_all_users_once() {
 
 #[tokio::test]
 async fn a_token_opens_one_tenant_or_everything() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     let operator = Token { name: "first".into(), tenant: None };
     let desk = Token { name: "desk".into(), tenant: Some(red) };

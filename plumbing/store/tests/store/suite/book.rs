@@ -6,7 +6,8 @@ use ledger::{Account, Purse, Rate, Reservation};
 use machine::Moment;
 use strowger_store::Totals;
 
-use crate::fresh::{Fresh, NOW};
+use super::fresh;
+use crate::fresh::NOW;
 
 fn opened(call: u64, tenant: TenantId) -> Reservation {
     let rate = Rate { micros_per_minute: 60_000, ..Rate::default() };
@@ -19,7 +20,7 @@ fn minute() -> Reserve {
 
 #[tokio::test]
 async fn the_books_hold_what_was_reserved_charged_and_released() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     store.user(red, "anna", Some(100_000)).await;
     let purse = Account::User { tenant: red, name: "anna".into() };
@@ -46,7 +47,7 @@ async fn the_books_hold_what_was_reserved_charged_and_released() {
 
 #[tokio::test]
 async fn a_book_that_is_not_committed_never_was() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     store.user(red, "anna", Some(100_000)).await;
     let mut book = store.ledger().open().await.unwrap();
@@ -59,7 +60,7 @@ async fn a_book_that_is_not_committed_never_was() {
 
 #[tokio::test]
 async fn purses_are_found_by_tenant_and_name() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let (red, blue) = (store.tenant("red").await, store.tenant("blue").await);
     store.user(red, "anna", Some(5)).await;
     store.user(blue, "anna", None).await;
@@ -77,7 +78,7 @@ async fn purses_are_found_by_tenant_and_name() {
 
 #[tokio::test]
 async fn calls_that_nobody_speaks_of_are_found() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let red = store.tenant("red").await;
     let mut book = store.ledger().open().await.unwrap();
     let mut over = opened(2, red);

@@ -1,23 +1,24 @@
 //! A process that is killed while it writes.
 
 use std::io::{BufRead, BufReader};
-use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
-use strowger_store::{Page, RecordFilter, Store};
+use strowger_store::{Page, RecordFilter};
 
-use crate::fresh::Fresh;
-use crate::records::record;
+use super::fresh;
+use super::records::record;
+use crate::fresh::open;
 
-const FILE: &str = "STORE_TEST_FILE";
+const ADDRESS: &str = "STORE_TEST_ADDRESS";
 const BATCH: u64 = 20;
 
 #[tokio::test]
 async fn what_was_said_to_be_kept_survives_a_kill_and_no_batch_is_kept_in_part() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
+    let (_, here) = concat!(module_path!(), "::writing_process").split_once("::").unwrap();
     let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "killed::writing_process", "--nocapture"])
-        .env(FILE, store.file())
+        .args(["--exact", here, "--nocapture"])
+        .env(ADDRESS, store.address())
         .stdout(Stdio::piped())
         .spawn()
         .unwrap();
@@ -51,8 +52,8 @@ async fn what_was_said_to_be_kept_survives_a_kill_and_no_batch_is_kept_in_part()
 /// Not a test: the process that the test above kills.
 #[tokio::test]
 async fn writing_process() {
-    let Some(file) = std::env::var_os(FILE) else { return };
-    let store = Store::open(&PathBuf::from(file)).await.unwrap();
+    let Ok(address) = std::env::var(ADDRESS) else { return };
+    let store = open(&address).await;
     for batch in 0.. {
         let records: Vec<_> = (batch * BATCH..(batch + 1) * BATCH).map(|id| record(id, 1, id)).collect();
         store.records().keep(&records).await.unwrap();

@@ -4,7 +4,7 @@ use contract::{CallId, Money, TenantId};
 use machine::Moment;
 use strowger_store::{Page, RecordFilter};
 
-use crate::fresh::Fresh;
+use super::fresh;
 
 pub(crate) fn record(id: u64, tenant: u32, started: u64) -> CallRecord {
     let euros = |micros| Some(Money { micros, currency: "EUR".into() });
@@ -31,7 +31,7 @@ pub(crate) fn record(id: u64, tenant: u32, started: u64) -> CallRecord {
 
 #[tokio::test]
 async fn a_record_comes_back_as_it_was() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let missed = CallRecord {
         id: CallId(u64::MAX),
         outcome: Outcome::NoAnswer,
@@ -51,7 +51,7 @@ async fn a_record_comes_back_as_it_was() {
 
 #[tokio::test]
 async fn a_record_is_kept_once_however_often_it_comes() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let batch: Vec<_> = (0..150).map(|id| record(id, 1, id)).collect();
     store.records().keep(&batch).await.unwrap();
     store.records().keep(&batch[100..]).await.unwrap();
@@ -64,7 +64,7 @@ async fn a_record_is_kept_once_however_often_it_comes() {
 
 #[tokio::test]
 async fn pages_are_youngest_first_and_keep_to_tenant_and_time() {
-    let store = Fresh::new().await;
+    let store = fresh().await;
     let batch: Vec<_> = (0..40).map(|id| record(id, (id % 2) as u32, 100 + id / 4)).collect();
     store.records().keep(&batch).await.unwrap();
     let filter = RecordFilter {
