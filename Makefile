@@ -7,7 +7,7 @@ BIN := $(CARGO_TARGET_DIR)/$(if $(filter release,$(PROFILE)),release,$(PROFILE))
 
 # What building needs, and what the tests' peers are.
 BUILD_PACKAGES := gcc libc6-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) sip-tester baresip-core postgresql
+TEST_PACKAGES := $(BUILD_PACKAGES) sip-tester baresip-core postgresql nats-server rabbitmq-server
 BENCH_PACKAGES := $(BUILD_PACKAGES) sip-tester kamailio rtpengine-daemon
 
 .DEFAULT_GOAL := help

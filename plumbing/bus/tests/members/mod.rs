@@ -1,15 +1,12 @@
-//! Members of a bus in one process: threads in epoll, and an office in tokio.
+//! The bus of one host as a stage, and its members.
 
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::mpsc;
 
-use contract::{Conversation, Envelope, Kind};
-use strowger_bus::{Counters, Endpoint, Member, NotSent, Received, Server, Topology};
-use strowger_io::{Events, Interest, Poller, Waker};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
-use tokio::task::JoinHandle;
+use strowger_bus::{Client, Endpoint, KeptKeys, KeptStreams, Local, Member, Server, Topology};
+
+use crate::seam::{Gone, Looped, Stage};
 
 /// A runtime directory that goes with its test.
 pub(crate) struct Dir(PathBuf);
@@ -38,125 +35,65 @@ impl Drop for Dir {
     }
 }
 
-/// An office that dies with its value.
-pub(crate) struct Office(JoinHandle<std::io::Result<()>>);
-
-pub(crate) fn office(topology: &Topology, server: Server) -> Office {
-    Office(tokio::spawn(server.serve(topology.bind(Member::Office).unwrap())))
+/// One host.
+pub(crate) struct OneHost {
+    topology: Topology,
+    dir: Dir,
 }
 
-impl Drop for Office {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
+impl Stage for OneHost {
+    type Carrier = Local;
+    type Mailbox = Endpoint;
+    type Streams = KeptStreams;
+    type Keys = KeptKeys;
 
-type Order = Box<dyn FnOnce(&mut Endpoint) + Send>;
-
-/// A thread that waits in epoll, as the workers' do; it dies with its value.
-pub(crate) struct Thread {
-    orders: Option<mpsc::Sender<Order>>,
-    waker: Waker,
-    heard: UnboundedReceiver<Received>,
-    thread: Option<std::thread::JoinHandle<()>>,
-}
-
-impl Thread {
-    pub(crate) fn start(topology: &Topology, member: Member) -> Self {
-        Thread::on(topology, topology.bind(member).unwrap())
+    async fn new(signalling: u16) -> Self {
+        let dir = Dir::new();
+        OneHost { topology: dir.topology(signalling), dir }
     }
 
-    pub(crate) fn on(topology: &Topology, listener: UnixListener) -> Self {
-        let (orders, to_do) = mpsc::channel::<Order>();
-        let (tell, heard) = unbounded_channel();
-        let waker = Waker::new().unwrap();
-        let (woken, topology) = (waker.duplicate().unwrap(), topology.clone());
-        let thread = std::thread::spawn(move || {
-            let mut endpoint = Endpoint::new(topology, listener).unwrap();
-            let (poller, mut events) = (Poller::new().unwrap(), Events::new(8));
-            poller.add(&endpoint, 0, Interest::READ).unwrap();
-            poller.add(&woken, 1, Interest::READ).unwrap();
-            loop {
-                poller.wait(&mut events, None).unwrap();
-                woken.drain();
-                endpoint.ready();
-                while let Some(received) = endpoint.receive() {
-                    tell.send(received).unwrap();
-                }
-                loop {
-                    match to_do.try_recv() {
-                        Ok(order) => order(&mut endpoint),
-                        Err(mpsc::TryRecvError::Empty) => break,
-                        Err(mpsc::TryRecvError::Disconnected) => return,
-                    }
-                }
-                endpoint.flush();
-            }
-        });
-        Thread { orders: Some(orders), waker, heard, thread: Some(thread) }
+    fn client(&self) -> Client<Local> {
+        Client::local(self.topology.clone())
     }
 
-    /// Has the thread do something with its endpoint.
-    pub(crate) fn with<T: Send + 'static>(
-        &self,
-        what: impl FnOnce(&mut Endpoint) -> T + Send + 'static,
-    ) -> T {
-        let (done, result) = mpsc::channel();
-        let order: Order = Box::new(move |endpoint| done.send(what(endpoint)).unwrap());
-        self.orders.as_ref().unwrap().send(order).unwrap();
-        self.waker.wake();
-        result.recv().unwrap()
+    fn signalling(&self, number: u16) -> Endpoint {
+        endpoint(&self.topology, Member::Signalling(number))
     }
 
-    pub(crate) fn ask<C: Conversation>(&self, id: u64, conversation: &C) -> Result<(), NotSent> {
-        let envelope = Envelope::request(id, None, conversation);
-        self.with(move |endpoint| endpoint.send(&envelope))
+    fn media(&self) -> Endpoint {
+        endpoint(&self.topology, Member::Media)
     }
 
-    pub(crate) fn counters(&self) -> Counters {
-        self.with(|endpoint| endpoint.counters())
+    fn office(&self, server: Server) -> Gone {
+        office(&self.topology, server)
     }
 
-    /// The next message that the thread hears.
-    pub(crate) async fn next(&mut self) -> Received {
-        self.heard.recv().await.unwrap()
+    async fn settle(&self) {}
+
+    fn streams(&self) -> KeptStreams {
+        KeptStreams::open(self.dir.path().join("streams")).unwrap()
     }
 
-    pub(crate) fn answer<C: Conversation>(&mut self, to: &Received, answer: &C::Answer) {
-        let envelope = Envelope::answer::<C>(to.envelope.id, answer);
-        let from = to.from;
-        self.with(move |endpoint| endpoint.answer(from, &envelope)).unwrap();
-    }
-
-    /// Answers every request with the same, from now on.
-    pub(crate) fn answering<C: Conversation>(mut self, answer: C::Answer) -> Answering
-    where
-        C::Answer: Send + Sync + 'static,
-    {
-        Answering(tokio::spawn(async move {
-            loop {
-                let received = self.next().await;
-                if received.envelope.kind == Kind::Request {
-                    self.answer::<C>(&received, &answer);
-                }
-            }
-        }))
+    fn keys(&self, bucket: &str) -> KeptKeys {
+        KeptKeys::open(self.dir.path(), bucket).unwrap()
     }
 }
 
-impl Drop for Thread {
-    fn drop(&mut self) {
-        self.orders = None;
-        self.waker.wake();
-        let _panicked_perhaps = self.thread.take().map(|thread| thread.join());
-    }
+pub(crate) fn endpoint(topology: &Topology, member: Member) -> Endpoint {
+    Endpoint::new(topology.clone(), topology.bind(member).unwrap()).unwrap()
 }
 
-/// A thread that answers by itself until dropped.
-pub(crate) struct Answering(JoinHandle<()>);
+pub(crate) fn office(topology: &Topology, server: Server) -> Gone {
+    let listener = topology.bind(Member::Office).unwrap();
+    Gone::spawn(async move { server.serve(listener).await.unwrap() })
+}
 
-impl Drop for Answering {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
+/// A thread that answers as `member`.
+pub(crate) fn thread(topology: &Topology, member: Member) -> Looped<Endpoint> {
+    Looped::start(endpoint(topology, member))
+}
+
+/// A thread that answers on a socket that somebody else holds.
+pub(crate) fn thread_on(topology: &Topology, listener: UnixListener) -> Looped<Endpoint> {
+    Looped::start(Endpoint::new(topology.clone(), listener).unwrap())
 }
