@@ -16,6 +16,10 @@ pub(crate) struct Config {
     pub(crate) data: PathBuf,
     /// Where journals and sockets live: a folder on tmpfs. Empty: one below /dev/shm, named by `data`.
     pub(crate) runtime: PathBuf,
+    /// Where accounts, records and the ledger live: a file or a folder (SQLite), or PostgreSQL servers as
+    /// `postgres://USER:PASSWORD@HOST:PORT,HOST:PORT/DATABASE`, of which the one that is primary writes, and a replica
+    /// that is at most `lag_ms` behind (a parameter, 1000) answers lists. Empty: a file in `data`.
+    pub(crate) store: String,
     pub(crate) log: Log,
     pub(crate) sip: Sip,
     pub(crate) signalling: Signalling,
@@ -212,6 +216,7 @@ impl Default for Config {
         Config {
             data: "data".into(),
             runtime: PathBuf::new(),
+            store: String::new(),
             log: Log::default(),
             sip: Sip::default(),
             signalling: Signalling::default(),
@@ -374,6 +379,9 @@ impl Config {
         );
         let legs = usize::from(self.media.legs) * self.media_bind().len();
         say(legs > 7_000, "media.legs: expected at most 7000, for both families together (descriptors)");
+        if let Err(error) = store::Address::read(&self.store, &self.data) {
+            say(true, &error.to_string());
+        }
         say(self.billing.step_seconds == 0, "billing.step_seconds: expected at least 1");
         say(self.billing.reserve_seconds < 10, "billing.reserve_seconds: expected at least 10");
         say(self.billing.currency.len() != 3, "billing.currency: expected three letters (ISO 4217)");
@@ -448,6 +456,11 @@ mod tests {
             (
                 "[registrar]\nalgorithms = [\"MD5\", \"md5\"]",
                 "registrar.algorithms: expected each of them once",
+            ),
+            ("store = \"postgres://anna@h1,h2/phone\"", ""),
+            (
+                "store = \"mysql://h1/phone\"",
+                "store: expected a file, a folder, or postgres://HOST,HOST/DATABASE, read \"mysql\"",
             ),
             ("[overload]\nemergency = []", ""),
             (

@@ -6,7 +6,7 @@ use api_service::{Api, ApiError, Dealt};
 use billing_service::Billing;
 use bus::{Client, Server, Topology};
 use host::worker::Worker;
-use store::{Store, StoreError};
+use store::{Address, Store, StoreError};
 
 use crate::config::Config;
 use crate::places::{PlaceError, Places};
@@ -68,7 +68,9 @@ async fn show_life(beat: host::Beat) {
 
 async fn open(config: &Config, worker: &Worker) -> Result<(Api, Server), OfficeError> {
     let places = Places::open(config)?;
-    let store = Store::open(&places.data.join("strowger.db")).await?;
+    let address = Address::read(&config.store, &places.data)?;
+    let store = Store::at(&address).await?;
+    tracing::info!(%address, "the store is open");
     let mut billing = billing_service::Config::default();
     billing.rate.currency.clone_from(&config.billing.currency);
     billing.rate.micros_per_minute = config.billing.micros_per_minute;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contract::CallId;
 use contract::record::{CallRecord, Keep, Kept};
-use store::Store;
+use store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
@@ -99,31 +99,37 @@ async fn work(store: Store, mut waiting: mpsc::Receiver<Job>, counts: Arc<Counts
 
 /// Writes all records, or those that can be written: one that cannot be must not stand in the way of others.
 async fn write(store: &Store, records: &[CallRecord], counts: &Counts) -> BTreeSet<CallId> {
-    if try_write(store, records, counts).await {
-        return records.iter().map(|record| record.id).collect();
-    }
     let mut safe = BTreeSet::new();
-    if records.len() > 1 {
-        for record in records {
-            if try_write(store, std::slice::from_ref(record), counts).await {
-                safe.insert(record.id);
+    match try_write(store, records, counts).await {
+        Ok(()) => safe.extend(records.iter().map(|record| record.id)),
+        // None of them can be kept now: whoever has them keeps them and sends them again.
+        Err(error) if error.is_away() => {}
+        Err(_) => {
+            for record in records.iter().filter(|_| records.len() > 1) {
+                if try_write(store, std::slice::from_ref(record), counts).await.is_ok() {
+                    safe.insert(record.id);
+                }
             }
         }
     }
     safe
 }
 
-async fn try_write(store: &Store, records: &[CallRecord], counts: &Counts) -> bool {
-    match store.records().keep(records).await {
+async fn try_write(store: &Store, records: &[CallRecord], counts: &Counts) -> Result<(), StoreError> {
+    let kept = store.records().keep(records).await;
+    match &kept {
         Ok(()) => {
             counts.kept.fetch_add(records.len() as u64, Ordering::Relaxed);
             counts.transactions.fetch_add(1, Ordering::Relaxed);
-            true
+        }
+        Err(error) if error.is_away() => {
+            counts.failures.fetch_add(1, Ordering::Relaxed);
+            tracing::warn!(%error, records = records.len(), "call records wait for the store");
         }
         Err(error) => {
             counts.failures.fetch_add(1, Ordering::Relaxed);
             tracing::error!(%error, records = records.len(), "call records could not be kept");
-            false
         }
     }
+    kept
 }

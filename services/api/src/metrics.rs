@@ -70,6 +70,12 @@ fn office(shared: &Shared, mut gauges: Gauges) -> Gauges {
     for (name, value) in shared.keeper.gauges() {
         add(name, value);
     }
+    let store = shared.store.state();
+    add("store_away_seconds", store.away.map_or(0.0, |away| away.as_secs_f64()));
+    add("store_failovers_total", store.failovers as f64);
+    if let Some(lag) = store.lag {
+        add("store_replica_lag_seconds", lag.as_secs_f64());
+    }
     if let Some(served) = shared.served.get() {
         add("bus_answered_total", served.answered() as f64);
         add("bus_unanswered_total", served.unanswered() as f64);

@@ -68,9 +68,14 @@ impl From<StoreError> for Problem {
             }
             StoreError::Missing(_) => Problem::new(StatusCode::NOT_FOUND, error.to_string()),
             StoreError::BadCursor(_) => Problem::unprocessable(error.to_string()),
+            StoreError::Away(_) => {
+                tracing::warn!(%error, "a request could not be answered");
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "the store is away; try again")
+            }
             StoreError::Damaged { .. }
             | StoreError::Later { .. }
             | StoreError::Migration(_)
+            | StoreError::BadAddress(_)
             | StoreError::Database(_) => {
                 tracing::error!(%error, "a request failed in the store");
                 Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the store failed; the log says why")

@@ -2,10 +2,11 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
+use std::time::Duration;
 
 use machine::Moment;
 use sha2::{Digest, Sha256};
-use store::{Store, Token};
+use store::{Store, StoreError, Token};
 
 use crate::ApiError;
 
@@ -13,6 +14,8 @@ use crate::ApiError;
 pub const FILE: &str = "api-token";
 
 const NAME: &str = "first";
+/// How long to wait for a store that is away.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// What is kept of a token.
 pub(crate) fn hash(token: &str) -> String {
@@ -40,8 +43,24 @@ pub(crate) async fn prepare(data: &Path, store: &Store, now: Moment) -> Result<(
         Err(error) => return Err(failed(error)),
     };
     let hash = hash(&token);
-    if store.tokens().find(&hash).await?.is_none() {
-        store.tokens().add(now, &hash, &Token { name: NAME.into(), tenant: None }).await?;
+    match keep(store, now, &hash).await {
+        Err(error) if error.is_away() => {
+            let store = store.clone();
+            tokio::spawn(async move {
+                while let Err(error) = keep(&store, now, &hash).await {
+                    tracing::debug!(%error, "the first token waits for the store");
+                    tokio::time::sleep(AGAIN).await;
+                }
+            });
+            Ok(())
+        }
+        done => Ok(done?),
+    }
+}
+
+async fn keep(store: &Store, now: Moment, hash: &str) -> Result<(), StoreError> {
+    if store.tokens().find(hash).await?.is_none() {
+        store.tokens().add(now, hash, &Token { name: NAME.into(), tenant: None }).await?;
     }
     Ok(())
 }
