@@ -25,6 +25,8 @@ pub(crate) enum OfficeError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Api(#[from] ApiError),
+    #[error(transparent)]
+    Billing(#[from] billing_service::StartError),
     #[error("the supervisor dealt no {0}")]
     Undealt(&'static str),
 }
@@ -75,6 +77,7 @@ async fn open(config: &Config, worker: &Worker) -> Result<(Api, Server), OfficeE
     billing.rate.currency.clone_from(&config.billing.currency);
     billing.rate.micros_per_minute = config.billing.micros_per_minute;
     billing.rate.step_seconds = config.billing.step_seconds;
+    billing.journal = places.billing_journal();
     let billing = Billing::start(billing, store.clone(), worker.clock()).await?;
     let topology = Topology::new(&places.runtime, config.signalling.threads);
     let dealt = Dealt {

@@ -87,6 +87,11 @@ impl Places {
         self.runtime.join(format!("journal-signalling-{thread}"))
     }
 
+    /// The journal of billing.
+    pub(crate) fn billing_journal(&self) -> PathBuf {
+        self.runtime.join("journal-billing")
+    }
+
     /// What the follower of thread `thread` wrote to disk.
     pub(crate) fn disk_log(&self, thread: u16) -> PathBuf {
         self.data.join(format!("signalling-{thread}.log"))

@@ -47,6 +47,34 @@ impl LedgerBook<'_> {
         Ok(reservations(&mut reading, &[call]).await?.remove(&call))
     }
 
+    /// Those of `calls` that have a reservation.
+    pub async fn reservations(&self, calls: &[CallId]) -> Result<BTreeMap<CallId, Reservation>, StoreError> {
+        if calls.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        reservations(&mut self.0.read().await?, calls).await
+    }
+
+    /// What the payers can pay with; who is not found is not there.
+    pub async fn purses(
+        &self,
+        payers: &[(TenantId, String)],
+    ) -> Result<BTreeMap<(TenantId, String), Purse>, StoreError> {
+        purses(&mut self.0.read().await?, payers).await
+    }
+
+    /// Open reservations of calls that nobody spoke of since `before`, at most `limit`.
+    pub async fn silent(&self, before: Moment, limit: u32) -> Result<Vec<Reservation>, StoreError> {
+        let query =
+            "SELECT body FROM reservations WHERE state = 'open' AND touched < $1 ORDER BY touched LIMIT $2";
+        let found = Sql::new(query)
+            .bind(rows::time(before))
+            .bind(i64::from(limit))
+            .fetch_all(&mut self.0.read().await?)
+            .await?;
+        found.iter().map(|row| rows::of_json("a reservation", row.get(0)?)).collect()
+    }
+
     /// The sums.
     pub async fn totals(&self) -> Result<Totals, StoreError> {
         let row = Sql::new(
@@ -86,32 +114,12 @@ impl Book {
         reservations(&mut self.0, calls).await
     }
 
-    /// Open reservations of calls that nobody spoke of since `before`, at most `limit`.
-    pub async fn silent(&mut self, before: Moment, limit: u32) -> Result<Vec<Reservation>, StoreError> {
-        let query =
-            "SELECT body FROM reservations WHERE state = 'open' AND touched < $1 ORDER BY touched LIMIT $2";
-        let found =
-            Sql::new(query).bind(rows::time(before)).bind(i64::from(limit)).fetch_all(&mut self.0).await?;
-        found.iter().map(|row| rows::of_json("a reservation", row.get(0)?)).collect()
-    }
-
-    /// What the payers can pay with; who is not found has [`Purse::Missing`].
+    /// What the payers can pay with; who is not found is not there.
     pub async fn purses(
         &mut self,
         payers: &[(TenantId, String)],
     ) -> Result<BTreeMap<(TenantId, String), Purse>, StoreError> {
-        let mut purses = BTreeMap::new();
-        for piece in rows::pieces(payers) {
-            let values =
-                piece.iter().map(|(tenant, name)| [i64::from(tenant.0).into(), name.as_str().into()]);
-            let query = Sql::new("SELECT tenant, name, balance FROM users WHERE (tenant, name) IN (");
-            for row in query.rows(values).and(")").fetch_all(&mut self.0).await? {
-                let payer = (TenantId(row.get::<i64, _>(0)? as u32), row.get(1)?);
-                let balance: Option<i64> = row.get(2)?;
-                purses.insert(payer, balance.map_or(Purse::Postpaid, Purse::Prepaid));
-            }
-        }
-        Ok(purses)
+        purses(&mut self.0, payers).await
     }
 
     /// Keeps each reservation as it is now.
@@ -153,20 +161,17 @@ impl Book {
         Ok(())
     }
 
-    /// Gives a prepaid user `micros` more to spend (or less).
-    pub async fn add_to_balance(
-        &mut self,
-        (tenant, name): (TenantId, &str),
-        micros: i64,
-    ) -> Result<(), StoreError> {
-        Sql::new(
-            "UPDATE users SET balance = balance + $3 WHERE tenant = $1 AND name = $2 AND balance IS NOT NULL",
-        )
-        .bind(i64::from(tenant.0))
-        .bind(name)
-        .bind(micros)
-        .execute(&mut self.0)
-        .await?;
+    /// Gives each prepaid user so many micros more to spend (or less).
+    pub async fn add_to_balances(&mut self, changes: &[((TenantId, String), i64)]) -> Result<(), StoreError> {
+        for piece in rows::pieces(changes) {
+            let values = piece.iter().map(|((tenant, name), micros)| {
+                [i64::from(tenant.0).into(), name.as_str().into(), (*micros).into()]
+            });
+            let query = Sql::new("UPDATE users SET balance = users.balance + changed.column3 FROM (");
+            let matching = ") AS changed WHERE users.tenant = changed.column1 AND users.name = changed.column2 \
+                            AND users.balance IS NOT NULL";
+            query.rows(values).and(matching).execute(&mut self.0).await?;
+        }
         Ok(())
     }
 
@@ -190,6 +195,23 @@ async fn reservations(
         }
     }
     Ok(found)
+}
+
+async fn purses(
+    reading: &mut Link,
+    payers: &[(TenantId, String)],
+) -> Result<BTreeMap<(TenantId, String), Purse>, StoreError> {
+    let mut purses = BTreeMap::new();
+    for piece in rows::pieces(payers) {
+        let values = piece.iter().map(|(tenant, name)| [i64::from(tenant.0).into(), name.as_str().into()]);
+        let query = Sql::new("SELECT tenant, name, balance FROM users WHERE (tenant, name) IN (");
+        for row in query.rows(values).and(")").fetch_all(reading).await? {
+            let payer = (TenantId(row.get::<i64, _>(0)? as u32), row.get(1)?);
+            let balance: Option<i64> = row.get(2)?;
+            purses.insert(payer, balance.map_or(Purse::Postpaid, Purse::Prepaid));
+        }
+    }
+    Ok(purses)
 }
 
 /// A user has paid: the money comes from outside.

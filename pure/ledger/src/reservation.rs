@@ -48,6 +48,9 @@ pub struct Reservation {
     pub grants: Vec<Grant>,
     /// Where it stands.
     pub state: State,
+    /// How often it changed: of two states of one call, the one with more is the later.
+    #[serde(default)]
+    pub changes: u32,
 }
 
 /// An answer that was given.
@@ -93,7 +96,30 @@ impl Reservation {
             released: 0,
             grants: Vec::new(),
             state: State::Open,
+            changes: 0,
         }
+    }
+
+    /// What the payer is without because of this call: set aside, or charged.
+    pub fn taken(&self) -> i64 {
+        self.reserved - self.released
+    }
+
+    /// The last answer to a question for more with this serial, if it is remembered.
+    pub fn granted(&self, serial: u32) -> Option<&Grant> {
+        self.grants.iter().find(|grant| grant.serial == serial)
+    }
+
+    /// The money that moved since `before`, an earlier state of this reservation; none: since there was none. So
+    /// books that are written from states, and not from steps, are right however often a state is written.
+    pub fn since(&self, before: Option<&Reservation>) -> Vec<Posting> {
+        let grown = |of: fn(&Reservation) -> i64| of(self) - before.map_or(0, of);
+        let postings = [
+            self.post(self.payer(), self.set_aside(), grown(|it| it.reserved)),
+            self.post(self.set_aside(), Account::Revenue, grown(|it| it.charged)),
+            self.post(self.set_aside(), self.payer(), grown(|it| it.released)),
+        ];
+        postings.into_iter().flatten().collect()
     }
 
     /// What is set aside at this moment.
@@ -103,7 +129,7 @@ impl Reservation {
 
     /// Answers a question for more seconds. The same serial has the same answer, and sets nothing aside again.
     pub fn reserve(&mut self, now: Moment, ask: &Reserve, purse: Purse) -> (Reserved, Vec<Posting>) {
-        if let Some(grant) = self.grants.iter().find(|grant| grant.serial == ask.serial) {
+        if let Some(grant) = self.granted(ask.serial) {
             return (self.answer(grant), Vec::new());
         }
         if self.grants.last().is_some_and(|last| last.serial > ask.serial) {
@@ -113,6 +139,7 @@ impl Reservation {
             return (refused("the call is settled already"), Vec::new());
         }
         self.touched = now;
+        self.changes += 1;
         self.state = State::Open;
         let grant = self.grant(ask, purse);
         let answer = self.answer(&grant);
@@ -140,6 +167,7 @@ impl Reservation {
         self.released += back;
         self.state = State::Settled;
         self.touched = now;
+        self.changes += 1;
         let postings = [
             self.post(self.payer(), self.set_aside(), late),
             self.post(self.set_aside(), Account::Revenue, price),
@@ -154,6 +182,7 @@ impl Reservation {
             return Vec::new();
         }
         self.state = State::Abandoned;
+        self.changes += 1;
         let back = self.held();
         self.released += back;
         self.post(self.set_aside(), self.payer(), back).into_iter().collect()
@@ -317,6 +346,7 @@ mod tests {
             let mut books: BTreeMap<Account, i64> = BTreeMap::new();
             let payer = call.payer();
             books.insert(payer.clone(), purse);
+            let (mut by_state, mut written) = (books.clone(), None::<Reservation>);
             for step in steps {
                 let left = Purse::Prepaid(books[&payer]);
                 let postings = match step {
@@ -335,6 +365,18 @@ mod tests {
                 prop_assert_eq!(books.values().sum::<i64>(), purse);
                 prop_assert!(call.held() >= 0);
                 prop_assert!(call.state == State::Open || call.held() == 0);
+                // Books written from states, now and then, and twice.
+                if call.changes.is_multiple_of(2) {
+                    for _ in 0..2 {
+                        for posting in call.since(written.as_ref()) {
+                            *by_state.entry(posting.from).or_default() -= posting.micros;
+                            *by_state.entry(posting.to).or_default() += posting.micros;
+                        }
+                        written = Some(call.clone());
+                    }
+                    prop_assert_eq!(by_state[&payer], of(&payer));
+                    prop_assert_eq!(by_state[&payer], purse - call.taken());
+                }
             }
         }
     }

@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::time::Duration;
 
 use ledger::Rate;
@@ -10,10 +11,19 @@ pub struct Config {
     /// A call of which nobody spoke for so long is taken for lost: its reservation is released. It is charged all
     /// the same if its end is told later.
     pub abandon_after: Duration,
+    /// The journal, on tmpfs: what was decided and is not in the books yet.
+    pub journal: PathBuf,
+    /// Its size: about 500 bytes a call that goes on.
+    pub journal_bytes: usize,
 }
 
 impl Default for Config {
     fn default() -> Self {
-        Config { rate: Rate::default(), abandon_after: Duration::from_secs(24 * 3600) }
+        Config {
+            rate: Rate::default(),
+            abandon_after: Duration::from_secs(24 * 3600),
+            journal: PathBuf::from("journal-billing"),
+            journal_bytes: 16 << 20,
+        }
     }
 }

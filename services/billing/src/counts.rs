@@ -1,4 +1,4 @@
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 
 use billing::Answer;
 use contract::billing::Reserved;
@@ -10,10 +10,13 @@ pub(crate) struct Counts {
     granted: AtomicU64,
     refused: AtomicU64,
     settled: AtomicU64,
-    abandoned: AtomicU64,
     transactions: AtomicU64,
     failures: AtomicU64,
     charged: AtomicI64,
+    pub(crate) unprotected: AtomicU64,
+    pub(crate) open: AtomicU64,
+    pub(crate) unwritten: AtomicU64,
+    pub(crate) away: AtomicBool,
 }
 
 impl Counts {
@@ -30,10 +33,6 @@ impl Counts {
         count.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn abandoned(&self, calls: usize) {
-        self.abandoned.fetch_add(calls as u64, Ordering::Relaxed);
-    }
-
     pub(crate) fn committed(&self) {
         self.transactions.fetch_add(1, Ordering::Relaxed);
     }
@@ -42,14 +41,16 @@ impl Counts {
         self.failures.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn gauges(&self, open: u64) -> Gauges {
+    pub(crate) fn gauges(&self) -> Gauges {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed) as f64;
         let values = [
-            ("billing_reservations_open", open as f64),
+            ("billing_reservations_open", read(&self.open)),
+            ("billing_unwritten", read(&self.unwritten)),
+            ("billing_books_away", f64::from(u8::from(self.away.load(Ordering::Relaxed)))),
+            ("billing_unprotected_total", read(&self.unprotected)),
             ("billing_granted_total", read(&self.granted)),
             ("billing_refused_total", read(&self.refused)),
             ("billing_settled_total", read(&self.settled)),
-            ("billing_abandoned_total", read(&self.abandoned)),
             ("billing_transactions_total", read(&self.transactions)),
             ("billing_failures_total", read(&self.failures)),
             ("billing_charged_micros_total", self.charged.load(Ordering::Relaxed) as f64),

@@ -1,8 +1,11 @@
-//! The billing role's shell: questions come over the bus, the books are in the store.
+//! The billing role's shell: questions come over the bus, what is decided is kept in a journal on tmpfs, and the
+//! books are in the store.
 //!
-//! Questions that come while others are being written are answered together, in one transaction; an answer
-//! leaves when its books are on the disk.
+//! An answer leaves when it is in the journal, so it outlives this process; the books follow within a tenth of a
+//! second, many calls in one transaction. The end of a call is told when its books are written. With the store
+//! away, calls go on from what is known of purses, and their ends are told from the journal.
 
+mod books;
 mod config;
 mod counts;
 mod offhand;
@@ -37,8 +40,21 @@ const SWEEP: Duration = Duration::from_secs(30);
 pub struct Billing {
     jobs: mpsc::Sender<Job>,
     counts: Arc<Counts>,
-    store: Store,
     offhand: Offhand,
+}
+
+/// Why billing cannot begin.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal's file.
+    #[error("billing: {0}")]
+    File(#[from] strowger_io::Error),
+    /// The journal in it.
+    #[error("billing's journal: {0}")]
+    Journal(#[from] journal::OpenError),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] StoreError),
 }
 
 /// Why a question has no answer; whoever asked asks again.
@@ -47,33 +63,23 @@ pub enum Unanswerable {
     /// Too many wait already, or the role is stopping.
     #[error("billing takes no more questions")]
     Busy,
-    /// The books could not be written; it was logged.
-    #[error("the books could not be written")]
-    Unwritten,
+    /// What must be known for it can't be read; it was logged.
+    #[error("the books cannot be read")]
+    Unread,
 }
 
 impl Billing {
     /// Starts to work on the books in `store`. Must be called within a tokio runtime.
-    pub async fn start(config: Config, store: Store, clock: Clock) -> Result<Self, StoreError> {
+    pub async fn start(config: Config, store: Store, clock: Clock) -> Result<Self, StartError> {
         let counts = Arc::new(Counts::default());
-        let offhand = Offhand::new(&config, &store).await?;
-        let mut performer = Performer::new(config, store.clone(), clock, counts.clone());
-        let (jobs, mut waiting) = mpsc::channel(QUEUED);
-        tokio::spawn(async move {
-            let mut sweep = tokio::time::interval(SWEEP);
-            let mut batch = Vec::with_capacity(TOGETHER);
-            loop {
-                tokio::select! {
-                    biased;
-                    count = waiting.recv_many(&mut batch, TOGETHER) => match count {
-                        0 => return,
-                        _ => performer.answer(std::mem::take(&mut batch)).await,
-                    },
-                    _ = sweep.tick() => performer.abandon_silent().await,
-                }
-            }
-        });
-        Ok(Billing { jobs, counts, store, offhand })
+        let (orders, to_do) = mpsc::unbounded_channel();
+        let (say, heard) = mpsc::unbounded_channel();
+        let performer = Performer::open(&config, clock, counts.clone(), orders)?;
+        let offhand = Offhand::new(&config, &store, performer.is_idle()).await?;
+        tokio::spawn(books::keep(store, clock, to_do, say));
+        let (jobs, waiting) = mpsc::channel(QUEUED);
+        tokio::spawn(work(performer, waiting, heard, SWEEP.min(config.abandon_after / 2)));
+        Ok(Billing { jobs, counts, offhand })
     }
 
     /// Answers on the bus.
@@ -99,7 +105,7 @@ impl Billing {
     pub async fn reserve(&self, ask: Reserve) -> Result<Reserved, Unanswerable> {
         match self.ask(Question::Reserve(ask)).await? {
             Answer::Reserved(reserved) => Ok(reserved),
-            Answer::Settled(_) => Err(Unanswerable::Unwritten),
+            Answer::Settled(_) => Err(Unanswerable::Unread),
         }
     }
 
@@ -107,14 +113,13 @@ impl Billing {
     pub async fn settle(&self, ask: Settle) -> Result<Settled, Unanswerable> {
         match self.ask(Question::Settle(ask)).await? {
             Answer::Settled(settled) => Ok(settled),
-            Answer::Reserved(_) => Err(Unanswerable::Unwritten),
+            Answer::Reserved(_) => Err(Unanswerable::Unread),
         }
     }
 
     /// How the role does.
     pub async fn gauges(&self) -> Result<Gauges, StoreError> {
-        let open = self.store.ledger().count_open().await?;
-        Ok(self.counts.gauges(open))
+        Ok(self.counts.gauges())
     }
 
     async fn ask(&self, question: Question) -> Result<Answer, Unanswerable> {
@@ -124,6 +129,31 @@ impl Billing {
         }
         let (answer, answered) = oneshot::channel();
         self.jobs.try_send(Job { question, answer }).map_err(|_| Unanswerable::Busy)?;
-        answered.await.map_err(|_| Unanswerable::Unwritten)
+        answered.await.map_err(|_| Unanswerable::Unread)
+    }
+}
+
+async fn work(
+    mut performer: Performer,
+    mut waiting: mpsc::Receiver<Job>,
+    mut heard: mpsc::UnboundedReceiver<billing::In>,
+    sweep: Duration,
+) {
+    let mut sweep = tokio::time::interval(sweep.max(Duration::from_millis(10)));
+    let (mut jobs, mut said) = (Vec::with_capacity(TOGETHER), Vec::new());
+    loop {
+        let pause = performer.pause();
+        tokio::select! {
+            count = heard.recv_many(&mut said, TOGETHER) => match count {
+                0 => return,
+                _ => performer.hear(said.drain(..)),
+            },
+            count = waiting.recv_many(&mut jobs, TOGETHER) => match count {
+                0 => return,
+                _ => performer.answer(jobs.drain(..)),
+            },
+            () = tokio::time::sleep(pause.unwrap_or_default()), if pause.is_some() => performer.expire(),
+            _ = sweep.tick() => performer.look_for_silent(),
+        }
     }
 }

@@ -13,9 +13,17 @@ use crate::Config;
 pub(crate) struct Offhand(Option<Arc<Rate>>);
 
 impl Offhand {
-    /// Only where nothing costs anything, and no call is under way of a time when it did.
-    pub(crate) async fn new(config: &Config, store: &Store) -> Result<Self, StoreError> {
-        let no_books = config.rate.is_free() && store.ledger().count_open().await? == 0;
+    /// Only where nothing costs anything, and no call is under way of a time when it did: neither in the journal,
+    /// which is `idle` then, nor in the books (which are not waited for).
+    pub(crate) async fn new(config: &Config, store: &Store, idle: bool) -> Result<Self, StoreError> {
+        if !config.rate.is_free() || !idle {
+            return Ok(Offhand(None));
+        }
+        let no_books = match store.ledger().count_open().await {
+            Ok(open) => open == 0,
+            Err(error) if error.is_away() => true,
+            Err(error) => return Err(error),
+        };
         Ok(Offhand(no_books.then(|| Arc::new(config.rate.clone()))))
     }
 

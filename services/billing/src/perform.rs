@@ -1,20 +1,21 @@
-use std::collections::{BTreeMap, BTreeSet};
+//! Turns the till: questions come in, what is decided goes to the journal, then the answers out.
+
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use billing::{Answer, Decided, Question, decide};
-use contract::{CallId, TenantId};
-use ledger::{Account, Posting, Purse, Rate, Reservation};
-use machine::Moment;
-use store::{Book, Store, StoreError};
-use strowger_io::Clock;
-use tokio::sync::oneshot;
+use billing::{Answer, Asked, In, Out, Question, RESERVATION, Till};
+use journal::{Journal, Kept, OpenError, Recovered};
+use machine::{Machine, Moment, Outbox};
+use strowger_io::{Clock, MappedFile};
+use tokio::sync::{mpsc, oneshot};
 
-use crate::Config;
+use crate::books::Order;
 use crate::counts::Counts;
-
-/// So many lost calls are released at once.
-const ABANDONED_AT_ONCE: u32 = 500;
+use crate::{Config, StartError};
 
 /// A question, and where its answer goes.
 #[derive(Debug)]
@@ -23,190 +24,149 @@ pub(crate) struct Job {
     pub(crate) answer: oneshot::Sender<Answer>,
 }
 
-type Payer = (TenantId, String);
-
-/// Has the core decide and carries out what it decided.
+/// The till, and all that it works with.
 #[derive(Debug)]
 pub(crate) struct Performer {
-    rate: Rate,
-    abandon_after: Duration,
-    store: Store,
+    till: Till,
+    journal: Journal<MappedFile>,
     clock: Clock,
     counts: Arc<Counts>,
+    orders: mpsc::UnboundedSender<Order>,
+    asking: BTreeMap<u64, oneshot::Sender<Answer>>,
+    asked: u64,
+    out: Outbox<Out>,
 }
 
 impl Performer {
-    pub(crate) fn new(config: Config, store: Store, clock: Clock, counts: Arc<Counts>) -> Self {
-        let Config { rate, abandon_after } = config;
-        Performer { rate, abandon_after, store, clock, counts }
-    }
-
-    /// Answers all of `jobs`, or as many of them as the store allows.
-    pub(crate) async fn answer(&mut self, jobs: Vec<Job>) {
-        match self.transact(&jobs.iter().map(|job| &job.question).collect::<Vec<_>>()).await {
-            Ok(answers) => tell(jobs, answers),
-            Err(error) => {
-                self.counts.failed();
-                tracing::warn!(%error, questions = jobs.len(), "the books of calls could not be written");
-                self.answer_one_by_one(jobs).await;
+    /// Goes on where the journal ends.
+    pub(crate) fn open(
+        config: &Config,
+        clock: Clock,
+        counts: Arc<Counts>,
+        orders: mpsc::UnboundedSender<Order>,
+    ) -> Result<Self, StartError> {
+        let (journal, recovered) = open(&config.journal, config.journal_bytes, clock.now())?;
+        for damage in &recovered.damage {
+            tracing::warn!(?damage, "billing's journal is broken there; the rest was used");
+        }
+        let mut till = Till::new(config.rate.clone(), config.abandon_after);
+        let mut restored = 0;
+        for entry in journal.live().filter(|entry| entry.tag == RESERVATION && !entry.body.is_empty()) {
+            match till.restore(clock.now(), entry.body) {
+                true => restored += 1,
+                false => tracing::error!(call = %entry.key.0, "what was kept of a call cannot be read"),
             }
         }
+        if !recovered.fresh {
+            tracing::info!(calls = restored, "billing goes on where its predecessor was");
+        }
+        let (asking, out) = (BTreeMap::new(), Outbox::new());
+        let performer = Performer { till, journal, clock, counts, orders, asking, asked: 0, out };
+        performer.gauge();
+        Ok(performer)
     }
 
-    /// One question that cannot be answered must not stand in the way of those that came with it.
-    async fn answer_one_by_one(&mut self, jobs: Vec<Job>) {
-        if jobs.len() < 2 {
-            return;
+    /// Whether a call is under way, or over and not in the books yet.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.till.open() == 0 && self.till.unwritten() == 0
+    }
+
+    /// How long until the till has to do something by itself.
+    pub(crate) fn pause(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.till.next_deadline().map(|at| at.since(now))
+    }
+
+    /// Decides about all `jobs`, and answers those that can be answered.
+    pub(crate) fn answer(&mut self, jobs: impl IntoIterator<Item = Job>) {
+        let now = self.clock.now();
+        self.journal.begin([]);
+        for Job { question, answer } in jobs {
+            self.asked += 1;
+            self.asking.insert(self.asked, answer);
+            let call = question.call();
+            let asked = In::Asked(Asked { id: self.asked, question });
+            let mark = self.out.mark();
+            // The till changes only once it has decided: a question that makes it panic leaves it as it was.
+            if catch_unwind(AssertUnwindSafe(|| self.till.handle(now, asked, &mut self.out))).is_err() {
+                self.out.cut_back(mark);
+                self.asking.remove(&self.asked);
+                tracing::error!(%call, "a question about a call makes billing panic");
+            }
         }
-        for job in jobs {
-            match self.transact(&[&job.question]).await {
-                Ok(answers) => tell(vec![job], answers),
-                Err(error) => {
-                    self.counts.failed();
-                    let call = job.question.call();
-                    tracing::warn!(%error, %call, "the books of a call could not be written");
+        self.keep_and_say();
+    }
+
+    /// The books say something.
+    pub(crate) fn hear(&mut self, said: impl IntoIterator<Item = In>) {
+        let now = self.clock.now();
+        self.journal.begin([]);
+        for said in said {
+            match &said {
+                In::Written(_) => self.counts.committed(),
+                In::Away => self.counts.failed(),
+                In::Asked(_) | In::Read { .. } | In::Silent(_) => {}
+            }
+            self.till.handle(now, said, &mut self.out);
+        }
+        self.keep_and_say();
+    }
+
+    /// What is due.
+    pub(crate) fn expire(&mut self) {
+        self.journal.begin([]);
+        self.till.expire(self.clock.now(), &mut self.out);
+        self.keep_and_say();
+    }
+
+    /// Has calls looked for of which nobody speaks any more.
+    pub(crate) fn look_for_silent(&self) {
+        // The books outlive the till.
+        let _ = self.orders.send(Order::FindSilent(self.till.silent_before(self.clock.now())));
+    }
+
+    fn keep_and_say(&mut self) {
+        for record in self.out.keep.drain(..) {
+            if self.journal.append(&record) == Kept::Unprotected {
+                self.counts.unprotected.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+        self.journal.commit();
+        for out in self.out.emit.drain(..) {
+            match out {
+                Out::Tell(told) => {
+                    if told.changed {
+                        self.counts.answered(&told.answer);
+                    }
+                    // Whoever asked may have stopped waiting.
+                    let asker = self.asking.remove(&told.id);
+                    let _ = asker.map(|asker| asker.send(told.answer));
+                }
+                Out::Leave(id) => drop(self.asking.remove(&id)),
+                order @ (Out::Read { .. } | Out::Write(_)) => {
+                    let _ = self.orders.send(Order::Of(order));
                 }
             }
         }
+        self.journal.sent();
+        self.gauge();
     }
 
-    /// Releases what is set aside for calls that nobody speaks of any more.
-    pub(crate) async fn abandon_silent(&mut self) {
-        let now = self.clock.now();
-        let before =
-            Moment::from_micros(now.as_micros().saturating_sub(self.abandon_after.as_micros() as u64));
-        match self.abandon(now, before).await {
-            Ok(0) => {}
-            Ok(calls) => {
-                self.counts.abandoned(calls);
-                tracing::warn!(calls, "reservations of lost calls are released");
-            }
-            Err(error) => tracing::warn!(%error, "reservations of lost calls could not be released"),
-        }
-    }
-
-    async fn abandon(&self, now: Moment, before: Moment) -> Result<usize, StoreError> {
-        let mut book = self.store.ledger().open().await?;
-        let mut silent = book.silent(before, ABANDONED_AT_ONCE).await?;
-        let mut changes = Changes::default();
-        for reservation in &mut silent {
-            let postings = reservation.abandon();
-            changes.post(reservation.call, postings);
-        }
-        book.keep(&silent.iter().collect::<Vec<_>>()).await?;
-        changes.write(&mut book, now).await?;
-        book.commit().await?;
-        Ok(silent.len())
-    }
-
-    async fn transact(&self, questions: &[&Question]) -> Result<Vec<Answer>, StoreError> {
-        if questions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let now = self.clock.now();
-        let mut book = self.store.ledger().open().await?;
-        let mut known = Known::read(&mut book, questions).await?;
-        let mut changes = Changes::default();
-        let mut answers = Vec::with_capacity(questions.len());
-        for question in questions {
-            let decided = known.decide(now, &self.rate, question);
-            known.remember(&decided);
-            changes.post(question.call(), decided.postings);
-            answers.push((decided.answer, decided.changed));
-        }
-        changes.balances.retain(|payer, _| known.purses.get(payer) != Some(&Purse::Postpaid));
-        book.keep(&known.changed()).await?;
-        changes.write(&mut book, now).await?;
-        book.commit().await?;
-        self.counts.committed();
-        answers.iter().filter(|(_, changed)| *changed).for_each(|(answer, _)| self.counts.answered(answer));
-        Ok(answers.into_iter().map(|(answer, _)| answer).collect())
+    fn gauge(&self) {
+        self.counts.open.store(self.till.open() as u64, Ordering::Relaxed);
+        self.counts.unwritten.store(self.till.unwritten() as u64, Ordering::Relaxed);
+        self.counts.away.store(self.till.is_away(), Ordering::Relaxed);
     }
 }
 
-fn tell(jobs: Vec<Job>, answers: Vec<Answer>) {
-    for (job, answer) in jobs.into_iter().zip(answers) {
-        // Whoever asked may have stopped waiting.
-        let _ = job.answer.send(answer);
-    }
-}
-
-/// What the books say about the calls and payers of one batch, kept up to date while it is decided.
-struct Known {
-    reservations: BTreeMap<CallId, Reservation>,
-    changed: BTreeSet<CallId>,
-    purses: BTreeMap<Payer, Purse>,
-}
-
-impl Known {
-    async fn read(book: &mut Book, questions: &[&Question]) -> Result<Self, StoreError> {
-        let calls: BTreeSet<CallId> = questions.iter().map(|question| question.call()).collect();
-        let calls: Vec<CallId> = calls.into_iter().collect();
-        let payers: BTreeSet<Payer> =
-            questions.iter().map(|question| (question.payer().0, question.payer().1.to_owned())).collect();
-        let payers: Vec<Payer> = payers.into_iter().collect();
-        Ok(Known {
-            reservations: book.reservations(&calls).await?,
-            changed: BTreeSet::new(),
-            purses: book.purses(&payers).await?,
-        })
-    }
-
-    fn decide(&self, now: Moment, rate: &Rate, question: &Question) -> Decided {
-        let (tenant, account) = question.payer();
-        let purse = self.purses.get(&(tenant, account.to_owned())).copied().unwrap_or(Purse::Missing);
-        decide(now, rate, question, self.reservations.get(&question.call()).cloned(), purse)
-    }
-
-    fn remember(&mut self, decided: &Decided) {
-        if !decided.changed {
-            return;
+/// The journal at `path`; one that another release wrote is begun anew.
+fn open(path: &Path, bytes: usize, now: Moment) -> Result<(Journal<MappedFile>, Recovered), StartError> {
+    match Journal::open(MappedFile::create(path, bytes)?, now) {
+        Err(OpenError::Version(version)) => {
+            tracing::warn!(journal = %path.display(), version, "another release wrote it; it begins anew");
+            let journal = Journal::create(MappedFile::create(path, bytes)?, now).map_err(OpenError::from)?;
+            Ok((journal, Recovered { fresh: true, ..Recovered::default() }))
         }
-        let reservation = decided.reservation.clone();
-        let payer = (reservation.tenant, reservation.account.clone());
-        if let Some(Purse::Prepaid(left)) = self.purses.get_mut(&payer) {
-            *left += decided.postings.iter().map(|posting| moved(posting, &payer)).sum::<i64>();
-        }
-        self.changed.insert(reservation.call);
-        self.reservations.insert(reservation.call, reservation);
-    }
-
-    fn changed(&self) -> Vec<&Reservation> {
-        self.changed.iter().filter_map(|call| self.reservations.get(call)).collect()
-    }
-}
-
-/// By how much `posting` changes what `payer` has.
-fn moved(posting: &Posting, payer: &Payer) -> i64 {
-    let is_payers = |account: &Account| matches!(account, Account::User { tenant, name } if (*tenant, name) == (payer.0, &payer.1));
-    let sign = i64::from(is_payers(&posting.to)) - i64::from(is_payers(&posting.from));
-    sign * posting.micros
-}
-
-/// What a batch writes besides its reservations.
-#[derive(Default)]
-struct Changes {
-    postings: Vec<(CallId, Posting)>,
-    balances: BTreeMap<Payer, i64>,
-}
-
-impl Changes {
-    fn post(&mut self, call: CallId, postings: Vec<Posting>) {
-        for posting in postings {
-            for (account, micros) in [(&posting.from, -posting.micros), (&posting.to, posting.micros)] {
-                if let Account::User { tenant, name } = account {
-                    *self.balances.entry((*tenant, name.clone())).or_default() += micros;
-                }
-            }
-            self.postings.push((call, posting));
-        }
-    }
-
-    async fn write(&self, book: &mut Book, now: Moment) -> Result<(), StoreError> {
-        book.post(now, &self.postings).await?;
-        for ((tenant, name), &micros) in self.balances.iter().filter(|(_, micros)| **micros != 0) {
-            book.add_to_balance((*tenant, name), micros).await?;
-        }
-        Ok(())
+        opened => Ok(opened?),
     }
 }

@@ -12,6 +12,9 @@ pub enum Question {
     Settle(Settle),
 }
 
+/// Who pays: a user of a tenant.
+pub type Payer = (TenantId, String);
+
 /// What billing answers.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Answer {

@@ -23,6 +23,8 @@ pub struct Told {
     pub id: u64,
     /// What is answered.
     pub answer: Answer,
+    /// Whether anything changed: a repeat changes nothing.
+    pub changed: bool,
 }
 
 /// The billing role with its books in memory.
@@ -99,7 +101,7 @@ impl Machine for Desk {
         let decided = decide(now, &self.rate, &question, found, self.purse(question.payer()));
         self.post(&decided.postings);
         self.reservations.insert(question.call(), decided.reservation);
-        out.emit(Told { id, answer: decided.answer });
+        out.emit(Told { id, answer: decided.answer, changed: decided.changed });
     }
 
     fn expire(&mut self, now: Moment, _out: &mut Outbox<Told>) {
