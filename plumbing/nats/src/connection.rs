@@ -193,6 +193,11 @@ impl Link {
         self.lines.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Counts the connections, from nought.
+    fn connection(&self) -> u64 {
+        self.counts.broken.load(Ordering::Relaxed)
+    }
+
     /// Says the request `id` of `line`, which has `length` bytes.
     pub(crate) fn request(&self, line: &Arc<Line>, id: u64, length: usize) -> Result<(), NotSent> {
         self.push(Outgoing::Request(line.clone(), id, length), length)
@@ -224,7 +229,7 @@ impl Link {
     async fn send_all(self: Arc<Self>, client: Client, mut to_send: mpsc::Receiver<Outgoing>) {
         while let Some(outgoing) = to_send.recv().await {
             let (length, sent) = match outgoing {
-                Outgoing::Request(line, id, length) => match line.say(id) {
+                Outgoing::Request(line, id, length) => match line.say(id, self.connection()) {
                     Some((subject, reply, payload)) => {
                         (length, client.publish_with_reply(subject, reply, payload).await)
                     }
@@ -270,7 +275,7 @@ impl Link {
                 self.is_connected.store(true, Ordering::Relaxed);
                 tracing::info!("the bus across hosts is connected");
                 self.each_line(|line| {
-                    for id in line.said_once() {
+                    for id in line.said_once(self.connection()) {
                         self.counts.repeated.fetch_add(1, Ordering::Relaxed);
                         let _ = self.request(line, id, 0);
                     }

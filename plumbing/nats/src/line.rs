@@ -43,8 +43,9 @@ pub(crate) struct Asked {
     pub(crate) payload: Bytes,
     pub(crate) until: Instant,
     pub(crate) waits: Waits,
-    /// How often it was said on a connection that is no more, or is in use.
+    /// How often it was said, and on which connection last.
     said: u8,
+    said_on: u64,
 }
 
 /// Who waits for an answer.
@@ -60,7 +61,7 @@ pub(crate) enum Waits {
 
 impl Asked {
     pub(crate) fn new(subject: Subject, payload: Bytes, within: Duration, waits: Waits) -> Self {
-        Asked { subject, payload, until: Instant::now() + within, waits, said: 0 }
+        Asked { subject, payload, until: Instant::now() + within, waits, said: 0, said_on: 0 }
     }
 }
 
@@ -105,8 +106,8 @@ impl Line {
         self.lock().retain(|_, asked| asked.until > now);
     }
 
-    /// Subject, where to answer, and what to say, if somebody still waits.
-    pub(crate) fn say(&self, id: u64) -> Option<(Subject, Subject, Bytes)> {
+    /// Subject, where to answer, and what to say on `connection`, if somebody still waits.
+    pub(crate) fn say(&self, id: u64, connection: u64) -> Option<(Subject, Subject, Bytes)> {
         let mut pending = self.lock();
         let asked = pending.get_mut(&id)?;
         if asked.until <= Instant::now() {
@@ -114,15 +115,17 @@ impl Line {
             return None;
         }
         asked.said += 1;
+        asked.said_on = connection;
         Some((asked.subject.clone(), format!("{}.{id}", self.inbox).into(), asked.payload.clone()))
     }
 
-    /// After a break: what was said once. What was said twice is given up, so that a request that kills its
-    /// hearer does not do so for ever.
-    pub(crate) fn said_once(&self) -> Vec<u64> {
+    /// After a break: what was said once, on a connection before `connection`. What was said twice is given up,
+    /// so that a request that kills its hearer does not do so for ever.
+    pub(crate) fn said_once(&self, connection: u64) -> Vec<u64> {
         let mut pending = self.lock();
-        pending.retain(|_, asked| asked.said < 2);
-        pending.iter().filter(|(_, asked)| asked.said == 1).map(|(&id, _)| id).collect()
+        let is_lost = |asked: &Asked| asked.said > 0 && asked.said_on < connection;
+        pending.retain(|_, asked| !is_lost(asked) || asked.said < 2);
+        pending.iter().filter(|(_, asked)| is_lost(asked)).map(|(&id, _)| id).collect()
     }
 
     /// A message came to the inbox.
@@ -197,23 +200,25 @@ mod tests {
     #[test]
     fn a_request_is_said_at_most_twice() {
         let (line, _answered) = line_with(7);
-        let (_, reply, _) = line.say(7).unwrap();
+        let (_, reply, _) = line.say(7, 0).unwrap();
         assert_eq!(reply.as_str(), "_INBOX.x.7");
-        assert_eq!(line.said_once(), [7]);
-        line.say(7).unwrap();
-        assert!(line.said_once().is_empty());
-        assert!(line.say(7).is_none(), "given up");
+        assert!(line.said_once(0).is_empty(), "it is on its way");
+        assert_eq!(line.said_once(1), [7]);
+        line.say(7, 1).unwrap();
+        assert!(line.said_once(1).is_empty());
+        assert!(line.said_once(2).is_empty());
+        assert!(line.say(7, 2).is_none(), "given up");
     }
 
     #[test]
     fn what_nobody_heard_was_not_said() {
         let (line, mut answered) = line_with(7);
         for _ in 0..5 {
-            line.say(7).unwrap();
+            line.say(7, 0).unwrap();
             let next = line.came(&message("_INBOX.x.7", Some(StatusCode::NO_RESPONDERS), vec![]));
             assert_eq!(next, Next::Again(7, NOBODY));
         }
-        line.say(7).unwrap();
+        line.say(7, 0).unwrap();
         let answer = Envelope { kind: Kind::Answer, id: 7, body: vec![1], ..Envelope::default() };
         line.came(&message("_INBOX.x.7", None, contract::encode(&answer)));
         assert_eq!(answered.try_recv().unwrap(), [1]);

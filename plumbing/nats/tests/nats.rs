@@ -5,8 +5,11 @@
 extern crate bus as strowger_bus;
 
 mod across;
+mod breaks;
+mod cluster;
 #[path = "../../bus/tests/seam/mod.rs"]
 mod seam;
+mod security;
 mod server;
 
 use across::Across;

@@ -1,7 +1,7 @@
 //! Servers on loopback ports of their own, with a directory that goes with them.
 
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -39,12 +39,16 @@ impl Server {
 
     /// One on `port` that keeps its state in `folder`.
     pub(crate) fn on(port: u16, folder: PathBuf, more: &str) -> Self {
+        let store = folder.join("store");
+        let streams =
+            format!("jetstream {{ store_dir: \"{}\", max_mem: 64MB, max_file: 1GB }}", store.display());
+        Server::without_streams(port, folder, &format!("{streams}\n{more}"))
+    }
+
+    /// One without JetStream.
+    pub(crate) fn without_streams(port: u16, folder: PathBuf, more: &str) -> Self {
         let mut server = Server { child: None, folder, port };
-        let config = format!(
-            "listen: 127.0.0.1:{port}\nmax_payload: 8MB\n\
-             jetstream {{ store_dir: \"{}\", max_mem: 64MB, max_file: 1GB }}\n{more}\n",
-            server.folder.join("store").display()
-        );
+        let config = format!("listen: 127.0.0.1:{port}\nmax_payload: 8MB\n{more}\n");
         std::fs::write(server.folder.join("config"), config).unwrap();
         server.run();
         server
@@ -72,8 +76,8 @@ impl Server {
         format!("nats://127.0.0.1:{}", self.port)
     }
 
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.as_ref().unwrap().id()
     }
 
     /// SIGKILL.

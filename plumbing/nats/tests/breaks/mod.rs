@@ -1,0 +1,145 @@
+//! Servers that go and come back, or never were there.
+
+use std::time::{Duration, Instant};
+
+use bus::durable::{DurableError, Entry, Streams};
+use bus::{Mailbox, NotSent, Server as Answers, Unanswered};
+use contract::account::{Changed, Found, LookUp};
+use contract::event::CallEvent;
+use contract::record::{Keep, Kept};
+use contract::{Envelope, Role, Stream, TenantId};
+use strowger_nats::{Nats, Options};
+
+use crate::across::{connect, signalling, who};
+use crate::seam::{Gone, Looped};
+use crate::server::{Server, folder, free_port};
+
+fn anna() -> LookUp {
+    LookUp { tenant: TenantId(7), name: "anna".into() }
+}
+
+fn office(nats: Nats) -> Gone {
+    let answers = Answers::new().on(|_: LookUp| async { Ok::<_, String>(Found::Nobody) });
+    Gone::spawn(async move { nats.serve(who("office", 200, &[Role::Api]), answers).await })
+}
+
+/// How long it takes until a request is answered.
+async fn until_answered(nats: &Nats) -> Duration {
+    let (client, began) = (nats.client(), Instant::now());
+    while client.ask(None, &anna()).await.is_err() {
+        assert!(began.elapsed() < Duration::from_secs(10), "never");
+    }
+    began.elapsed()
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn nobody_waits_for_a_dead_server() {
+    let mut server = Server::start();
+    let nats = connect(&server);
+    let _office = office(connect(&server));
+    until_answered(&nats).await;
+    let mut mailbox = signalling(&nats, 0, 1);
+    server.kill();
+    while nats.is_connected() {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+
+    let changed = Envelope::notice(None, &Changed { tenant: TenantId(1), name: Some("x".repeat(1000)) });
+    let request = Envelope::request(1, None, &anna());
+    let (mut slowest, mut taken) = (Duration::ZERO, 0);
+    for _ in 0..20_000 {
+        let began = Instant::now();
+        mailbox.send(&changed).unwrap();
+        taken += u64::from(mailbox.send(&request).is_ok());
+        slowest = slowest.max(began.elapsed());
+    }
+    assert!(slowest < Duration::from_millis(50), "a loop was held up for {slowest:?}");
+    assert!(matches!(mailbox.send(&request), Err(NotSent::Full)));
+    let counters = mailbox.counters();
+    assert!(taken < 5_000 && counters.refused > 15_000 && counters.dropped > 15_000, "{counters:?}");
+
+    let began = Instant::now();
+    let asked = nats.client().ask(None, &anna()).await;
+    assert!(matches!(asked, Err(Unanswered::NotSent { source: NotSent::Full, .. })), "{asked:?}");
+    let appended = nats.streams().append(Stream::Events, Entry::of(&CallEvent::default())).await;
+    assert!(matches!(appended, Err(DurableError::Late { .. })), "{appended:?}");
+    assert!(began.elapsed() < Duration::from_secs(7));
+
+    server.run();
+    let took = until_answered(&nats).await;
+    assert!(took < Duration::from_secs(3), "{took:?}");
+    nats.streams().append(Stream::Events, Entry::of(&CallEvent::default())).await.unwrap();
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn what_was_asked_when_the_connection_broke_is_asked_again_once() {
+    let mut server = Server::start();
+    let nats = connect(&server);
+    let mut api = Looped::start(connect(&server).mailbox(who("api", 1, &[Role::Api])).unwrap());
+    let client = nats.client();
+    let asking = tokio::spawn(async move { client.ask(None, &Keep::default()).await });
+    assert_eq!(api.next().await.envelope.subject, "api.keep_records");
+    server.kill();
+    server.run();
+    let again = api.next().await;
+    api.answer::<Keep>(&again, &Kept::default());
+    asking.await.unwrap().unwrap();
+    assert_eq!((nats.traffic().broken, nats.traffic().repeated), (1, 1));
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn a_server_that_comes_later_is_found() {
+    let (port, folder) = (free_port(), folder());
+    let servers = vec![format!("nats://127.0.0.1:{port}")];
+    let nats = Nats::start(Options { servers, ..Options::default() }).unwrap();
+    let _office = office(nats.clone());
+    assert!(matches!(nats.client().ask(None, &anna()).await, Err(Unanswered::Late { .. })));
+    let _server = Server::on(port, folder, "");
+    let took = until_answered(&nats).await;
+    assert!(took < Duration::from_secs(3), "{took:?}");
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn what_is_too_long_for_the_server_is_said_at_once() {
+    let server = Server::start();
+    let nats = connect(&server);
+    let _office = office(nats.clone());
+    until_answered(&nats).await;
+    let long = LookUp { tenant: TenantId(1), name: "x".repeat(9 << 20) };
+    let error = nats.client().ask(None, &long).await.unwrap_err();
+    assert!(matches!(error, Unanswered::NotSent { source: NotSent::TooLong { .. }, .. }), "{error}");
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn who_goes_is_missed_and_who_gave_his_shards_away_is_not_asked() {
+    let server = Server::start();
+    let nats = connect(&server);
+    let (mut one, other) = (Looped::start(signalling(&nats, 0, 1)), connect(&server));
+    let mut buddy = Looped::start(other.mailbox(who("buddy", 1, &[Role::Exchange])).unwrap());
+    nats.flush(Duration::from_secs(1)).await;
+    other.flush(Duration::from_secs(1)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let names =
+        |nats: &Nats| nats.members(Role::Exchange).into_iter().map(|who| who.name).collect::<Vec<_>>();
+    assert_eq!(names(&nats), ["buddy", "signalling-0"]);
+
+    let shard = machine::Shard::of(17);
+    let client = nats.client();
+    client.tell(Some(shard), &Changed::default()).unwrap();
+    one.next().await;
+    one.with(|mailbox| mailbox.own([]));
+    buddy.with(move |mailbox| mailbox.own([shard]));
+    nats.flush(Duration::from_secs(1)).await;
+    other.flush(Duration::from_secs(1)).await;
+    client.tell(Some(shard), &Changed::default()).unwrap();
+    buddy.next().await;
+    assert_eq!(one.waiting(), 0);
+    drop(one);
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(names(&nats), ["buddy"]);
+}
