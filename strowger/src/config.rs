@@ -166,7 +166,8 @@ pub(crate) struct Call {
     pub(crate) min_se: u32,
     /// A call without RTP for so long, and not on hold, is ended, seconds; 0: never.
     pub(crate) inactivity_seconds: u64,
-    /// How long a call goes on when billing can't be reached, seconds.
+    /// How long a call goes on when billing can't be reached, or billing can't reach the store and knows nothing of
+    /// who pays, seconds.
     pub(crate) offline_seconds: u64,
     /// How long an answer is said again to a phone that never says ACK, before its call is ended, seconds;
     /// 0: 64 times T1.

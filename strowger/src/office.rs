@@ -77,6 +77,7 @@ async fn open(config: &Config, worker: &Worker) -> Result<(Api, Server), OfficeE
     billing.rate.currency.clone_from(&config.billing.currency);
     billing.rate.micros_per_minute = config.billing.micros_per_minute;
     billing.rate.step_seconds = config.billing.step_seconds;
+    billing.offline = std::time::Duration::from_secs(config.call.offline_seconds);
     billing.journal = places.billing_journal();
     let billing = Billing::start(billing, store.clone(), worker.clock()).await?;
     let topology = Topology::new(&places.runtime, config.signalling.threads);

@@ -36,6 +36,8 @@ impl Worker {
 /// The keys of a platform's configuration, table by table.
 #[derive(Clone, Copy, Debug)]
 pub struct Shape<'a> {
+    /// Before all tables.
+    pub top: &'a str,
     /// Of `[sip]`, but for `listen`.
     pub sip: &'a str,
     /// Of `[signalling]`.
@@ -49,6 +51,7 @@ pub struct Shape<'a> {
 impl Default for Shape<'_> {
     fn default() -> Self {
         Shape {
+            top: "",
             sip: "t1_ms = 100\nt2_ms = 800\nt4_ms = 1000",
             signalling: "journal_mb = 64",
             media: "legs = 300\njournal_mb = 8",
@@ -106,9 +109,9 @@ impl Platform {
         let folder = std::env::temp_dir().join(format!("strowger-test-{process}-{count}"));
         std::fs::create_dir_all(&folder).expect("a folder of the test's own");
         let runtime = PathBuf::from(format!("/dev/shm/strowger-test-{process}-{count}"));
-        let Shape { sip, signalling, media, lines } = shape;
+        let Shape { top, sip, signalling, media, lines } = shape;
         let config = format!(
-            "data = \"{0}/data\"\nruntime = \"{1}\"\n\
+            "data = \"{0}/data\"\nruntime = \"{1}\"\n{top}\n\
              [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n{sip}\n\
              [signalling]\n{signalling}\n\
              [media]\n{media}\n\

@@ -11,6 +11,8 @@ pub struct Config {
     /// A call of which nobody spoke for so long is taken for lost: its reservation is released. It is charged all
     /// the same if its end is told later.
     pub abandon_after: Duration,
+    /// A call of a payer of whom nothing is known goes on for so long while the store is away.
+    pub offline: Duration,
     /// The journal, on tmpfs: what was decided and is not in the books yet.
     pub journal: PathBuf,
     /// Its size: about 500 bytes a call that goes on.
@@ -22,6 +24,7 @@ impl Default for Config {
         Config {
             rate: Rate::default(),
             abandon_after: Duration::from_secs(24 * 3600),
+            offline: Duration::from_secs(600),
             journal: PathBuf::from("journal-billing"),
             journal_bytes: 16 << 20,
         }

@@ -49,7 +49,7 @@ impl Performer {
         for damage in &recovered.damage {
             tracing::warn!(?damage, "billing's journal is broken there; the rest was used");
         }
-        let mut till = Till::new(config.rate.clone(), config.abandon_after);
+        let mut till = Till::new(config.rate.clone(), config.abandon_after, config.offline);
         let mut restored = 0;
         for entry in journal.live().filter(|entry| entry.tag == RESERVATION && !entry.body.is_empty()) {
             match till.restore(clock.now(), entry.body) {

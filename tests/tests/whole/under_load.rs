@@ -38,6 +38,7 @@ fn crowded() -> Crowded {
         media: "legs = 2400",
         // The silent calls stay silent.
         lines: "[call]\ninactivity_seconds = 0",
+        ..Shape::default()
     });
     let began = Instant::now();
     for user in ["alice", "bob", "eve", "frank", "gina", "henry"] {

@@ -109,7 +109,8 @@ impl Cluster {
                 if let Some(error) = now.hopeless.take_if(|_| looked) {
                     return Err(error);
                 }
-                if Instant::now() >= until {
+                // Nobody waits for one to come: those who ask do.
+                if looked || Instant::now() >= until {
                     tracing::warn!(why = now.why(&self.shared.hosts), "going on without the store");
                     return Ok(());
                 }

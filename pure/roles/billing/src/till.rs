@@ -13,6 +13,8 @@
 //! - Books are written from states, not from steps ([`Reservation::since`]): writing one again changes nothing.
 //! - What a payer has is what the books say, less what is decided and not written (`owed`). While it is not known
 //!   whether a write was done (`unsure`), nothing is read but written again.
+//! - While the books are away, a payer whose purse is known can spend what is in it, and one who is not known has
+//!   credit for a while (`offline`).
 //! - The end of a call is told once the books have it, or, while they are away, once the journal has it.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -97,6 +99,8 @@ pub enum Out {
 pub struct Till {
     rate: Rate,
     abandon_after: Duration,
+    /// Seconds of a call that are granted to a payer of whom nothing is known, while the books are away.
+    offline: u64,
     calls: BTreeMap<CallId, Entry>,
     /// How many of them go on.
     open: usize,
@@ -139,11 +143,13 @@ enum Needs {
 }
 
 impl Till {
-    /// Charges `rate`; a call of which nobody spoke for `abandon_after` gets its reservation released.
-    pub fn new(rate: Rate, abandon_after: Duration) -> Self {
+    /// Charges `rate`; a call of which nobody spoke for `abandon_after` gets its reservation released. While the
+    /// books are away, a call of an unknown payer may go on for `offline`.
+    pub fn new(rate: Rate, abandon_after: Duration, offline: Duration) -> Self {
         Till {
             rate,
             abandon_after,
+            offline: offline.as_secs(),
             calls: BTreeMap::new(),
             open: 0,
             purses: BTreeMap::new(),
@@ -228,7 +234,13 @@ impl Till {
         }
         let (tenant, name) = question.payer();
         let payer = (tenant, name.to_owned());
-        let seen = self.purses.get(&payer).ok_or(Needs::Purse)?;
+        let Some(seen) = self.purses.get(&payer) else {
+            // Better a call on credit than none.
+            let granted = found.map_or(0, |found| found.seconds) + u64::from(ask.seconds);
+            let credit = if granted > self.offline { Purse::Prepaid(0) } else { Purse::Postpaid };
+            let decided = self.away.then(|| decide(now, &self.rate, question, found.cloned(), credit));
+            return decided.ok_or(Needs::Purse);
+        };
         let old = |than: Duration| !self.away && seen.at.after(than) < now;
         if old(STALE) {
             return Err(Needs::Purse);
