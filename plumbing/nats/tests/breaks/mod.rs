@@ -3,11 +3,11 @@
 use std::time::{Duration, Instant};
 
 use bus::durable::{DurableError, Entry, Streams};
-use bus::{Mailbox, NotSent, Server as Answers, Unanswered};
+use bus::{Addressed, Carrier, Mailbox, NotSent, Server as Answers, Unanswered};
 use contract::account::{Changed, Found, LookUp};
 use contract::event::CallEvent;
 use contract::record::{Keep, Kept};
-use contract::{Envelope, Role, Stream, TenantId};
+use contract::{Envelope, Role, Stream, TenantId, To};
 use strowger_nats::{Nats, Options};
 
 use crate::across::{connect, signalling, who};
@@ -79,7 +79,9 @@ async fn what_was_asked_when_the_connection_broke_is_asked_again_once() {
     let nats = connect(&server);
     let mut api = Looped::start(connect(&server).mailbox(who("api", 1, &[Role::Api])).unwrap());
     let client = nats.client();
-    let asking = tokio::spawn(async move { client.ask(None, &Keep::default()).await });
+    let patiently = Duration::from_secs(30);
+    let request = Addressed::request(To::Any, &Keep::default());
+    let asking = tokio::spawn(async move { client.carrier().request(request, patiently).await });
     assert_eq!(api.next().await.envelope.subject, "api.keep_records");
     server.kill();
     server.run();
