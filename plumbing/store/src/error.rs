@@ -76,11 +76,28 @@ impl From<sqlx::Error> for StoreError {
     }
 }
 
-/// Whether PostgreSQL's error of this code says something about the server's state, not about the question.
+/// Whether the error of this code says something about the database's state, not about the question.
 fn passes(code: &str) -> bool {
+    if code.len() < 5 {
+        // SQLite: busy, locked, the disk fails or is full.
+        return code.parse().is_ok_and(|code: u32| [5, 6, 10, 13].contains(&(code & 0xff)));
+    }
     // Connections (08), resources (53), the operator stepped in (57), deadlock and serialization (40),
     // a server that was the writer and is not any more (25006), a lock that was not had in time (55P03).
-    code.len() == 5
-        && (["08", "53", "57", "40"].iter().any(|class| code.starts_with(class))
-            || ["25006", "55P03"].contains(&code))
+    ["08", "53", "57", "40"].iter().any(|class| code.starts_with(class)) || ["25006", "55P03"].contains(&code)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_passes_is_told_from_what_does_not() {
+        for code in ["57P01", "08006", "53300", "25006", "55P03", "40P01", "5", "517", "778", "13"] {
+            assert!(passes(code), "{code}");
+        }
+        for code in ["23505", "42P01", "22021", "28000", "3D000", "1555", "2067", "1", "787"] {
+            assert!(!passes(code), "{code}");
+        }
+    }
 }

@@ -37,7 +37,7 @@ pub(crate) async fn guard(
                       the file api-token";
         return Err(Problem::new(StatusCode::UNAUTHORIZED, detail));
     };
-    let Some(token) = shared.store.tokens().find(&token::hash(presented)).await? else {
+    let Some(token) = shared.recall.token(&shared.store, &token::hash(presented)).await? else {
         return Err(Problem::new(StatusCode::UNAUTHORIZED, "this token is not known here"));
     };
     request.extensions_mut().insert(Caller { tenant: token.tenant });

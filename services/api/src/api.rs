@@ -9,6 +9,7 @@ use store::{Store, StoreError};
 use strowger_io::Clock;
 
 use crate::keeper::Keeper;
+use crate::recall::Recall;
 use crate::{office, routes, token};
 
 /// What the office was dealt to work with.
@@ -64,6 +65,7 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) status: Option<PathBuf>,
     pub(crate) keeper: Keeper,
+    pub(crate) recall: Recall,
     pub(crate) served: std::sync::OnceLock<Served>,
 }
 
@@ -79,8 +81,8 @@ impl Api {
         let Dealt { store, bus, clock, data, status } = dealt;
         token::prepare(&data, &store, clock.now()).await?;
         let keeper = Keeper::start(store.clone());
-        let served = std::sync::OnceLock::new();
-        Ok(Api { shared: Arc::new(Inner { store, bus, clock, status, keeper, served }) })
+        let (recall, served) = (Recall::default(), std::sync::OnceLock::new());
+        Ok(Api { shared: Arc::new(Inner { store, bus, clock, status, keeper, recall, served }) })
     }
 
     /// Answers what exchanges ask about accounts, and keeps their records.

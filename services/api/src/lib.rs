@@ -22,6 +22,7 @@ mod numbers;
 mod office;
 mod password;
 mod problem;
+mod recall;
 mod records;
 mod registrations;
 mod routes;

@@ -1,7 +1,9 @@
-//! What exchanges ask.
+//! What exchanges ask, and what an operator's own tools command.
 
 use bus::Server;
 use contract::account::{Found, ListTenants, LookUp, Tenants};
+use contract::command::{CarryOut, Command, Done};
+use contract::query::{HangUp, HungUp};
 use contract::record::Keep;
 use store::StoreError;
 
@@ -10,6 +12,7 @@ use crate::names;
 
 pub(crate) fn answer(shared: &Shared, server: Server) -> Server {
     let (listing, looking, keeping) = (shared.clone(), shared.clone(), shared.clone());
+    let commanded = shared.clone();
     server
         .on(move |_: ListTenants| {
             let shared = listing.clone();
@@ -23,6 +26,33 @@ pub(crate) fn answer(shared: &Shared, server: Server) -> Server {
             let shared = keeping.clone();
             async move { shared.keeper.keep(keep).await }
         })
+        .on(move |it: CarryOut| {
+            let shared = commanded.clone();
+            async move { carry_out(&shared, it.command).await }
+        })
+}
+
+/// An error leaves the command unanswered: whoever commands asks again.
+async fn carry_out(shared: &Shared, command: Command) -> Result<Done, String> {
+    match command {
+        Command::HangUp { call, reason } => {
+            let answers = shared.bus.ask_all(&HangUp { call, reason }).await;
+            let found = |(_, answer): &(_, Result<HungUp, _>)| answer.as_ref().is_ok_and(|it| it.found);
+            if answers.iter().any(found) {
+                tracing::info!(%call, "a call is ended by a command");
+                return Ok(Done::Done);
+            }
+            match answers.iter().find(|(_, answer)| answer.is_err()) {
+                Some((member, _)) => Err(format!("{member} does not answer")),
+                None => Ok(Done::NotFound),
+            }
+        }
+        Command::Forget { tenant, name } => {
+            crate::notify::changed(shared, tenant, name.as_deref());
+            Ok(Done::Done)
+        }
+        Command::Unknown => Ok(Done::Unknown),
+    }
 }
 
 /// A user's name goes before a number of the same digits.

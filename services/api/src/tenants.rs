@@ -92,8 +92,7 @@ pub(crate) async fn remove(
 
 /// The names of all tenants.
 pub(crate) async fn names(shared: &Shared) -> Result<BTreeMap<TenantId, String>, Problem> {
-    let tenants = shared.store.tenants().all().await?;
-    Ok(tenants.into_iter().map(|tenant| (tenant.id, tenant.name)).collect())
+    Ok(shared.recall.names(&shared.store).await?)
 }
 
 /// The name of a tenant; its number if it is no more.

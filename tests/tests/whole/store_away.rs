@@ -27,7 +27,7 @@ fn settled_once(platform: &Platform, server: &Server, database: &str, calls: usi
     let records = platform.records_of(calls);
     assert!(records.iter().all(|record| record["outcome"] == "answered"), "{records:#?}");
     assert!(records.iter().all(|record| record["price"]["micros"].as_i64() > Some(0)), "{records:#?}");
-    let name = database.rsplit('/').next().unwrap();
+    let name = database.rsplit('/').next().expect("a database");
     let agreeing = "SELECT count(*) FROM reservations r JOIN call_records c ON c.id = r.call \
                     WHERE r.state = 'settled' AND r.reserved = r.charged + r.released \
                     AND (c.price, c.reserved, c.released) = (r.charged, r.reserved, r.released)";
@@ -58,14 +58,19 @@ fn calls_go_on(stop: fn(&Server), start: fn(&Server), meanwhile: fn(&Platform)) 
     settled_once(&platform, &server, &database, 4);
 }
 
+/// Whoever was let in before is let in now, and shown what needs no store.
+fn shows_what_it_knows(platform: &Platform) {
+    assert_eq!(platform.registrations().len(), 1);
+}
+
 #[test]
 fn calls_go_on_without_a_store_that_was_killed() {
-    calls_go_on(Server::kill, Server::start_again, |_| {});
+    calls_go_on(Server::kill, Server::start_again, shows_what_it_knows);
 }
 
 #[test]
 fn calls_go_on_without_a_store_that_hangs() {
-    calls_go_on(Server::pause, Server::resume, |_| {});
+    calls_go_on(Server::pause, Server::resume, shows_what_it_knows);
 }
 
 #[test]

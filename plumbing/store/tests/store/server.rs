@@ -3,6 +3,7 @@
 //! A server lives as long as a test that uses it: each holds a lock on a file, and a shell that waits for that lock
 //! stops the server when the last one has let go, however it ended.
 
+#![allow(clippy::unwrap_used)]
 #![allow(dead_code, reason = "more than one test binary uses this file, each another part of it")]
 
 use std::fs::{self, File};

@@ -25,3 +25,30 @@ pub(crate) fn read(body: &[u8]) -> Option<Reservation> {
         Some(_) | None => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use contract::TenantId;
+    use contract::billing::{Reserve, Settle};
+    use ledger::{Purse, Rate};
+    use machine::Moment;
+
+    use super::*;
+
+    /// The bytes of release 0.1, which later releases must read.
+    #[test]
+    fn the_reservation_of_the_first_release_is_read() {
+        let now = Moment::from_secs(1_700_000_000);
+        let rate = Rate { micros_per_minute: 60_000, ..Rate::default() };
+        let payer = (TenantId(3), "alice".to_owned());
+        let mut reservation =
+            Reservation::open(now, rate, CallId(0x1234_5678_9abc_def0), payer, "1002".into());
+        let ask = Reserve { serial: 1, seconds: 60, ..Reserve::default() };
+        reservation.reserve(now, &ask, Purse::Postpaid);
+        reservation.reserve(now, &Reserve { serial: 2, ..ask }, Purse::Prepaid(0));
+        reservation.settle(now, &Settle { talked_ms: 10_000, ..Settle::default() });
+        let golden = include_bytes!("../tests/golden/reservation.v1");
+        assert_eq!(read(golden), Some(reservation.clone()));
+        assert_eq!(record(&reservation).body, golden);
+    }
+}
