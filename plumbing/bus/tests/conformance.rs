@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod joined;
 mod members;
 mod process;
 mod seam;

@@ -65,6 +65,12 @@ fn tell(name: &str, mut times: Vec<Duration>) {
     println!("{name}: p50 {:?}, p99 {:?}, p999 {:?}", at(500), at(990), at(999));
 }
 
+/// What this process has in memory, in kB.
+fn resident() -> u64 {
+    let pages = std::fs::read_to_string("/proc/self/statm").unwrap();
+    pages.split(' ').nth(1).unwrap().parse::<u64>().unwrap() * 4
+}
+
 fn main() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let dir = std::env::temp_dir().join(format!("bus-latency-{}", std::process::id()));
@@ -84,4 +90,9 @@ fn main() {
     std::thread::sleep(Duration::from_millis(300));
     loop_asks("nats", exchange);
     runtime.block_on(task_asks("nats", connect().client()));
+
+    let (owner, before) = (connect().mailbox(who("owner", 3, Role::Exchange)).unwrap(), resident());
+    owner.own((0..4096).map(machine::Shard::of));
+    std::thread::sleep(Duration::from_secs(2));
+    println!("4,096 shards: {} kB", resident() - before);
 }
