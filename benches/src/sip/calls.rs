@@ -61,8 +61,9 @@ fn with_tariff(binary: &Path, rate: f64, options: &Options, rows: &mut Rows) -> 
     rows.put(Row {
         ours: Some(ours.process),
         note: format!(
-            "as sip.call, but a minute costs something: each reservation and each settlement is in a transaction of the \
-             store before it is answered; {rate:.0} a second, half of what sip.call was offered; missing {:.2} %; delay \
+            "as sip.call, but a minute costs something: each reservation and each settlement is in billing's journal \
+             before it is answered, and the end of a call in the store; {rate:.0} a second, half of what sip.call \
+             was offered; missing {:.2} %; delay \
              p50/p99 {:.2}/{:.2} ms",
             ours.missing * 100.0,
             ours.delay.0,
