@@ -165,7 +165,11 @@ impl Shared {
 
 /// Until nobody asks on the line any more.
 async fn hear_answers(line: Weak<Line>, inbox: Subject, link: Arc<Link>, client: Client) {
-    let Ok(mut answers) = client.subscribe(inbox).await else { return };
+    let subscribed = client.subscribe(inbox).await;
+    if let Some(line) = line.upgrade() {
+        line.hears();
+    }
+    let Ok(mut answers) = subscribed else { return };
     while let Some(message) = answers.next().await {
         let Some(line) = line.upgrade() else { return };
         if let Next::Again(id, after) = line.came(&message) {
@@ -229,12 +233,15 @@ impl Link {
     async fn send_all(self: Arc<Self>, client: Client, mut to_send: mpsc::Receiver<Outgoing>) {
         while let Some(outgoing) = to_send.recv().await {
             let (length, sent) = match outgoing {
-                Outgoing::Request(line, id, length) => match line.say(id, self.connection()) {
-                    Some((subject, reply, payload)) => {
-                        (length, client.publish_with_reply(subject, reply, payload).await)
+                Outgoing::Request(line, id, length) => {
+                    line.until_it_hears().await;
+                    match line.say(id, self.connection()) {
+                        Some((subject, reply, payload)) => {
+                            (length, client.publish_with_reply(subject, reply, payload).await)
+                        }
+                        None => (length, Ok(())),
                     }
-                    None => (length, Ok(())),
-                },
+                }
                 Outgoing::Message { subject, payload, from: None } => {
                     (payload.len(), client.publish(subject, payload).await)
                 }

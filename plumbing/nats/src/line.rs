@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use async_nats::{Message, StatusCode, Subject};
 use bytes::Bytes;
 use contract::{Body, Envelope, Kind};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 use tokio::task::AbortHandle;
 
 use crate::inbox::Inbox;
@@ -27,6 +27,8 @@ pub(crate) struct Line {
     mailbox: Option<Arc<Inbox>>,
     /// The task that hears the answers; it ends with the line.
     hearing: OnceLock<AbortHandle>,
+    /// Closed once answers are heard.
+    deaf: Semaphore,
 }
 
 impl Drop for Line {
@@ -75,12 +77,22 @@ pub(crate) enum Next {
 
 impl Line {
     pub(crate) fn new(inbox: String, mailbox: Option<Arc<Inbox>>) -> Self {
-        Line { inbox, pending: Mutex::default(), mailbox, hearing: OnceLock::new() }
+        Line { inbox, pending: Mutex::default(), mailbox, hearing: OnceLock::new(), deaf: Semaphore::new(0) }
     }
 
     /// The task that hears its answers.
     pub(crate) fn heard_by(&self, task: AbortHandle) {
         let _there_is_only_one = self.hearing.set(task);
+    }
+
+    /// From now on, answers are heard.
+    pub(crate) fn hears(&self) {
+        self.deaf.close();
+    }
+
+    /// Until answers are heard: what is asked before may be answered, or found to have no hearer, in vain.
+    pub(crate) async fn until_it_hears(&self) {
+        let _closed = self.deaf.acquire().await;
     }
 
     /// Where all answers come.
