@@ -159,13 +159,14 @@ impl MediaProcess {
     /// The supervisor starts it (again).
     pub(crate) fn start(&mut self, now: Moment, said: &mut Vec<Wish>) {
         let region = std::mem::take(&mut self.region);
-        let (journal, recovered) = match Journal::open_with(region, now, SEGMENT) {
+        let (journal, mut recovered) = match Journal::open_with(region, now, SEGMENT) {
             Ok(opened) => opened,
             Err(error) => panic!("a journal that nobody harmed can't be opened: {error}"),
         };
         let machine = Media::new(NodeId(1), self.secret.clone(), pairs(), Settings::default());
         let mut turn = Box::new(Turn::new(machine, journal));
         let mut hands = Hands { said, asks: &mut self.asks, addresses: &self.addresses };
+        turn.restore(now, &mut recovered, &mut hands);
         turn.recover(now, &recovered, [], &mut hands);
         self.turn = Some(turn);
         let mut sounds = Sounds::new();

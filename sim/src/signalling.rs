@@ -231,12 +231,13 @@ impl SignallingProcess {
         for number in 0..threads {
             let thread = &mut self.threads[usize::from(number)];
             let region = std::mem::take(&mut thread.region);
-            let (journal, recovered) = open(region, now);
+            let (journal, mut recovered) = open(region, now);
             let beside = if recovered.fresh { thread.disk.entries() } else { Vec::new() };
             let settings = self.settings.clone();
             let machine = Signalling::new(settings_of(settings, number, threads), self.secret.clone(), now);
             let mut turn = Box::new(Turn::new(machine, journal));
             let mut mouth = Mouth::new(number.into(), threads, said);
+            turn.restore(now, &mut recovered, &mut mouth);
             turn.recover(now, &recovered, beside, &mut mouth);
             self.set_aside += mouth.set_aside;
             thread.disk.begin(turn.journal.region());
@@ -325,6 +326,7 @@ fn run(
     mouth: &mut Mouth<'_>,
 ) -> Option<Option<Vec<u8>>> {
     let Steps { doom, is_looked_at, fault } = steps;
+    turn.catch_up(now, mouth);
     let first = turn.receive(inputs);
     if doom == Some(Death::Received) {
         return Some(None);

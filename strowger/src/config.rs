@@ -241,7 +241,7 @@ impl Default for Log {
 
 impl Default for Supervisor {
     fn default() -> Self {
-        Supervisor { settled_ms: 5_000 }
+        Supervisor { settled_ms: 1_000 }
     }
 }
 

@@ -3,6 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use strowger_io::SHROUD;
+
 use super::Options;
 use super::call::Calls;
 use super::calls::{ready, setup};
@@ -139,6 +141,11 @@ fn stand(rig: &mut Rig<Calls>) -> Result<u64, Trouble> {
 /// Bytes of memory that the processes of a server hold, each page shared by several counted once in all.
 fn held(root: u32) -> f64 {
     let of = |pid: u32| {
+        // A shroud's memory is its worker's, which is counted there.
+        let name = std::fs::read_to_string(format!("/proc/{pid}/comm")).ok()?;
+        if Some(name.trim_end()) == SHROUD.to_str().ok() {
+            return None;
+        }
         let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?;
         let line = text.lines().find_map(|line| line.strip_prefix("Pss:"))?;
         line.split_whitespace().next()?.parse::<f64>().ok()

@@ -70,6 +70,11 @@ impl Child {
         self.due
     }
 
+    /// Its process, until its end was seen.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        self.life.as_ref().map(|life| life.pidfd.pid())
+    }
+
     pub(crate) fn has_ended(&self) -> bool {
         self.life.is_none() && self.due.is_none()
     }

@@ -54,7 +54,7 @@ impl Default for Patience {
             look_every: Duration::from_millis(50),
             to_get_ready: Duration::from_secs(30),
             to_end: Duration::from_secs(10),
-            settled: Duration::from_secs(5),
+            settled: Duration::from_secs(1),
             first_pause: Duration::from_millis(20),
             longest_pause: Duration::from_secs(5),
         }
@@ -184,6 +184,8 @@ impl Supervisor {
                     for child in &mut self.children {
                         changed |= child.check(&self.options.patience, at);
                     }
+                    let own: Vec<u32> = self.children.iter().filter_map(Child::pid).collect();
+                    strowger_io::bury_strangers(&own);
                 }
                 Signal::Terminate | Signal::Interrupt => {
                     self.stop();

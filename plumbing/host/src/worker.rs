@@ -73,6 +73,9 @@ pub struct Worker {
 impl Worker {
     /// Takes what the supervisor deals. To be called first thing in the process, once.
     pub fn join() -> Result<Self, JoinError> {
+        if let Err(error) = strowger_io::shroud() {
+            tracing::warn!(%error, "a death of this worker will be told late");
+        }
         let control = take_inherited(CONTROL).map_err(JoinError::NoSupervisor)?;
         Self::over(SeqSocket::from(control))
     }

@@ -101,6 +101,35 @@ fn wait_until(what: &str, by: Duration, condition: impl Fn() -> bool) {
     }
 }
 
+/// The process that holds the memory of `worker` as well.
+fn shroud_of(worker: u32) -> Option<u32> {
+    let of =
+        |field: &str, pid: u32| std::fs::read_to_string(format!("/proc/{pid}/{field}")).unwrap_or_default();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let mut pids = processes.filter_map(|entry| entry.file_name().to_str()?.parse::<u32>().ok());
+    pids.find(|&pid| {
+        let (status, name) = (of("status", pid), of("comm", pid));
+        name.trim_end() == "shroud" && status.lines().any(|line| line == format!("PPid:\t{worker}"))
+    })
+}
+
+#[test]
+fn a_worker_has_a_shroud_that_holds_nothing_else_and_dies_after_it() {
+    let platform = Platform::start("answering");
+    let pid = platform.ask();
+    wait_until("no shroud", Duration::from_secs(5), || shroud_of(pid).is_some());
+    let shroud = shroud_of(pid).unwrap();
+    let descriptors = || std::fs::read_dir(format!("/proc/{shroud}/fd")).unwrap().count();
+    wait_until("it holds descriptors", Duration::from_secs(5), || descriptors() == 0);
+    kill(shroud, Signal::Terminate);
+    kill(shroud, Signal::Interrupt);
+    assert_eq!(platform.ask(), pid, "and nobody minds signals that a terminal sends to all");
+    assert!(lives(shroud));
+    kill(pid, Signal::Kill);
+    wait_until("it outlives its worker", Duration::from_secs(5), || !lives(shroud));
+    assert_ne!(platform.ask(), pid);
+}
+
 #[test]
 fn a_killed_worker_has_a_successor_at_once_that_hears_what_was_said_meanwhile() {
     let platform = Platform::start("answering");

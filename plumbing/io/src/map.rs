@@ -10,6 +10,9 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 use crate::descriptors::owned;
 use crate::error::{Error, Result, check};
 
+/// So many bytes' pages are mapped in one go.
+const FOUND_AT_ONCE: usize = 2 << 20;
+
 /// How memory is mapped.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum How {
@@ -49,6 +52,27 @@ impl Mapping {
     }
 }
 
+impl Mapping {
+    /// Has another thread map the pages that there are. It is a help and no more: without it, each is found when it
+    /// is first touched.
+    fn find_pages_meanwhile(&self) {
+        let (start, len) = (self.start.as_ptr() as usize, self.len);
+        let find = move || {
+            for at in (0..len).step_by(FOUND_AT_ONCE) {
+                // SAFETY: only maps pages, and changes no memory; where nothing is mapped any more it fails.
+                let done = unsafe {
+                    let start = std::ptr::without_provenance_mut(start + at);
+                    libc::madvise(start, FOUND_AT_ONCE.min(len - at), libc::MADV_POPULATE_READ)
+                };
+                if done != 0 {
+                    return;
+                }
+            }
+        };
+        drop(std::thread::Builder::new().name("find-pages".to_owned()).spawn(find));
+    }
+}
+
 impl Drop for Mapping {
     fn drop(&mut self) {
         // SAFETY: exactly what was mapped, and nobody can reach it any more.
@@ -61,8 +85,7 @@ impl Drop for Mapping {
 #[derive(Debug)]
 pub struct MappedFile {
     mapping: Mapping,
-    // Holds the lock.
-    _file: File,
+    _lock: File,
 }
 
 impl MappedFile {
@@ -73,11 +96,13 @@ impl MappedFile {
         let open =
             OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path);
         let file = open.map_err(|error| Error::of("open", &about, error))?;
+        // Opened once more: a mapping would keep the lock for as long as the memory of the dead is taken apart.
+        let lock = File::open(path).map_err(|error| Error::of("open", &about, error))?;
         // SAFETY: a plain call on a descriptor that we own.
-        check("lock", &about, unsafe { libc::flock(file.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })?;
+        check("lock", &about, unsafe { libc::flock(lock.as_raw_fd(), libc::LOCK_EX | libc::LOCK_NB) })?;
         let metadata = file.metadata().map_err(|error| Error::of("measure", &about, error))?;
         let len = usize::try_from(metadata.len()).unwrap_or(usize::MAX).max(len);
-        // A successor has no time to find pages that its predecessor used: reading them finds many at once.
+        // A successor has no time to find the pages that its predecessor used, so another thread does that.
         let mut how = How::Write;
         if metadata.blocks() * 512 < len as u64 {
             how = How::WriteAtOnce;
@@ -86,7 +111,10 @@ impl MappedFile {
             check("set aside memory for", &about, result)?;
         }
         let mapping = Mapping::new(file.as_fd(), len, how, &about)?;
-        Ok(MappedFile { mapping, _file: file })
+        if how == How::Write {
+            mapping.find_pages_meanwhile();
+        }
+        Ok(MappedFile { mapping, _lock: lock })
     }
 }
 

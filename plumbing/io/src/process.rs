@@ -76,6 +76,30 @@ impl Pidfd {
     }
 }
 
+/// As the first process of a container: takes away what is left of children that this process never started, and
+/// inherited from those that died. Everywhere else somebody else does that.
+pub fn bury_strangers(own: &[u32]) {
+    // SAFETY: asks for a number only.
+    if unsafe { libc::getpid() } != 1 {
+        return;
+    }
+    loop {
+        // SAFETY: siginfo_t is plain data, for which all zeros is a value.
+        let mut info: libc::siginfo_t = unsafe { zeroed() };
+        let flags = libc::WEXITED | libc::WNOHANG | libc::WNOWAIT;
+        // SAFETY: the kernel writes into `info`, and fills in the fields of a child's end or leaves zeros.
+        let pid = unsafe {
+            libc::waitid(libc::P_ALL, 0, &mut info, flags);
+            info.si_pid()
+        };
+        if pid <= 0 || own.contains(&pid.unsigned_abs()) {
+            return;
+        }
+        // SAFETY: a child that has ended; how, nobody asks.
+        unsafe { libc::waitpid(pid, std::ptr::null_mut(), libc::WNOHANG) };
+    }
+}
+
 impl AsFd for Pidfd {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -40,6 +40,11 @@ impl<T> Default for Batches<T> {
 }
 
 impl<T> Batches<T> {
+    /// As if all up to batch `number` had been read, and sent.
+    pub(crate) fn after(number: u64) -> Self {
+        Batches { current: Batch::new(number, true), highest: number, ..Batches::default() }
+    }
+
     /// Takes in the next record; `apply` is told of each state that is known to be committed.
     pub(crate) fn feed(&mut self, head: &Head, item: T, apply: &mut impl FnMut(T)) {
         if head.flags & CARRIED != 0 {

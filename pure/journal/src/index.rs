@@ -1,18 +1,39 @@
-//! Where the newest record of each key lies: eight bytes a key, since the key itself stands in the record.
+//! Where the newest record of each key lies: twelve bytes a key, since the key itself stands in the record.
 
 use hashbrown::HashTable;
 use machine::{Key, Tag};
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
+use crate::layout::size_of;
+
+/// Where a record lies, and as much of it as is needed without reading it: there may be a million.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Place {
     /// Offset in the region, in units of eight bytes.
-    eighth: u32,
-    hash: u32,
+    pub(crate) eighth: u32,
+    /// Of its tag and key.
+    pub(crate) hash: u32,
+    pub(crate) tag: Tag,
+    /// Bytes that it takes up, in units of eight.
+    pub(crate) size: u16,
 }
 
 impl Place {
-    fn at(self) -> usize {
+    /// The record at `at` with a body of `len` bytes.
+    pub(crate) fn new(at: usize, hash: u32, tag: Tag, len: usize) -> Self {
+        Place { eighth: (at / 8) as u32, hash, tag, size: (size_of(len) / 8) as u16 }
+    }
+
+    pub(crate) fn at(self) -> usize {
         self.eighth as usize * 8
+    }
+
+    pub(crate) fn bytes(self) -> usize {
+        usize::from(self.size) * 8
+    }
+
+    /// The record has no body: the thing is no more.
+    pub(crate) fn is_gone(self) -> bool {
+        self.bytes() == size_of(0)
     }
 }
 
@@ -44,42 +65,36 @@ impl Index {
     }
 
     /// Where the record with `hash` lies that is the `same`.
-    pub(crate) fn find(&self, hash: u32, same: impl Fn(usize) -> bool) -> Option<usize> {
-        let found = self.table.find(spread(hash), |place| place.hash == hash && same(place.at()));
-        found.map(|place| place.at())
+    pub(crate) fn find(&self, hash: u32, same: impl Fn(Place) -> bool) -> Option<Place> {
+        self.table.find(spread(hash), |&place| place.hash == hash && same(place)).copied()
     }
 
     /// Whether the record at `at` is the newest of its key.
     pub(crate) fn holds(&self, hash: u32, at: usize) -> bool {
-        self.find(hash, |place| place == at).is_some()
+        self.find(hash, |place| place.at() == at).is_some()
     }
 
-    /// Says that the newest record lies at `at`; returns where the one before lay.
-    pub(crate) fn put(&mut self, hash: u32, at: usize, same: impl Fn(usize) -> bool) -> Option<usize> {
-        let place = Place { eighth: (at / 8) as u32, hash };
-        let matches = |place: &Place| place.hash == hash && same(place.at());
-        match self.table.find_mut(spread(hash), matches) {
-            Some(found) => {
-                let before = found.at();
-                *found = place;
-                Some(before)
-            }
+    /// Says that the newest record lies at `place`; returns where the one before lay.
+    pub(crate) fn put(&mut self, place: Place, same: impl Fn(Place) -> bool) -> Option<Place> {
+        let matches = |old: &Place| old.hash == place.hash && same(*old);
+        match self.table.find_mut(spread(place.hash), matches) {
+            Some(found) => Some(std::mem::replace(found, place)),
             None => {
-                self.table.insert_unique(spread(hash), place, |place| spread(place.hash));
+                self.table.insert_unique(spread(place.hash), place, |place| spread(place.hash));
                 None
             }
         }
     }
 
     /// Forgets a key; returns where its record lay.
-    pub(crate) fn remove(&mut self, hash: u32, same: impl Fn(usize) -> bool) -> Option<usize> {
-        let matches = |place: &Place| place.hash == hash && same(place.at());
+    pub(crate) fn remove(&mut self, hash: u32, same: impl Fn(Place) -> bool) -> Option<Place> {
+        let matches = |place: &Place| place.hash == hash && same(*place);
         let entry = self.table.find_entry(spread(hash), matches).ok()?;
-        Some(entry.remove().0.at())
+        Some(entry.remove().0)
     }
 
     /// All places, in no order.
-    pub(crate) fn places(&self) -> impl Iterator<Item = usize> {
-        self.table.iter().map(|place| place.at())
+    pub(crate) fn all(&self) -> impl Iterator<Item = Place> {
+        self.table.iter().copied()
     }
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use machine::{Key, Moment, Record, Shard, Tag};
 
-use crate::index::{Index, hash};
+use crate::checkpoint::Schedule;
+use crate::index::{Index, Place, hash};
 use crate::layout::{A_THING, HEADER, Head, IN_HAND, NOTHING, PREFIX, SEGMENT, SENT, kind, seed, size_of};
 use crate::ring::{Region, Ring, Shape};
 use crate::scan::{Found, scan};
@@ -64,10 +65,14 @@ pub struct Stats {
 
 #[derive(Clone, Copy, Debug)]
 struct Pending {
-    tag: Tag,
     key: Key,
-    hash: u32,
-    at: usize,
+    place: Place,
+}
+
+impl Pending {
+    fn is(&self, tag: Tag, key: Key) -> bool {
+        self.key == key && self.place.tag == tag
+    }
 }
 
 /// A ring of records in a region that outlives the process. See the crate's page for the order of calls.
@@ -96,6 +101,7 @@ pub struct Journal<R> {
     /// What was in hand when a predecessor died, and at how many deaths.
     pub(crate) suspect: Option<(Tag, Key, u8)>,
     holds_thing: bool,
+    checkpoints: Schedule,
     pub(crate) stats: Stats,
 }
 
@@ -115,6 +121,7 @@ impl<R: Region> Journal<R> {
     pub(crate) fn over(ring: Ring<R>, index: Index, batch: u64) -> Self {
         let floor = ring.head;
         let live_in = vec![0; ring.shape.count as usize];
+        let checkpoints = Schedule::of(&ring);
         Journal {
             ring,
             index,
@@ -133,6 +140,7 @@ impl<R: Region> Journal<R> {
             carrying: Vec::new(),
             suspect: None,
             holds_thing: false,
+            checkpoints,
             stats: Stats::default(),
         }
     }
@@ -212,7 +220,8 @@ impl<R: Region> Journal<R> {
         let Some(at) = self.put(head, [&record.body, &[]]) else {
             return Kept::Unprotected;
         };
-        self.pending.push(Pending { tag: record.tag, key: record.key, hash, at });
+        let place = Place::new(at, hash, record.tag, record.body.len());
+        self.pending.push(Pending { key: record.key, place });
         self.pending_bytes += size_of(record.body.len());
         Kept::Safe
     }
@@ -220,8 +229,8 @@ impl<R: Region> Journal<R> {
     fn has_room_for(&self, hash: u32, record: &Record) -> bool {
         let needed = self.live_bytes + self.pending_bytes + size_of(record.body.len());
         needed <= self.capacity() || {
-            let old = self.index.find(hash, |at| self.is(at, record.tag, record.key));
-            needed - old.map_or(0, |at| self.ring.head_at(at).size()) <= self.capacity()
+            let old = self.index.find(hash, |place| self.is(place, record.tag, record.key));
+            needed - old.map_or(0, Place::bytes) <= self.capacity()
         }
     }
 
@@ -256,8 +265,8 @@ impl<R: Region> Journal<R> {
             self.committed = self.batch;
         }
         let mut pending = std::mem::take(&mut self.pending);
-        for Pending { tag, key, hash, at } in pending.drain(..) {
-            self.settle(tag, key, hash, at);
+        for Pending { key, place } in pending.drain(..) {
+            self.settle(place, |ring, other| is(ring, other, place.tag, key));
         }
         self.pending = pending;
         self.pending_bytes = 0;
@@ -267,49 +276,42 @@ impl<R: Region> Journal<R> {
 
     /// A copy of an older state was made behind this one, so it is said once more.
     fn append_again(&mut self, overtaken: usize) {
-        let Pending { tag, key, at, .. } = self.pending[overtaken];
-        if self.newest_pending(tag, key) != Some(overtaken) {
+        let Pending { key, place } = self.pending[overtaken];
+        if self.newest_pending(place.tag, key) != Some(overtaken) {
             return;
         }
-        if self.make_room(self.ring.head_at(at).size()) {
-            self.pending[overtaken].at = self.ring.copy(at, false);
+        if self.make_room(place.bytes()) {
+            let at = self.ring.copy(place.at(), false);
+            self.pending[overtaken].place.eighth = (at / 8) as u32;
         } else {
             let _ = self.unprotected();
         }
     }
 
     pub(crate) fn newest_pending(&self, tag: Tag, key: Key) -> Option<usize> {
-        self.pending.iter().rposition(|pending| pending.tag == tag && pending.key == key)
+        self.pending.iter().rposition(|pending| pending.is(tag, key))
     }
 
-    pub(crate) fn settle(&mut self, tag: Tag, key: Key, hash: u32, at: usize) {
-        let len = self.ring.head_at(at).len as usize;
-        self.settle_as(hash, at, len, |ring, place| is(ring, place, tag, key));
-    }
-
-    /// The same for a record that was just read. It is looked at again only if there is another of its hash:
-    /// when there are many, their headers have left the processor's caches by now.
-    pub(crate) fn settle_read(&mut self, hash: u32, at: usize, len: usize) {
-        self.settle_as(hash, at, len, |ring, place| {
-            let head = ring.head_at(at);
-            is(ring, place, head.tag, head.key)
-        });
-    }
-
-    fn settle_as(&mut self, hash: u32, at: usize, len: usize, same: impl Fn(&Ring<R>, usize) -> bool) {
+    /// The record at `place` counts from now on; `same` tells another one of its key.
+    pub(crate) fn settle(&mut self, place: Place, same: impl Fn(&Ring<R>, Place) -> bool) {
         let ring = &self.ring;
-        let same = |place: usize| same(ring, place);
-        let before = if len == 0 {
-            self.index.remove(hash, same)
+        let same = |other: Place| same(ring, other);
+        let before = if place.is_gone() {
+            self.index.remove(place.hash, same)
         } else {
-            self.live_bytes += size_of(len);
-            self.live_in[self.ring.shape.number(at)] += 1;
-            self.index.put(hash, at, same)
+            self.live_bytes += place.bytes();
+            self.live_in[ring.shape.number(place.at())] += 1;
+            self.index.put(place, same)
         };
         if let Some(before) = before {
-            self.live_bytes -= self.ring.head_at(before).size();
-            self.live_in[self.ring.shape.number(before)] -= 1;
+            self.forgotten_at(before);
         }
+    }
+
+    /// What lay at `place` does not count any more.
+    pub(crate) fn forgotten_at(&mut self, place: Place) {
+        self.live_bytes -= place.bytes();
+        self.live_in[self.ring.shape.number(place.at())] -= 1;
     }
 
     /// All that the last committed batch says has been said.
@@ -317,26 +319,19 @@ impl<R: Region> Journal<R> {
         if self.said < self.committed {
             self.said = self.committed;
             self.ring.note(SENT, self.said, 0);
+            if !self.open {
+                self.checkpoints.look(&mut self.ring, &self.index, self.said);
+            }
         }
     }
 
     /// The newest state kept of one thing, also of the open batch.
     pub fn latest(&self, tag: Tag, key: Key) -> Option<&[u8]> {
-        let at = match self.newest_pending(tag, key) {
-            Some(pending) => self.pending[pending].at,
-            None => self.index.find(hash(tag, key), |at| self.is(at, tag, key))?,
+        let place = match self.newest_pending(tag, key) {
+            Some(pending) => self.pending[pending].place,
+            None => self.index.find(hash(tag, key), |place| self.is(place, tag, key))?,
         };
-        Some(self.ring.body_at(at)).filter(|body| !body.is_empty())
-    }
-
-    /// The newest committed record of every key, in the order of memory.
-    pub fn live(&self) -> impl Iterator<Item = Entry<'_>> {
-        let mut places: Vec<usize> = self.index.places().collect();
-        places.sort_unstable();
-        places.into_iter().map(|at| {
-            let head = self.ring.head_at(at);
-            Entry { tag: head.tag, shard: head.shard(), key: head.key, body: self.ring.body_at(at) }
-        })
+        Some(self.whole(place)?.body).filter(|body| !body.is_empty())
     }
 
     /// How the journal is doing.
@@ -381,8 +376,8 @@ impl<R: Region> Journal<R> {
         gone
     }
 
-    fn is(&self, at: usize, tag: Tag, key: Key) -> bool {
-        is(&self.ring, at, tag, key)
+    fn is(&self, place: Place, tag: Tag, key: Key) -> bool {
+        is(&self.ring, place, tag, key)
     }
 
     pub(crate) fn unprotected(&mut self) -> Kept {
@@ -401,9 +396,9 @@ impl<R: Region> Journal<R> {
     }
 }
 
-pub(crate) fn is<R: Region>(ring: &Ring<R>, at: usize, tag: Tag, key: Key) -> bool {
-    let raw = &ring.region.as_ref()[at..at + HEADER];
-    raw[12..14] == tag.0.to_le_bytes() && raw[32..48] == key.0.to_le_bytes()
+pub(crate) fn is<R: Region>(ring: &Ring<R>, place: Place, tag: Tag, key: Key) -> bool {
+    let raw = &ring.region.as_ref()[place.at()..place.at() + HEADER];
+    place.tag == tag && raw[32..48] == key.0.to_le_bytes()
 }
 
 impl fmt::Display for Kept {

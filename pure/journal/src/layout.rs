@@ -21,7 +21,7 @@ pub(crate) const PAGE: usize = 4096;
 /// Bytes of a segment, unless the ring was made with another size.
 pub const SEGMENT: usize = 256 * 1024;
 /// The smallest and the largest segment that makes sense.
-pub(crate) const SEGMENT_SIZES: std::ops::RangeInclusive<usize> = 1024..=64 << 20;
+pub(crate) const SEGMENT_SIZES: std::ops::RangeInclusive<usize> = 1024..=512 << 10;
 /// The fewest segments a ring can turn in.
 pub(crate) const FEWEST: u64 = 4;
 /// Bytes before the first record of a segment.
@@ -336,16 +336,16 @@ fn bytes_at<const N: usize>(raw: &[u8], at: usize) -> [u8; N] {
 }
 
 #[inline(always)]
-fn u16_at(raw: &[u8], at: usize) -> u16 {
+pub(crate) fn u16_at(raw: &[u8], at: usize) -> u16 {
     u16::from_le_bytes(bytes_at(raw, at))
 }
 
 #[inline(always)]
-fn u32_at(raw: &[u8], at: usize) -> u32 {
+pub(crate) fn u32_at(raw: &[u8], at: usize) -> u32 {
     u32::from_le_bytes(bytes_at(raw, at))
 }
 
 #[inline(always)]
-fn u64_at(raw: &[u8], at: usize) -> u64 {
+pub(crate) fn u64_at(raw: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes_at(raw, at))
 }

@@ -16,9 +16,11 @@
 //! does not fit goes unprotected, and is counted in [`Stats`].
 
 mod batches;
+mod checkpoint;
 mod index;
 mod journal;
 mod layout;
+mod live;
 pub mod log;
 mod recovery;
 mod ring;
@@ -29,6 +31,7 @@ mod turn;
 
 pub use journal::{Entry, Journal, Kept, Stats, TooSmall};
 pub use layout::SEGMENT;
+pub use live::Ticket;
 pub use recovery::{Damage, OpenError, Recovered, Undecided, What};
 pub use ring::Region;
 pub use tail::{Lapped, Position, Tail, Window};

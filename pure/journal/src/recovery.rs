@@ -3,8 +3,9 @@
 use machine::{Key, Moment, Tag};
 
 use crate::batches::{Batch, Batches};
-use crate::index::{Index, hash};
-use crate::journal::{Journal, TooSmall};
+use crate::checkpoint::Checkpoint;
+use crate::index::{Index, Place, hash};
+use crate::journal::{Journal, TooSmall, is};
 use crate::layout::{
     A_THING, Front, Head, IN_HAND, Note, PAGE, PREFIX, RETAKEN, SEGMENT, SENT, SegmentFront, VERSION, kind,
     seed,
@@ -129,27 +130,11 @@ fn warm(segment: &[u8]) {
     std::hint::black_box(lines.fold(0_u8, |sum, &byte| sum.wrapping_add(byte)));
 }
 
-/// A record that was read: as much of it as is needed again, in few bytes, since there may be a million.
-#[derive(Clone, Copy, Debug)]
-struct Lies {
-    /// Where, in units of eight bytes.
-    eighth: u32,
-    len: u32,
-    /// Of its tag and key.
-    hash: u32,
-}
-
-impl Lies {
-    fn at(self) -> usize {
-        self.eighth as usize * 8
-    }
-}
-
 struct Reading<R> {
     ring: Ring<R>,
-    batches: Batches<Lies>,
+    batches: Batches<Place>,
     /// Committed states in the order of their writing.
-    applied: Vec<Lies>,
+    applied: Vec<Place>,
     damage: Vec<Damage>,
     readable: bool,
     sent: Option<Note>,
@@ -197,25 +182,69 @@ impl<R: Region> Reading<R> {
             self.readable = false;
             return self.broken(Some(0), 0, What::SegmentFront);
         };
-        let mut end = PREFIX;
-        for sequence in (newest + 1).saturating_sub(shape.count).max(shape.count)..=newest {
-            // The writer may have died while it was about to use the oldest one again.
-            let about_to_go =
-                sequence + shape.count == newest + 1 && self.ring.segment(sequence)[..8] == [0; 8];
-            if self.front(sequence) != Some(sequence) && !about_to_go {
-                self.broken(Some(sequence), 0, What::SegmentFront);
-            }
-            end = self.read_segment(sequence);
-        }
+        let oldest = (newest + 1).saturating_sub(shape.count).max(shape.count);
+        let mut end = match self.read_from_checkpoint(oldest, newest) {
+            Some(end) => end,
+            None => self.read_segments(oldest, newest, PREFIX),
+        };
         self.ring.head = newest;
         // The description of the newest segment itself may be the one that is broken.
         if self.front(newest + 1).is_none() && self.has_records(newest + 1) {
             self.broken(Some(newest + 1), 0, What::SegmentFront);
-            end = self.read_segment(newest + 1);
+            end = self.read_segment(newest + 1, PREFIX);
             self.ring.head = newest + 1;
         }
         self.ring.offset = end;
         self.read_notes();
+    }
+
+    /// Reads segments `first` to `last`, the first one from `offset` on; returns where the last one ends.
+    fn read_segments(&mut self, first: u64, last: u64, offset: usize) -> usize {
+        let mut end = offset;
+        for sequence in first..=last {
+            // The writer may have died while it was about to use the oldest one again.
+            let about_to_go =
+                sequence + self.ring.shape.count == last + 1 && self.ring.segment(sequence)[..8] == [0; 8];
+            if self.front(sequence) != Some(sequence) && !about_to_go {
+                self.broken(Some(sequence), 0, What::SegmentFront);
+            }
+            end = self.read_segment(sequence, if sequence == first { offset } else { PREFIX });
+        }
+        end
+    }
+
+    /// Takes what lived at the last checkpoint, and reads only what was written since. `None` if there is no
+    /// checkpoint, or anything on that way is not as it should be: then all must be read.
+    fn read_from_checkpoint(&mut self, oldest: u64, newest: u64) -> Option<usize> {
+        let (checkpoint, lived) = Checkpoint::newest(&self.ring)?;
+        // Of the oldest segment the records may have gone on already.
+        if !(oldest + 1..=newest).contains(&checkpoint.sequence) || !self.damage.is_empty() {
+            return None;
+        }
+        let applied = self.still_there(lived, checkpoint.sequence)?;
+        (self.applied, self.batches) = (applied, Batches::after(checkpoint.batch));
+        let end = self.read_segments(checkpoint.sequence, newest, checkpoint.offset);
+        if self.damage.is_empty() {
+            return Some(end);
+        }
+        (self.applied, self.batches, self.damage) = (Vec::new(), Batches::default(), Vec::new());
+        None
+    }
+
+    /// Those records that lie in segments not used again after segment `since`: what lived in others was carried
+    /// on, and stands behind the checkpoint. They are not looked at yet. `None` if that can't be told of one.
+    fn still_there(&self, mut lived: Vec<Place>, since: u64) -> Option<Vec<Place>> {
+        let shape = self.ring.shape;
+        let fronts: Vec<_> = (0..shape.count).map(|number| self.front(number)).collect();
+        let mut doubtful = false;
+        lived.retain(|place| {
+            let number = place.at().checked_sub(PAGE).map_or(usize::MAX, |at| at / shape.segment);
+            let sequence = fronts.get(number).copied().flatten();
+            let end = place.at() + place.bytes();
+            doubtful |= sequence.is_none() || end > PAGE + (number + 1) * shape.segment;
+            sequence.is_some_and(|sequence| sequence <= since)
+        });
+        (!doubtful).then_some(lived)
     }
 
     /// Notes about batches of which nothing is left say that the newest records are missing.
@@ -245,19 +274,19 @@ impl<R: Region> Reading<R> {
         any
     }
 
-    fn read_segment(&mut self, sequence: u64) -> usize {
+    fn read_segment(&mut self, sequence: u64, from: usize) -> usize {
         let start = self.ring.shape.start(sequence);
         let segment = self.ring.segment(sequence);
-        warm(segment);
+        warm(&segment[from.min(segment.len())..]);
         let (batches, applied) = (&mut self.batches, &mut self.applied);
         let mut broken = Vec::new();
-        let end = scan(segment, seed(self.ring.life, sequence), PREFIX, |found| match found {
+        let end = scan(segment, seed(self.ring.life, sequence), from, |found| match found {
             // Whether inputs and outgoing bytes are whole matters only for the last of them.
             Found::Record { offset, head }
                 if head.kind != kind::STATE || head.body_holds(&segment[offset..]) =>
             {
-                let eighth = ((start + offset) / 8) as u32;
-                let record = Lies { eighth, len: head.len, hash: hash(head.tag, head.key) };
+                let record =
+                    Place::new(start + offset, hash(head.tag, head.key), head.tag, head.len as usize);
                 batches.feed(&head, record, &mut |record| applied.push(record));
             }
             Found::Record { offset, head } => broken.push((offset, What::State(head.tag, head.key))),
@@ -273,7 +302,7 @@ impl<R: Region> Reading<R> {
     fn check_bodies(&mut self) {
         let mut broken = Vec::new();
         let raw = self.ring.region.as_ref();
-        let mut whole = |record: &Lies| {
+        let mut whole = |record: &Place| {
             let at = record.at();
             let holds = Head::trusted(&raw[at..]).body_holds(&raw[at..]);
             if !holds {
@@ -309,7 +338,12 @@ impl<R: Region> Reading<R> {
             Ring::at(self.ring.region, self.ring.shape, self.ring.life, self.ring.head, self.ring.offset);
         let mut journal = Journal::over(ring, Index::with_room(self.applied.len()), self.batches.highest);
         for record in self.applied {
-            journal.settle_read(record.hash, record.at(), record.len as usize);
+            // It is looked at again only if there is another of its hash: when there are many, their headers have
+            // left the processor's caches by now.
+            journal.settle(record, |ring, other| {
+                let head = ring.head_at(record.at());
+                is(ring, other, head.tag, head.key)
+            });
         }
         journal.committed = committed;
         journal.suspect = suspect;
@@ -327,7 +361,7 @@ impl<R: Region> Reading<R> {
     }
 
     /// The last committed batch.
-    fn last(&self) -> &Batch<Lies> {
+    fn last(&self) -> &Batch<Place> {
         if self.batches.current.committed { &self.batches.current } else { &self.batches.before }
     }
 

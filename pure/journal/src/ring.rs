@@ -14,6 +14,11 @@ pub trait Region: AsRef<[u8]> + AsMut<[u8]> {}
 
 impl<T: AsRef<[u8]> + AsMut<[u8]>> Region for T {}
 
+/// A ring of so many segments is worth checkpoints; a smaller one is read in no time.
+const MANY: u64 = 32;
+/// Which part of the segments' room checkpoints get.
+const CHECKPOINTS: u64 = 16;
+
 /// How a region is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Shape {
@@ -22,11 +27,18 @@ pub(crate) struct Shape {
 }
 
 impl Shape {
-    /// Divides `bytes`; `None` if they are too few, or the segment is of no sensible size.
+    /// Divides `bytes`, and leaves room for checkpoints if there are many; `None` if they are too few, or the
+    /// segment is of no sensible size.
     pub(crate) fn of(bytes: usize, segment: usize) -> Option<Self> {
-        let count = (bytes.checked_sub(PAGE)? / segment.max(1)) as u64;
+        let most = (bytes.checked_sub(PAGE)? / segment.max(1)) as u64;
+        let count = if most < MANY { most } else { most - most / CHECKPOINTS };
+        Shape { segment, count }.sensible()
+    }
+
+    fn sensible(self) -> Option<Self> {
+        let Shape { segment, count } = self;
         let fits = SEGMENT_SIZES.contains(&segment) && segment.is_multiple_of(8) && count >= FEWEST;
-        fits.then_some(Shape { segment, count })
+        fits.then_some(self)
     }
 
     /// Where the segment of that sequence number starts.
@@ -50,7 +62,7 @@ impl Shape {
     pub(crate) fn of_front(bytes: usize, front: &Front) -> Option<Self> {
         let shape = Shape { segment: front.segment as usize, count: u64::from(front.count) };
         let needed = PAGE + shape.segment.checked_mul(front.count as usize)?;
-        (needed <= bytes).then(|| Shape::of(needed, shape.segment)).flatten()
+        (needed <= bytes).then(|| shape.sensible()).flatten()
     }
 }
 

@@ -1,7 +1,7 @@
 //! Making room: the oldest segment is used again, after what still lives in it was carried on.
 
-use crate::index::hash;
-use crate::journal::{Journal, is};
+use crate::index::{Place, hash};
+use crate::journal::Journal;
 use crate::layout::{Head, PREFIX, kind, seed};
 use crate::ring::Region;
 use crate::scan::{Found, scan};
@@ -47,6 +47,20 @@ impl<R: Region> Journal<R> {
             self.carry(from);
         }
         self.carrying = carrying;
+        if self.live_in[self.ring.shape.number(start)] > 0 {
+            self.lose(next);
+        }
+    }
+
+    /// What lives in segment `sequence` and could not be carried on is broken: it lives no more.
+    fn lose(&mut self, sequence: u64) {
+        let number = self.ring.shape.number(self.ring.shape.start(sequence));
+        let lost: Vec<Place> =
+            self.index.all().filter(|place| self.ring.shape.number(place.at()) == number).collect();
+        for place in lost {
+            self.forget(place);
+            let _ = self.unprotected();
+        }
     }
 
     /// Goes from header to header until all `live` records of segment `sequence` are found.
@@ -75,10 +89,8 @@ impl<R: Region> Journal<R> {
             return;
         }
         let at = self.ring.copy(from, true);
-        let ring = &self.ring;
-        self.index.put(hash(head.tag, head.key), at, |place| is(ring, place, head.tag, head.key));
-        self.live_in[ring.shape.number(from)] -= 1;
-        self.live_in[ring.shape.number(at)] += 1;
+        let place = Place::new(at, hash(head.tag, head.key), head.tag, head.len as usize);
+        self.settle(place, |_, other| other.at() == from);
         self.stats.carried_bytes += head.size() as u64;
         self.overtaken.extend(self.newest_pending(head.tag, head.key));
     }

@@ -10,10 +10,12 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use machine::{Key, Machine, Moment, Outbox, Record, Shard, Tag};
 
 use crate::recovery::DEATHS;
-use crate::{Entry, Journal, Recovered, Region};
+use crate::{Entry, Journal, Recovered, Region, Ticket};
 
 /// How many deadlines one turn looks after at most; the rest is due in the next.
 const MOST_DEADLINES: usize = 4096;
+/// How many of the things that could wait are restored between two turns.
+const CAUGHT_UP: usize = 256;
 /// How many things are restored between two signs of life.
 const RESTORED: usize = 1024;
 
@@ -21,6 +23,12 @@ const RESTORED: usize = 1024;
 pub trait Durable: Machine {
     /// So many things of `tag` are about to be restored: room for them is made at once.
     fn expect(&mut self, _tag: Tag, _count: usize) {}
+
+    /// Whether the first messages may be decided before things of `tag` are restored: until then they are not
+    /// known, which costs questions to others and no more.
+    fn can_wait(&self, _tag: Tag) -> bool {
+        false
+    }
 
     /// Takes up one thing as its newest record says. Nothing is said yet: `resume` follows.
     fn restore(&mut self, now: Moment, entry: Entry<'_>);
@@ -148,13 +156,16 @@ pub struct Turn<M: Machine, R> {
     pub journal: Journal<R>,
     out: Outbox<M::Out>,
     kept: Vec<u8>,
+    /// What is to be restored between turns.
+    waiting: Vec<Ticket>,
     stats: TurnStats,
 }
 
 impl<M: Durable, R: Region> Turn<M, R> {
     /// A machine that starts with nothing, or is about to [`Turn::recover`].
     pub fn new(machine: M, journal: Journal<R>) -> Self {
-        Turn { machine, journal, out: Outbox::new(), kept: Vec::new(), stats: TurnStats::default() }
+        let (out, stats) = (Outbox::new(), TurnStats::default());
+        Turn { machine, journal, out, kept: Vec::new(), waiting: Vec::new(), stats }
     }
 
     /// What happened so far.
@@ -258,8 +269,33 @@ impl<M: Durable, R: Region> Turn<M, R> {
         self.journal.sent();
     }
 
-    /// Goes on where a predecessor was: takes up every record (those of `beside`, from a disk, only where the
-    /// journal knows none of that key), says again what may not have been said, and decides what was undecided.
+    /// Takes up every record that a predecessor left, but for what [`Durable::can_wait`]: that is left for
+    /// [`Turn::catch_up`]. What turns out to be broken is added to `recovered`.
+    pub fn restore<S: Shell<M>>(&mut self, now: Moment, recovered: &mut Recovered, shell: &mut S) {
+        let hopeless = hopeless(recovered);
+        let (machine, counts) = (&mut self.machine, self.journal.counts());
+        counts.iter().for_each(|(&tag, &count)| machine.expect(tag, count));
+        self.waiting = self.journal.tickets(|tag| machine.can_wait(tag));
+        let now_or_later: BTreeMap<Tag, bool> =
+            counts.into_keys().map(|tag| (tag, machine.can_wait(tag))).collect();
+        let mut number = 0;
+        let broken = self.journal.show(
+            |tag| now_or_later.get(&tag) == Some(&false),
+            |entry| {
+                if number % RESTORED == 0 {
+                    shell.alive();
+                }
+                number += 1;
+                if Some((entry.tag, entry.key)) != hopeless {
+                    restore(machine, now, entry, shell);
+                }
+            },
+        );
+        recovered.damage.extend(broken);
+    }
+
+    /// Goes on where a predecessor was, once its records are restored: takes those of `beside`, from a disk, where
+    /// the journal knows none of that key, says again what may not have been said, and decides what was undecided.
     pub fn recover<'a, S: Shell<M>>(
         &mut self,
         now: Moment,
@@ -268,19 +304,6 @@ impl<M: Durable, R: Region> Turn<M, R> {
         shell: &mut S,
     ) {
         let suspect = recovered.suspect.filter(|&(_, _, deaths)| deaths >= DEATHS);
-        // Giving it up was deadly, too: it is let go without a word.
-        let hopeless = suspect.filter(|&(_, _, deaths)| deaths > DEATHS).map(|(tag, key, _)| (tag, key));
-        let live = self.journal.live().filter(|entry| Some((entry.tag, entry.key)) != hopeless);
-        let live: Vec<_> = live.collect();
-        let mut counts = BTreeMap::<Tag, usize>::new();
-        live.iter().for_each(|entry| *counts.entry(entry.tag).or_default() += 1);
-        counts.into_iter().for_each(|(tag, count)| self.machine.expect(tag, count));
-        for (number, entry) in live.into_iter().enumerate() {
-            if number % RESTORED == 0 {
-                shell.alive();
-            }
-            restore(&mut self.machine, now, entry, shell);
-        }
         self.adopt(now, beside, shell);
         for input in &recovered.set_aside {
             let blame = match input.deaths {
@@ -306,6 +329,20 @@ impl<M: Durable, R: Region> Turn<M, R> {
         self.expire(now, shell);
         self.commit(shell);
         self.perform(now, shell);
+    }
+
+    /// Restores some more of what could wait. True if there is more.
+    pub fn catch_up<S: Shell<M>>(&mut self, now: Moment, shell: &mut S) -> bool {
+        let rest = self.waiting.len().saturating_sub(CAUGHT_UP);
+        for ticket in self.waiting.drain(rest..) {
+            if let Some(entry) = self.journal.redeem(ticket) {
+                restore(&mut self.machine, now, entry, shell);
+            }
+        }
+        if rest == 0 {
+            self.waiting = Vec::new();
+        }
+        rest > 0
     }
 
     /// Gets rid of what was in hand at two deaths.
@@ -374,6 +411,11 @@ impl<M: Durable, R: Region> Turn<M, R> {
             let _ = self.journal.append(&record);
         }
     }
+}
+
+/// A thing of which giving it up was deadly, too: it is let go without a word.
+fn hopeless(recovered: &Recovered) -> Option<(Tag, Key)> {
+    recovered.suspect.filter(|&(_, _, deaths)| deaths > DEATHS).map(|(tag, key, _)| (tag, key))
 }
 
 fn restore<M: Durable, S: Shell<M>>(machine: &mut M, now: Moment, entry: Entry<'_>, shell: &mut S) {

@@ -8,6 +8,8 @@ use proptest::prelude::*;
 use strowger_journal::{Journal, Kept, Recovered, Region, What};
 
 const SEGMENT: usize = 1024;
+/// Without and with checkpoints.
+const SIZES: [usize; 2] = [8, 36];
 
 fn now() -> Moment {
     Moment::from_secs(1_790_000_000)
@@ -88,8 +90,9 @@ proptest! {
     #[test]
     fn the_ring_turns_many_times_and_holds_what_a_map_would(
         steps in prop::collection::vec(step(), 1..200),
+        segments in prop::sample::select(&SIZES[..]),
     ) {
-        let mut journal = Journal::create_with(blank(8), now(), SEGMENT).unwrap();
+        let mut journal = Journal::create_with(blank(segments), now(), SEGMENT).unwrap();
         let mut model = Model::new();
         for step in &steps {
             whole(&mut journal, step);
@@ -105,8 +108,9 @@ proptest! {
     #[test]
     fn deaths_between_any_two_steps_lose_nothing_that_was_committed(
         steps in prop::collection::vec((step(), 0u8..8), 1..120),
+        segments in prop::sample::select(&SIZES[..]),
     ) {
-        let mut journal = Journal::create_with(blank(8), now(), SEGMENT).unwrap();
+        let mut journal = Journal::create_with(blank(segments), now(), SEGMENT).unwrap();
         let mut model = Model::new();
         for (step, death) in &steps {
             begin(&mut journal, step);
@@ -138,11 +142,12 @@ proptest! {
 
     #[test]
     fn one_flipped_byte_is_reported_and_costs_no_other_record(
-        steps in prop::collection::vec(step(), 1..40),
+        steps in prop::collection::vec(step(), 1..160),
+        segments in prop::sample::select(&SIZES[..]),
         at in any::<prop::sample::Index>(),
         flip in 1u8..,
     ) {
-        let mut journal = Journal::create_with(blank(8), now(), SEGMENT).unwrap();
+        let mut journal = Journal::create_with(blank(segments), now(), SEGMENT).unwrap();
         let mut model = Model::new();
         for step in &steps {
             whole(&mut journal, step);
@@ -151,7 +156,8 @@ proptest! {
         let mut region = journal.into_region();
         let at = at.index(region.len());
         region[at] ^= flip;
-        let (reopened, recovered) = Journal::open_with(region, now(), SEGMENT).unwrap();
+        let (mut reopened, mut recovered) = Journal::open_with(region, now(), SEGMENT).unwrap();
+        recovered.damage.extend(reopened.show(|_| true, |_| ()));
         let found = live(&reopened);
         let wrong: Vec<_> = model.iter().filter(|(key, body)| found.get(key) != Some(body)).collect();
         let risen: Vec<_> = found.keys().filter(|key| !model.contains_key(key)).collect();
@@ -200,13 +206,17 @@ fn a_death_at_any_write_leaves_the_last_committed_batch() {
             outgoing: vec![vec![number; 30]],
         })
         .collect();
+    SIZES.into_iter().for_each(|segments| dies_at_any_write(segments, &steps));
+}
+
+fn dies_at_any_write(segments: usize, steps: &[Step]) {
     for death in 0.. {
         let left = Cell::new(usize::MAX);
-        let region = Crashing { bytes: blank(6), left: &left, kept: None };
+        let region = Crashing { bytes: blank(segments), left: &left, kept: None };
         let mut journal = Journal::create_with(region, now(), SEGMENT).unwrap();
         left.set(death);
         let mut models = vec![Model::new()];
-        for step in &steps {
+        for step in steps {
             whole(&mut journal, step);
             let mut model = models.last().unwrap().clone();
             apply(&mut model, step);
@@ -354,4 +364,50 @@ fn a_ring_of_another_format_is_left_alone() {
     region[28..32].copy_from_slice(&check);
     let error = Journal::open_with(region, now(), SEGMENT).unwrap_err();
     assert_eq!(error.to_string(), "the journal is of format 2, and this release reads format 1");
+}
+
+/// A ring that was written a few times round, and its last checkpoint: what was written since is less than all.
+fn far_gone() -> (Vec<u8>, Model) {
+    let mut journal = Journal::create_with(blank(36), now(), SEGMENT).unwrap();
+    let mut model = Model::new();
+    for number in 0..400u128 {
+        let step = Step {
+            inputs: vec![vec![1; 60]],
+            records: vec![(1, number % 50, vec![number as u8; 40]), (2, 7, vec![number as u8; 10])],
+            outgoing: vec![vec![2; 50]],
+        };
+        whole(&mut journal, &step);
+        apply(&mut model, &step);
+    }
+    (journal.into_region(), model)
+}
+
+#[test]
+fn behind_a_checkpoint_only_what_lives_is_read() {
+    let (region, model) = far_gone();
+    let mut untold = 0;
+    for at in (4096..4096 + 34 * SEGMENT).step_by(8) {
+        let mut broken = region.clone();
+        broken[at] ^= 1;
+        let (mut reopened, mut recovered) = Journal::open_with(broken, now(), SEGMENT).unwrap();
+        recovered.damage.extend(reopened.show(|_| true, |_| ()));
+        let found = live(&reopened);
+        let wrong = model.iter().filter(|(key, body)| found.get(key) != Some(body)).count();
+        assert!(wrong <= 1 && found.len() <= model.len(), "at {at}");
+        assert!(wrong == 0 || !recovered.damage.is_empty(), "at {at}");
+        untold += usize::from(recovered.damage.is_empty());
+    }
+    // Had the whole ring been read, nearly every flip would have been seen.
+    assert!((1500..4000).contains(&untold), "{untold}");
+}
+
+#[test]
+fn a_broken_checkpoint_is_passed_over() {
+    let (region, model) = far_gone();
+    for at in (4096 + 34 * SEGMENT..region.len()).step_by(3) {
+        let mut broken = region.clone();
+        broken[at] ^= 0x10;
+        let (reopened, recovered) = Journal::open_with(broken, now(), SEGMENT).unwrap();
+        assert!(live(&reopened) == model && recovered.damage.is_empty(), "at {at}: {:?}", recovered.damage);
+    }
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 use strowger_journal::{Blame, Cause, Durable, Entry, Journal, Recovered, Shell, Turn};
 
 const COUNT: Tag = Tag(1);
+const LATER: Tag = Tag(2);
 const SEGMENT: usize = 1024;
 
 /// Counts what it is given by name, and tells each count. At `deadline` it counts "noon".
@@ -56,6 +57,10 @@ impl Machine for Counter {
 }
 
 impl Durable for Counter {
+    fn can_wait(&self, tag: Tag) -> bool {
+        tag == LATER
+    }
+
     fn restore(&mut self, _now: Moment, entry: Entry<'_>) {
         let count = u64::from_le_bytes(entry.body.try_into().expect("a count of eight bytes"));
         self.counts.insert(entry.key.0 as u8, count);
@@ -144,9 +149,10 @@ fn inputs(texts: &[&str]) -> Vec<(&'static [u8], Vec<u8>)> {
 
 /// The process dies, and another one takes over.
 fn die(turn: Turn<Counter, Vec<u8>>, world: &mut World) -> Turn<Counter, Vec<u8>> {
-    let (journal, recovered) = Journal::open_with(turn.journal.into_region(), now(), SEGMENT).unwrap();
+    let (journal, mut recovered) = Journal::open_with(turn.journal.into_region(), now(), SEGMENT).unwrap();
     assert_eq!(recovered.damage, []);
     let mut turn = Turn::new(Counter::default(), journal);
+    turn.restore(now(), &mut recovered, world);
     turn.recover(now(), &recovered, [], world);
     assert!(turn.machine.resumed);
     turn
@@ -163,6 +169,24 @@ fn a_panic_takes_back_its_own_decision_and_no_other() {
     let turn = die(turn, &mut world);
     assert_eq!(turn.machine.counts, BTreeMap::from([(b'a', 3), (b'b', 1), (b'c', 1)]));
     assert_eq!(world.said.len(), 5, "nothing is said twice after a turn that was whole");
+}
+
+#[test]
+fn what_can_wait_is_restored_between_turns_as_it_is_then() {
+    let (mut turn, mut world) = (begin(), World::default());
+    let later = |turn: &mut Turn<Counter, Vec<u8>>, name: u8, body: &[u8]| {
+        let record = Record { tag: LATER, shard: Shard::of(0), key: Key(name.into()), body: body.to_vec() };
+        let _ = turn.journal.append(&record);
+        turn.journal.commit();
+    };
+    turn.run(now(), &inputs(&["a"]), &mut vec![], &mut world);
+    (b'x'..=b'z').for_each(|name| later(&mut turn, name, &7u64.to_le_bytes()));
+    let mut turn = die(turn, &mut world);
+    assert_eq!(turn.machine.counts, BTreeMap::from([(b'a', 1)]));
+    later(&mut turn, b'y', &8u64.to_le_bytes());
+    later(&mut turn, b'z', &[]);
+    assert!(!turn.catch_up(now(), &mut world));
+    assert_eq!(turn.machine.counts, BTreeMap::from([(b'a', 1), (b'x', 7), (b'y', 8)]));
 }
 
 #[test]

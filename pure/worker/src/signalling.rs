@@ -346,6 +346,11 @@ impl Durable for Signalling {
         self.exchange.expect(tag, count);
     }
 
+    fn can_wait(&self, tag: Tag) -> bool {
+        // An account that is not known is asked for.
+        tag == kept::ACCOUNT
+    }
+
     fn restore(&mut self, _now: Moment, entry: Entry<'_>) {
         if entry.tag == kept::TENANTS {
             learn(&mut self.edge, entry.body);

@@ -8,9 +8,9 @@ use contract::CallId;
 use contract::query::Rung;
 use machine::Moment;
 
-const MAGIC: u64 = 0x5354_4c41_4444_4552;
-/// Magic, tail, head, count.
-const FRONT: usize = 32;
+const MAGIC: u64 = 0x5354_4c41_4444_4533;
+/// Magic, tail, head, count, and whether an entry is being written.
+const FRONT: usize = 40;
 /// Length of the whole entry (4), party's length (1), direction (1), unused (2), call (8), time (8).
 const HEAD: usize = 24;
 /// The rest of the region holds no entry: go on at its start.
@@ -36,20 +36,24 @@ impl<R: AsRef<[u8]> + AsMut<[u8]>> LadderRing<R> {
         if word(0) == MAGIC {
             let found = (word(8) as usize, word(16) as usize, word(24));
             (ring.tail, ring.head, ring.count) = found;
-            if !ring.is_sound() {
+            // Walking a long ring takes time that whoever takes over has not.
+            let (is_in_range, was_writing) = (ring.is_in_range(), word(32) != 0);
+            if !is_in_range || was_writing && !ring.is_sound() {
                 (ring.tail, ring.head, ring.count) = (FRONT, FRONT, 0);
             }
         }
-        ring.write_front();
+        ring.write_front(false);
         ring
+    }
+
+    fn is_in_range(&self) -> bool {
+        let range = FRONT..=self.region.as_ref().len();
+        range.contains(&self.tail) && range.contains(&self.head)
     }
 
     /// Whether all entries can be walked.
     fn is_sound(&self) -> bool {
         let end = self.region.as_ref().len();
-        if !(FRONT..=end).contains(&self.tail) || !(FRONT..=end).contains(&self.head) {
-            return false;
-        }
         let (mut at, mut left) = (self.tail, self.count);
         while left > 0 {
             at = self.unwrapped(at);
@@ -76,8 +80,8 @@ impl<R: AsRef<[u8]> + AsMut<[u8]>> LadderRing<R> {
         }
     }
 
-    fn write_front(&mut self) {
-        let words = [MAGIC, self.tail as u64, self.head as u64, self.count];
+    fn write_front(&mut self, is_writing: bool) {
+        let words = [MAGIC, self.tail as u64, self.head as u64, self.count, u64::from(is_writing)];
         for (number, word) in words.into_iter().enumerate() {
             if let Some(place) = self.region.as_mut().get_mut(number * 8..number * 8 + 8) {
                 place.copy_from_slice(&word.to_le_bytes());
@@ -94,6 +98,7 @@ impl<R: AsRef<[u8]> + AsMut<[u8]>> LadderRing<R> {
         if length > (end - FRONT) / 4 {
             return;
         }
+        self.write_front(true);
         if self.head + length > end {
             // Nothing fits behind the head any more: what lies there is given up, and the head goes round.
             self.give_up(self.head, end);
@@ -107,7 +112,7 @@ impl<R: AsRef<[u8]> + AsMut<[u8]>> LadderRing<R> {
             self.head = FRONT;
         }
         self.give_up(self.head, self.head + length);
-        self.write_front();
+        self.write_front(true);
         let mut raw = [0; HEAD];
         raw[..4].copy_from_slice(&(length as u32).to_le_bytes());
         raw[4] = party.len() as u8;
@@ -120,7 +125,7 @@ impl<R: AsRef<[u8]> + AsMut<[u8]>> LadderRing<R> {
         place[HEAD + party.len()..].copy_from_slice(message);
         self.head += length;
         self.count += 1;
-        self.write_front();
+        self.write_front(false);
     }
 
     /// Gives up the oldest entries as long as they begin within `from..to`.

@@ -171,12 +171,13 @@ fn recover(
     let pairs = ports.pairs(&config.advertised)?;
     let machine = Media::new(config.node, config.secret.clone(), pairs, config.settings.clone());
     let path = config.runtime.join(format!("media-{number}.journal"));
-    let (journal, recovered) = open(&path, config.journal, clock.now())?;
+    let (journal, mut recovered) = open(&path, config.journal, clock.now())?;
+    let mut turn = Turn::new(machine, journal);
+    let mut hands = Hands { number, ports, desk, board, extra: Vec::new() };
+    turn.restore(clock.now(), &mut recovered, &mut hands);
     for damage in &recovered.damage {
         tracing::warn!(journal = %path.display(), ?damage, "the journal is broken there; the rest was used");
     }
-    let mut turn = Turn::new(machine, journal);
-    let mut hands = Hands { number, ports, desk, board, extra: Vec::new() };
     turn.recover(clock.now(), &recovered, [], &mut hands);
     hands.desk.flush();
     if !recovered.fresh {

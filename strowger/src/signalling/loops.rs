@@ -110,7 +110,7 @@ impl Thread {
         let began = given.clock.now();
         let path = given.places.journal(given.number);
         let region = MappedFile::create(&path, config.signalling.journal_mb << 20)?;
-        let (journal, recovered) = Journal::open(region, began)?;
+        let (journal, mut recovered) = Journal::open(region, began)?;
         let machine = Signalling::new(settings(config, given.number), given.secret.clone(), began);
         let ladder =
             MappedFile::create(&given.places.ladder(given.number), config.signalling.ladder_mb << 20)?;
@@ -162,7 +162,7 @@ impl Thread {
             follower: None,
             unprotected: 0,
         };
-        thread.recover(began, &recovered, &given.places.disk_log(given.number))?;
+        thread.recover(began, &mut recovered, &given.places.disk_log(given.number))?;
         thread.follower = Some(Follower::start(FollowerSpec {
             name: format!("follow-{}", given.number),
             ring: path,
@@ -173,7 +173,9 @@ impl Thread {
         Ok(thread)
     }
 
-    fn recover(&mut self, began: Moment, recovered: &Recovered, log: &Path) -> Result<(), WorkerError> {
+    fn recover(&mut self, began: Moment, recovered: &mut Recovered, log: &Path) -> Result<(), WorkerError> {
+        let opened = self.clock.now().since(began);
+        self.turn.restore(began, recovered, &mut self.voice);
         for damage in &recovered.damage {
             tracing::warn!(thread = self.number, ?damage, "the journal is damaged there; the rest was used");
         }
@@ -189,7 +191,8 @@ impl Thread {
             live_bytes = stats.live_bytes,
             sent_again = recovered.unsent.len(),
             decided_again = recovered.undecided.len(),
-            took_ms = took.as_secs_f64() * 1000.0,
+            opened_ms = opened.as_millis() as u64,
+            took_ms = took.as_millis() as u64,
             "signalling goes on"
         );
         Ok(())
@@ -200,12 +203,14 @@ impl Thread {
         let mut events = Events::new(256);
         let mut chores = self.clock.now();
         let mut gather = Gather::new(chores);
+        let mut behind = true;
         strowger_io::sleep_precisely();
         while !self.stop.load(Ordering::Relaxed) {
             self.voice.beat.tick();
             let now = self.clock.now();
             let wait = self.turn.machine.next_deadline().map_or(BEAT, |at| at.since(now).min(BEAT));
-            let wait = if self.voice.own.is_empty() { wait } else { Duration::ZERO };
+            behind = behind && self.turn.catch_up(now, &mut self.voice);
+            let wait = if self.voice.own.is_empty() && !behind { wait } else { Duration::ZERO };
             if let Some(pause) = gather.pause(now) {
                 std::thread::sleep(pause);
             }

@@ -1,0 +1,128 @@
+//! What lives: the newest committed record of every key.
+
+use std::collections::BTreeMap;
+
+use machine::Tag;
+
+use crate::index::Place;
+use crate::journal::{Entry, Journal};
+use crate::layout::{Head, seed, size_of};
+use crate::recovery::{Damage, What};
+use crate::ring::Region;
+
+/// Stands for one live record, wherever it lies by the time it is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ticket {
+    tag: Tag,
+    hash: u32,
+}
+
+impl<R: Region> Journal<R> {
+    /// The newest committed record of every key whose bytes are as they were written, in the order of memory.
+    pub fn live(&self) -> impl Iterator<Item = Entry<'_>> {
+        self.places(|_| true).into_iter().filter_map(|place| self.checked(place))
+    }
+
+    /// How many things of each kind there are.
+    pub fn counts(&self) -> BTreeMap<Tag, usize> {
+        let mut counts = BTreeMap::new();
+        self.index.all().for_each(|place| *counts.entry(place.tag).or_default() += 1);
+        counts
+    }
+
+    /// Shows all live records of the kinds that `wants` says, in the order of memory. Those that are not as they were
+    /// written are forgotten, and returned.
+    pub fn show(&mut self, wants: impl Fn(Tag) -> bool, mut each: impl FnMut(Entry<'_>)) -> Vec<Damage> {
+        let mut broken = Vec::new();
+        for place in self.places(wants) {
+            match self.checked(place) {
+                Some(entry) => each(entry),
+                None => broken.push(place),
+            }
+        }
+        broken.into_iter().map(|place| self.give_up(place)).collect()
+    }
+
+    /// Tickets for all live records of the kinds that `wants` says, to have them shown one by one later.
+    pub fn tickets(&self, wants: impl Fn(Tag) -> bool) -> Vec<Ticket> {
+        let wanted = self.index.all().filter(|place| wants(place.tag));
+        wanted.map(|place| Ticket { tag: place.tag, hash: place.hash }).collect()
+    }
+
+    /// The record as it is now; `None` if it lives no more, or is broken.
+    pub fn redeem(&self, ticket: Ticket) -> Option<Entry<'_>> {
+        let place = self.index.find(ticket.hash, |place| place.tag == ticket.tag)?;
+        self.checked(place)
+    }
+
+    /// The record at `place` without a look at its checksums; `None` if it is something else.
+    pub(crate) fn whole(&self, place: Place) -> Option<Entry<'_>> {
+        let raw = &self.ring.region.as_ref()[place.at()..];
+        let head = Head::likely(raw).filter(|head| size_of(head.len as usize) == place.bytes())?;
+        Some(Entry { tag: head.tag, shard: head.shard(), key: head.key, body: head.body(raw) })
+    }
+
+    /// The record at `place`, if it is as it was written.
+    fn checked(&self, place: Place) -> Option<Entry<'_>> {
+        let sequence = self.sequence_of(place);
+        let raw =
+            &self.ring.region.as_ref()[place.at()..self.ring.shape.start(sequence) + self.ring.shape.segment];
+        let head = Head::read(raw, seed(self.ring.life, sequence))?;
+        (head.tag == place.tag && head.body_holds(raw)).then(|| Entry {
+            tag: head.tag,
+            shard: head.shard(),
+            key: head.key,
+            body: head.body(raw),
+        })
+    }
+
+    /// Which segment stands where `place` lies.
+    fn sequence_of(&self, place: Place) -> u64 {
+        let (count, number) = (self.ring.shape.count, self.ring.shape.number(place.at()) as u64);
+        self.ring.head - (self.ring.head % count + count - number) % count
+    }
+
+    /// Places of the kinds that `wants` says, in the order of memory, which memory is fast at. They are dealt to their
+    /// segments and sorted there: that is much faster than to sort all.
+    fn places(&self, wants: impl Fn(Tag) -> bool) -> Vec<Place> {
+        let shape = self.ring.shape;
+        let mut starts = vec![0_usize; shape.count as usize + 1];
+        for place in self.index.all().filter(|place| wants(place.tag)) {
+            starts[shape.number(place.at()) + 1] += 1;
+        }
+        for number in 0..shape.count as usize {
+            starts[number + 1] += starts[number];
+        }
+        let nowhere = Place { eighth: 0, hash: 0, tag: Tag(0), size: 0 };
+        let mut sorted = vec![nowhere; starts[shape.count as usize]];
+        for place in self.index.all().filter(|place| wants(place.tag)) {
+            let next = &mut starts[shape.number(place.at())];
+            sorted[*next] = place;
+            *next += 1;
+        }
+        let mut from = 0;
+        for to in starts {
+            sorted[from..to.max(from)].sort_unstable_by_key(|place| place.eighth);
+            from = to.max(from);
+        }
+        sorted
+    }
+
+    /// Forgets a record that is broken.
+    fn give_up(&mut self, place: Place) -> Damage {
+        let number = self.ring.shape.number(place.at()) as u64;
+        let what = match Head::likely(&self.ring.region.as_ref()[place.at()..]) {
+            Some(head) => What::State(place.tag, head.key),
+            None => What::Between,
+        };
+        self.forget(place);
+        Damage { segment: Some(number), offset: place.at() - self.ring.shape.start(number), what }
+    }
+
+    /// The record at `place` counts no more.
+    pub(crate) fn forget(&mut self, place: Place) {
+        if let Some(place) = self.index.remove(place.hash, |other| other == place) {
+            self.forgotten_at(place);
+        }
+    }
+}
