@@ -37,6 +37,6 @@ pub use shroud::{SHROUD, shroud};
 pub use signals::{Signal, Signals};
 pub use spawn::{CONTROL, spawn};
 pub use tcp::{Listener, Stream};
-pub use thread::{come_first, pin_to, sleep_precisely, start_thread};
+pub use thread::{come_first, pin_to, sleep_precisely, stand_in_line, start_thread};
 pub use timer::Timer;
 pub use udp::{UdpOptions, UdpSocket};

@@ -27,6 +27,12 @@ pub fn come_first() -> bool {
     unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -15) == 0 }
 }
 
+/// From now on the calling thread is one of usual priority again.
+pub fn stand_in_line() {
+    // SAFETY: sets a number of the calling thread, which Linux takes zero for; it may always be less urgent.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) };
+}
+
 /// Keeps the calling thread on these processors.
 pub fn pin_to(processors: &[usize]) -> Result<()> {
     let most = libc::CPU_SETSIZE as usize;

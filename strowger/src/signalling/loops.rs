@@ -106,6 +106,8 @@ impl Inputs for Batch<'_> {
 impl Thread {
     /// Takes up what a predecessor left, and goes on.
     pub(crate) fn open(given: Given, progress: &Progress) -> Result<Self, WorkerError> {
+        // Everybody waits for a successor.
+        strowger_io::come_first();
         let config = &given.config;
         let began = given.clock.now();
         let path = given.places.journal(given.number);
@@ -163,6 +165,7 @@ impl Thread {
             unprotected: 0,
         };
         thread.recover(began, &mut recovered, &given.places.disk_log(given.number))?;
+        strowger_io::stand_in_line();
         thread.follower = Some(Follower::start(FollowerSpec {
             name: format!("follow-{}", given.number),
             ring: path,
