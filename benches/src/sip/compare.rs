@@ -23,6 +23,9 @@ const REST: Duration = Duration::from_secs(15);
 /// How often a step that fails is tried again: a shared machine stumbles.
 const TRIES: usize = 2;
 
+/// How often a rate is lowered that is not carried for as long as a measurement takes.
+const LOWERED: usize = 5;
+
 /// What is compared.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Compared<'a> {
@@ -90,14 +93,35 @@ pub(crate) fn compare<L: Load>(
         Some(rate) => rate,
         None => saturation(rigs, ramp)? * 0.9,
     };
-    let rate = row_rate;
-    for (suffix, rate) in [("", rate), (".light", rate / 9.0)] {
+    let (rate, figures) = carried_by_all(rigs, row_rate, options)?;
+    if let [ours, peer] = figures[..] {
+        write(compared, "", rate, (ours, peer), rows)?;
+    }
+    if let [ours, peer] = in_turn(rigs, rate / 9.0, options)?[..] {
+        write(compared, ".light", rate / 9.0, (ours, peer), rows)?;
+    }
+    Ok(rate)
+}
+
+/// Measures all at `rate`, or at the highest rate below it that all carry for as long as that takes: a short step of
+/// the ramp may fit into queues, and what a server needs while it drowns says nothing.
+fn carried_by_all<L: Load>(
+    rigs: &mut [Rig<L>],
+    mut rate: f64,
+    options: &Options,
+) -> Result<(f64, Vec<Figures>), Trouble> {
+    for _ in 0..LOWERED {
         let figures = in_turn(rigs, rate, options)?;
-        if let [ours, peer] = figures[..] {
-            write(compared, suffix, rate, (ours, peer), rows)?;
+        if options.rate.is_some() || figures.iter().all(Figures::carried) {
+            return Ok((rate, figures));
+        }
+        println!("not carried for long: {rate:.0}/s");
+        rate /= STEP.sqrt();
+        for rig in &mut *rigs {
+            rig.settle(REST)?;
         }
     }
-    Ok(row_rate)
+    Ok((rate, in_turn(rigs, rate, options)?))
 }
 
 fn write(
