@@ -102,6 +102,13 @@ impl Folder {
         Ok(Folder(path))
     }
 
+    /// A folder in memory: where a platform keeps its journals.
+    pub(crate) fn in_memory(name: &str) -> Result<Self, Trouble> {
+        let path = Path::new("/dev/shm").join(format!("strowger-bench-{name}-{}", std::process::id()));
+        std::fs::create_dir_all(&path)?;
+        Ok(Folder(path))
+    }
+
     /// Where it is.
     pub(crate) fn path(&self) -> &Path {
         &self.0

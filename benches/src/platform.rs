@@ -31,7 +31,7 @@ pub(crate) struct Setup {
 #[derive(Debug)]
 pub(crate) struct Platform {
     server: Server,
-    _folder: Folder,
+    _folders: [Folder; 2],
     pub(crate) address: SocketAddr,
 }
 
@@ -40,7 +40,8 @@ impl Platform {
     pub(crate) fn start(binary: &Path, setup: Setup) -> Result<Self, Trouble> {
         let folder = Folder::new(&format!("platform-{}", setup.ip))?;
         let config = folder.path().join("strowger.toml");
-        std::fs::write(&config, setup.config(folder.path()))?;
+        let runtime = Folder::in_memory(&setup.ip.to_string())?;
+        std::fs::write(&config, setup.config(folder.path(), runtime.path()))?;
         let mut command = Command::new(binary);
         command.arg("--config").arg(&config).arg("serve");
         let mut server = Server::start("strowger", command, folder.path())?;
@@ -50,7 +51,7 @@ impl Platform {
         })?;
         api.token = std::fs::read_to_string(folder.path().join("data/api-token"))?.trim().to_owned();
         api.add_accounts(&setup)?;
-        Ok(Platform { server, _folder: folder, address: (setup.ip, 5060).into() })
+        Ok(Platform { server, _folders: [folder, runtime], address: (setup.ip, 5060).into() })
     }
 
     /// The supervisor; all others descend from it.
@@ -65,10 +66,10 @@ impl Platform {
 }
 
 impl Setup {
-    fn config(&self, folder: &Path) -> String {
+    fn config(&self, folder: &Path, runtime: &Path) -> String {
         let Setup { ip, threads, legs, micros_per_minute, .. } = self;
         format!(
-            "data = \"{}/data\"\n\
+            "data = \"{}/data\"\nruntime = \"{}\"\n\
              [log]\nlevel = \"warn\"\n\
              [sip]\nlisten = [\"udp:{ip}:5060\"]\n\
              [signalling]\nthreads = {threads}\n\
@@ -77,7 +78,8 @@ impl Setup {
              [supervisor]\nsettled_ms = 500\n\
              [billing]\nmicros_per_minute = {micros_per_minute}\n\
              [api]\nlisten = \"{ip}:8080\"\n",
-            folder.display()
+            folder.display(),
+            runtime.display()
         )
     }
 }
