@@ -19,8 +19,6 @@ use strowger_io::{ReadMap, start_thread};
 
 /// A log shorter than this is never written anew.
 const SMALL: u64 = 12 << 20;
-/// Who follows first lets the writer get going.
-const PATIENCE: Duration = Duration::from_millis(50);
 /// After an error the log is begun anew, but not at once.
 const AFTER_ERROR: Duration = Duration::from_secs(1);
 
@@ -37,6 +35,8 @@ pub struct FollowerSpec {
     pub durable: fn(Tag) -> bool,
     /// How often the log is synced, if there is anything new.
     pub every: Duration,
+    /// When to look first: who just took over needs memory and processors himself.
+    pub after: Duration,
 }
 
 /// How a follower is doing.
@@ -123,8 +123,7 @@ impl Window for Ring {
 
 fn follow(spec: &FollowerSpec, ring: &Ring, counts: &Counts) {
     let mut writing = None;
-    // Reading the log takes memory and a processor, which whoever just took over needs himself.
-    std::thread::park_timeout(spec.every.min(PATIENCE));
+    std::thread::park_timeout(spec.after);
     loop {
         // Asked before the look, so that the last look sees all that was committed before the end.
         let last = counts.stop.load(Ordering::Relaxed);

@@ -46,6 +46,7 @@ impl Host {
             log: self.log(),
             durable: |tag| tag == BINDING,
             every: Duration::from_millis(every_ms),
+            after: Duration::ZERO,
         };
         Follower::start(spec).unwrap()
     }

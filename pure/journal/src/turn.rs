@@ -319,6 +319,11 @@ impl<M: Durable, R: Region> Turn<M, R> {
         if let Some(suspect) = suspect {
             self.give_up(now, suspect, shell);
         }
+        // What was in hand at a death must come to the same end again now, so that it is to blame for it: it must
+        // not wait for an answer that a predecessor had.
+        if recovered.undecided.iter().any(|input| input.deaths > 0) {
+            while self.catch_up(now, shell) {}
+        }
         if let Err(message) = self.attempt(now, Cause::Input, |machine, out| machine.resume(now, out)) {
             shell.set_aside(&[], &[], Blame::Panic(message));
         }

@@ -219,6 +219,10 @@ mod tests {
         let mut region = ring.region;
         region[FRONT] = 0xff;
         region[FRONT + 2] = 0xff;
+        let look = LadderRing::open(region.clone());
+        assert!(look.of(CallId(1)).is_empty(), "what is damaged can't be walked, and harms nobody");
+        // The process died while it wrote an entry.
+        region[32] = 1;
         assert!(LadderRing::open(region).is_empty());
     }
 

@@ -172,6 +172,7 @@ impl Thread {
             log: given.places.disk_log(given.number),
             durable: |tag| kept::DURABLE.contains(&tag),
             every: SYNC,
+            after: SYNC,
         })?);
         Ok(thread)
     }

@@ -10,7 +10,8 @@ use crate::furnished;
 /// The platform is started again, heard on IPv6 as well.
 fn also_on_ipv6(platform: &mut Platform) -> SocketAddr {
     platform.stop();
-    let port = 20_000 + std::process::id() % 20_000;
+    // Below the ports of media.
+    let port = 20_000 + std::process::id() % 9_000;
     let path = platform.folder().join("strowger.toml");
     let config = fs::read_to_string(&path).expect("its configuration");
     let more = format!("listen = [\"udp:[::1]:{port}\", \"tcp:[::1]:{port}\", \"udp:");
