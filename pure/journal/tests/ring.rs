@@ -1,4 +1,5 @@
 //! The ring against a plain map: after a death at any byte, what was committed is there and nothing else.
+#![allow(clippy::unwrap_used)]
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
