@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 
 use contract::media::{Anchor, Noticed, Release};
 use contract::{Conversation, Envelope, NodeId};
-use journal::{Blame, Journal, Shell, Turn};
+use journal::{Blame, Damage, Journal, Shell, Turn};
 use machine::{Key, Machine as _, Moment, Secret, Shard, Tag};
 use media::{Ask, In, Media, Out, PortPair, Settings, Socket, Sounds, Verdict, Voice};
 
@@ -224,5 +224,9 @@ impl Shell<Media> for Hands<'_> {
 
     fn lost(&mut self, tag: Tag, key: Key, message: String) {
         panic!("a record of media's can't be restored: {tag:?} {key:?}: {message}");
+    }
+
+    fn damaged(&mut self, damage: Damage) {
+        panic!("nobody harmed this journal: {damage:?}");
     }
 }

@@ -6,7 +6,7 @@ use contract::query::{Calls, ListCalls, ListRegistrations, Registration, Registr
 use contract::{CallId, Conversation, Envelope};
 use edge::{Flow, Listener};
 use exchange::settings::Owned;
-use journal::{Blame, Journal, Recovered, Shell, Turn};
+use journal::{Blame, Damage, Journal, Recovered, Shell, Turn};
 use machine::{Key, Machine as _, Moment, Secret, Shard, Tag};
 use sip::Transport;
 use worker::{In, Out, Settings, Signalling};
@@ -456,6 +456,10 @@ impl Shell<Signalling> for Mouth<'_> {
 
     fn lost(&mut self, tag: Tag, key: Key, message: String) {
         panic!("a record of ours can't be restored: {tag:?} {key:?}: {message}");
+    }
+
+    fn damaged(&mut self, damage: Damage) {
+        panic!("nobody harmed this journal: {damage:?}");
     }
 }
 

@@ -11,6 +11,8 @@ use api_service::client::Client;
 use api_service::view::{NewNumber, NewTenant, NewUser, RecordView, To};
 use phone::{Command, Event, OnCall, Quality, Settings, Transport};
 
+use sip::Status;
+
 use crate::cli::DemoArgs;
 use crate::config::Config;
 use crate::ladder;
@@ -23,7 +25,9 @@ const USERS: [(&str, &str, &str); 3] =
     [("alice", "wonderland", "1001"), ("bob", "builder", "1002"), ("carol", "christmas", "1003")];
 const ECHO: &str = "600";
 const TALK: Duration = Duration::from_secs(3);
-const PATIENCE: Duration = Duration::from_secs(20);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// Before a phone that was told to come later does.
+const PAUSE: Duration = Duration::from_secs(5);
 
 type Failure = Box<dyn std::error::Error>;
 
@@ -184,7 +188,7 @@ fn call(server: SocketAddr) -> Result<Outcome, PhoneError> {
 
 fn converse(desk: &mut Desk) -> Result<Outcome, PhoneError> {
     let (mut told, mut outcome) = (Vec::new(), Outcome::default());
-    let (mut registered, mut hang_up) = (0, None);
+    let (mut registered, mut hang_up, mut again) = (0, None, Vec::new());
     let until = Instant::now() + PATIENCE;
     desk.command(0, Command::Register, &mut told);
     desk.command(1, Command::Register, &mut told);
@@ -203,12 +207,19 @@ fn converse(desk: &mut Desk) -> Result<Outcome, PhoneError> {
                 Event::Over { refused: Some(status), .. } => {
                     outcome.failure = Some(format!("the call was refused with {}", status.code()));
                 }
+                // Who is told to come later comes later.
+                Event::NotRegistered(Some(Status::SERVICE_UNAVAILABLE)) => {
+                    again.push((Instant::now() + PAUSE, phone));
+                }
                 Event::NotRegistered(status) => {
                     let why = status.map_or("no answer".to_owned(), |status| status.code().to_string());
                     outcome.failure = Some(format!("{} could not register: {why}", USERS[phone].0));
                 }
                 _ => {}
             }
+        }
+        for (_, phone) in again.extract_if(.., |(at, _)| Instant::now() >= *at) {
+            desk.command(phone, Command::Register, &mut told);
         }
         if let Some((_, call)) = hang_up.take_if(|(at, _)| Instant::now() >= *at) {
             desk.command(0, Command::HangUp(call), &mut told);

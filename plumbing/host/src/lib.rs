@@ -16,5 +16,5 @@ pub mod supervisor;
 pub mod telemetry;
 pub mod worker;
 
-pub use journal::{Blame, Cause, Durable, Inputs, Shell, Turn, TurnStats};
+pub use journal::{Blame, Cause, Damage, Durable, Inputs, Shell, Turn, TurnStats};
 pub use progress::{Beat, Progress};

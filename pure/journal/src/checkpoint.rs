@@ -82,12 +82,17 @@ impl Checkpoint {
         raw
     }
 
-    /// The newest one that is whole, and its places, in no order.
-    pub(crate) fn newest<R: Region>(ring: &Ring<R>) -> Option<(Self, Vec<Place>)> {
+    /// The newest one whose head is whole, and all of its bytes.
+    fn latest<R: Region>(ring: &Ring<R>) -> Option<(Self, &[u8])> {
         let raw = ring.region.as_ref();
         let slots = [0, 1].map(|number| &raw[slot(ring.shape, raw.len(), number)]);
-        let read = slots.iter().filter_map(|slot| Some((Checkpoint::read(slot, ring.life)?, slot)));
-        let (newest, slot) = read.max_by_key(|(checkpoint, _)| (checkpoint.sequence, checkpoint.batch))?;
+        let read = slots.into_iter().filter_map(|slot| Some((Checkpoint::read(slot, ring.life)?, slot)));
+        read.max_by_key(|(checkpoint, _)| (checkpoint.sequence, checkpoint.batch))
+    }
+
+    /// The newest one that is whole, and its places, in no order.
+    pub(crate) fn newest<R: Region>(ring: &Ring<R>) -> Option<(Self, Vec<Place>)> {
+        let (newest, slot) = Checkpoint::latest(ring)?;
         let places = &slot[HEAD..HEAD + newest.count * PLACE];
         if crc(0, &[places]) != u32_at(slot, CHECKED - 4) {
             return None;
@@ -112,11 +117,8 @@ pub(crate) struct Schedule {
 impl Schedule {
     /// Goes on after the last one that was taken.
     pub(crate) fn of<R: Region>(ring: &Ring<R>) -> Self {
-        let raw = ring.region.as_ref();
-        let slots = [0, 1].map(|number| &raw[slot(ring.shape, raw.len(), number)]);
-        let last = slots.iter().filter_map(|slot| Checkpoint::read(slot, ring.life));
-        match last.max_by_key(|checkpoint| (checkpoint.sequence, checkpoint.batch)) {
-            Some(last) => Schedule { taken: last.sequence, serial: last.serial },
+        match Checkpoint::latest(ring) {
+            Some((last, _)) => Schedule { taken: last.sequence, serial: last.serial },
             None => Schedule { taken: ring.head, serial: 0 },
         }
     }

@@ -93,6 +93,11 @@ impl Index {
         Some(entry.remove().0)
     }
 
+    /// All places of this hash.
+    pub(crate) fn alike(&self, hash: u32) -> impl Iterator<Item = Place> {
+        self.table.iter_hash(spread(hash)).copied().filter(move |place| place.hash == hash)
+    }
+
     /// All places, in no order.
     pub(crate) fn all(&self) -> impl Iterator<Item = Place> {
         self.table.iter().copied()

@@ -376,7 +376,7 @@ impl<R: Region> Journal<R> {
         gone
     }
 
-    fn is(&self, place: Place, tag: Tag, key: Key) -> bool {
+    pub(crate) fn is(&self, place: Place, tag: Tag, key: Key) -> bool {
         is(&self.ring, place, tag, key)
     }
 

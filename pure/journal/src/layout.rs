@@ -16,6 +16,8 @@
 
 use machine::{Key, Shard, Tag};
 
+use crate::journal::Entry;
+
 /// Where the segments begin.
 pub(crate) const PAGE: usize = 4096;
 /// Bytes of a segment, unless the ring was made with another size.
@@ -165,6 +167,11 @@ impl Head {
     /// The body, in `raw` that starts with this header.
     pub(crate) fn body<'a>(&self, raw: &'a [u8]) -> &'a [u8] {
         &raw[HEADER..HEADER + self.len as usize]
+    }
+
+    /// What it is the header of, in `raw` that starts with it.
+    pub(crate) fn entry<'a>(&self, raw: &'a [u8]) -> Entry<'a> {
+        Entry { tag: self.tag, shard: self.shard(), key: self.key, body: self.body(raw) }
     }
 
     /// Whether the body is as it was written.

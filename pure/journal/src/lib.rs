@@ -35,4 +35,4 @@ pub use live::Ticket;
 pub use recovery::{Damage, OpenError, Recovered, Undecided, What};
 pub use ring::Region;
 pub use tail::{Lapped, Position, Tail, Window};
-pub use turn::{Blame, Cause, Durable, Inputs, Shell, Turn, TurnStats};
+pub use turn::{Blame, Cause, Durable, Inputs, Missing, Shell, Turn, TurnStats, When};

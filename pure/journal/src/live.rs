@@ -2,9 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use machine::Tag;
+use machine::{Key, Shard, Tag};
 
-use crate::index::Place;
+use crate::index::{Place, hash};
 use crate::journal::{Entry, Journal};
 use crate::layout::{Head, seed, size_of};
 use crate::recovery::{Damage, What};
@@ -37,9 +37,46 @@ impl<R: Region> Journal<R> {
 
     /// Shows all live records of the kinds that `wants` says, in the order of memory. Those that are not as they were
     /// written are forgotten, and returned.
-    pub fn show(&mut self, wants: impl Fn(Tag) -> bool, mut each: impl FnMut(Entry<'_>)) -> Vec<Damage> {
+    pub fn show(&mut self, wants: impl Fn(Tag) -> bool, each: impl FnMut(Entry<'_>)) -> Vec<Damage> {
+        let places = self.places(wants);
+        self.show_those(&places, each)
+    }
+
+    /// Tickets for all live records of the kinds that `wants` says, to have them shown some at a time later.
+    pub fn tickets(&self, wants: impl Fn(Tag) -> bool) -> Vec<Ticket> {
+        let wanted = self.index.all().filter(|place| wants(place.tag));
+        wanted.map(|place| Ticket { tag: place.tag, hash: place.hash }).collect()
+    }
+
+    /// The same as [`Journal::show`] for those of `tickets` that still live, as they are now. One may be shown that
+    /// none of these tickets is for, if it can't be told from one that is.
+    pub fn redeem(
+        &mut self,
+        tickets: impl Iterator<Item = Ticket>,
+        each: impl FnMut(Entry<'_>),
+    ) -> Vec<Damage> {
+        let of = |ticket: Ticket| self.index.alike(ticket.hash).filter(move |place| place.tag == ticket.tag);
+        let mut places: Vec<Place> = tickets.flat_map(of).collect();
+        places.sort_unstable_by_key(|place| place.eighth);
+        places.dedup();
+        self.show_those(&places, each)
+    }
+
+    /// The newest record of one thing, also of the open batch; `None` if there is none. One that is not as it was
+    /// written is forgotten.
+    pub fn recall(&mut self, tag: Tag, key: Key) -> Result<Option<Entry<'_>>, Damage> {
+        if self.newest_pending(tag, key).is_none()
+            && let Some(place) = self.index.find(hash(tag, key), |place| self.is(place, tag, key))
+            && self.checked(place).is_none()
+        {
+            return Err(self.give_up(place));
+        }
+        Ok(self.latest(tag, key).map(|body| Entry { tag, shard: Shard::default(), key, body }))
+    }
+
+    fn show_those(&mut self, places: &[Place], mut each: impl FnMut(Entry<'_>)) -> Vec<Damage> {
         let mut broken = Vec::new();
-        for group in self.places(wants).chunks(WARMED) {
+        for group in places.chunks(WARMED) {
             self.warm(group);
             for &place in group {
                 match self.checked(place) {
@@ -51,23 +88,11 @@ impl<R: Region> Journal<R> {
         broken.into_iter().map(|place| self.give_up(place)).collect()
     }
 
-    /// Tickets for all live records of the kinds that `wants` says, to have them shown one by one later.
-    pub fn tickets(&self, wants: impl Fn(Tag) -> bool) -> Vec<Ticket> {
-        let wanted = self.index.all().filter(|place| wants(place.tag));
-        wanted.map(|place| Ticket { tag: place.tag, hash: place.hash }).collect()
-    }
-
-    /// The record as it is now; `None` if it lives no more, or is broken.
-    pub fn redeem(&self, ticket: Ticket) -> Option<Entry<'_>> {
-        let place = self.index.find(ticket.hash, |place| place.tag == ticket.tag)?;
-        self.checked(place)
-    }
-
     /// The record at `place` without a look at its checksums; `None` if it is something else.
     pub(crate) fn whole(&self, place: Place) -> Option<Entry<'_>> {
         let raw = &self.ring.region.as_ref()[place.at()..];
         let head = Head::likely(raw).filter(|head| size_of(head.len as usize) == place.bytes())?;
-        Some(Entry { tag: head.tag, shard: head.shard(), key: head.key, body: head.body(raw) })
+        Some(head.entry(raw))
     }
 
     /// The record at `place`, if it is as it was written.
@@ -76,12 +101,7 @@ impl<R: Region> Journal<R> {
         let raw =
             &self.ring.region.as_ref()[place.at()..self.ring.shape.start(sequence) + self.ring.shape.segment];
         let head = Head::read(raw, seed(self.ring.life, sequence))?;
-        (head.tag == place.tag && head.body_holds(raw)).then(|| Entry {
-            tag: head.tag,
-            shard: head.shard(),
-            key: head.key,
-            body: head.body(raw),
-        })
+        (head.tag == place.tag && head.body_holds(raw)).then(|| head.entry(raw))
     }
 
     /// Reads a byte of each line of these records: memory brings many lines at once if nobody waits for one of them,

@@ -10,7 +10,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use machine::{Key, Machine, Moment, Outbox, Record, Shard, Tag};
 
 use crate::recovery::DEATHS;
-use crate::{Entry, Journal, Recovered, Region, Ticket};
+use crate::{Damage, Entry, Journal, Recovered, Region, Ticket};
 
 /// How many deadlines one turn looks after at most; the rest is due in the next.
 const MOST_DEADLINES: usize = 4096;
@@ -24,14 +24,23 @@ pub trait Durable: Machine {
     /// So many things of `tag` are about to be restored: room for them is made at once.
     fn expect(&mut self, _tag: Tag, _count: usize) {}
 
-    /// Whether the first messages may be decided before things of `tag` are restored: until then they are not
-    /// known, which costs questions to others and no more.
-    fn can_wait(&self, _tag: Tag) -> bool {
-        false
+    /// When things of `tag` must be restored.
+    fn when(&self, _tag: Tag) -> When {
+        When::AtOnce
     }
 
-    /// Takes up one thing as its newest record says. Nothing is said yet: `resume` follows.
+    /// What must be restored before `input` is decided; if there is none, before what is due next is. Asked as long
+    /// as things are missing that are restored [`When::Missed`].
+    fn missing(&self, _now: Moment, _input: Option<&Self::In>) -> Missing {
+        Missing::Nothing
+    }
+
+    /// Takes up one thing as its newest record says, maybe once more; if that has no body there is no such thing.
+    /// Nothing is said yet: `resume` follows, or it was missing.
     fn restore(&mut self, now: Moment, entry: Entry<'_>);
+
+    /// Nothing is missing any more: everything was restored.
+    fn complete(&mut self) {}
 
     /// Everything is restored: asks again what was asked and not answered.
     fn resume(&mut self, now: Moment, out: &mut Outbox<Self::Out>);
@@ -59,6 +68,28 @@ pub trait Durable: Machine {
         latest: &dyn Fn(Tag, Key) -> Option<Vec<u8>>,
         out: &mut Outbox<Self::Out>,
     );
+}
+
+/// When things of one kind must be restored. A crowd of them takes long, and the first message wants one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum When {
+    /// Before anything is decided.
+    AtOnce,
+    /// Before what misses it is decided (see [`Durable::missing`]).
+    Missed,
+    /// Some time: until then it is not known, which costs questions to others and no more.
+    Whenever,
+}
+
+/// What must be restored first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Missing {
+    /// Nothing.
+    Nothing,
+    /// This thing.
+    Thing(Tag, Key),
+    /// All there is.
+    Everything,
 }
 
 /// In what a machine panicked.
@@ -134,6 +165,9 @@ pub trait Shell<M: Machine> {
 
     /// A record made `restore` panic; the thing is not there.
     fn lost(&mut self, tag: Tag, key: Key, message: String);
+
+    /// A record is not as it was written; the thing is not there.
+    fn damaged(&mut self, damage: Damage);
 }
 
 /// What happened in all turns so far.
@@ -156,8 +190,10 @@ pub struct Turn<M: Machine, R> {
     pub journal: Journal<R>,
     out: Outbox<M::Out>,
     kept: Vec<u8>,
-    /// What is to be restored between turns.
+    /// What is to be restored between turns, from the last on.
     waiting: Vec<Ticket>,
+    /// So many of these are restored when they are missed.
+    missed: usize,
     stats: TurnStats,
 }
 
@@ -165,7 +201,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
     /// A machine that starts with nothing, or is about to [`Turn::recover`].
     pub fn new(machine: M, journal: Journal<R>) -> Self {
         let (out, stats) = (Outbox::new(), TurnStats::default());
-        Turn { machine, journal, out, kept: Vec::new(), waiting: Vec::new(), stats }
+        Turn { machine, journal, out, kept: Vec::new(), waiting: Vec::new(), missed: 0, stats }
     }
 
     /// What happened so far.
@@ -208,6 +244,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
             return;
         };
         self.journal.in_hand(number);
+        self.recall(now, Some(&decoded), shell);
         self.stats.inputs += 1;
         if let Err(message) =
             self.attempt(now, Cause::Input, |machine, out| machine.handle(now, decoded, out))
@@ -223,6 +260,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
             Some((tag, key)) => self.journal.thing_in_hand(tag, key),
             None => self.journal.put_down(),
         }
+        self.recall(now, Some(&input), shell);
         self.stats.inputs += 1;
         if let Err(message) = self.attempt(now, Cause::Input, |machine, out| machine.handle(now, input, out))
         {
@@ -241,6 +279,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
                 Some((tag, key)) => self.journal.thing_in_hand(tag, key),
                 None => self.journal.put_down(),
             }
+            self.recall(now, None, shell);
             if let Err(message) = self.attempt(now, Cause::Deadline, |machine, out| machine.expire(now, out))
             {
                 shell.set_aside(&[], &[], Blame::Panic(message));
@@ -269,18 +308,21 @@ impl<M: Durable, R: Region> Turn<M, R> {
         self.journal.sent();
     }
 
-    /// Takes up every record that a predecessor left, but for what [`Durable::can_wait`]: that is left for
+    /// Takes up every record that a predecessor left and that is wanted [`When::AtOnce`]; the others are left for
     /// [`Turn::catch_up`]. What turns out to be broken is added to `recovered`.
     pub fn restore<S: Shell<M>>(&mut self, now: Moment, recovered: &mut Recovered, shell: &mut S) {
         let hopeless = hopeless(recovered);
         let (machine, counts) = (&mut self.machine, self.journal.counts());
         counts.iter().for_each(|(&tag, &count)| machine.expect(tag, count));
-        self.waiting = self.journal.tickets(|tag| machine.can_wait(tag));
-        let now_or_later: BTreeMap<Tag, bool> =
-            counts.into_keys().map(|tag| (tag, machine.can_wait(tag))).collect();
+        let when: BTreeMap<Tag, When> = counts.into_keys().map(|tag| (tag, machine.when(tag))).collect();
+        let is = |tag, which| when.get(&tag) == Some(&which);
+        // The last are restored first.
+        self.waiting = self.journal.tickets(|tag| is(tag, When::Missed));
+        self.missed = self.waiting.len();
+        self.waiting.extend(self.journal.tickets(|tag| is(tag, When::Whenever)));
         let mut number = 0;
         let broken = self.journal.show(
-            |tag| now_or_later.get(&tag) == Some(&false),
+            |tag| is(tag, When::AtOnce),
             |entry| {
                 if number % RESTORED == 0 {
                     shell.alive();
@@ -292,6 +334,9 @@ impl<M: Durable, R: Region> Turn<M, R> {
             },
         );
         recovered.damage.extend(broken);
+        if self.waiting.is_empty() {
+            self.machine.complete();
+        }
     }
 
     /// Goes on where a predecessor was, once its records are restored: takes those of `beside`, from a disk, where
@@ -322,7 +367,9 @@ impl<M: Durable, R: Region> Turn<M, R> {
         // What was in hand at a death must come to the same end again now, so that it is to blame for it: it must
         // not wait for an answer that a predecessor had.
         if recovered.undecided.iter().any(|input| input.deaths > 0) {
-            while self.catch_up(now, shell) {}
+            while self.waiting.len() > self.missed {
+                self.catch_up(now, shell);
+            }
         }
         if let Err(message) = self.attempt(now, Cause::Input, |machine, out| machine.resume(now, out)) {
             shell.set_aside(&[], &[], Blame::Panic(message));
@@ -338,16 +385,41 @@ impl<M: Durable, R: Region> Turn<M, R> {
 
     /// Restores some more of what could wait. True if there is more.
     pub fn catch_up<S: Shell<M>>(&mut self, now: Moment, shell: &mut S) -> bool {
-        let rest = self.waiting.len().saturating_sub(CAUGHT_UP);
-        for ticket in self.waiting.drain(rest..) {
-            if let Some(entry) = self.journal.redeem(ticket) {
-                restore(&mut self.machine, now, entry, shell);
-            }
+        if self.waiting.is_empty() {
+            return false;
         }
+        let rest = self.waiting.len().saturating_sub(CAUGHT_UP);
+        let (machine, some) = (&mut self.machine, self.waiting.drain(rest..));
+        let broken = self.journal.redeem(some, |entry| {
+            restore(machine, now, entry, shell);
+        });
+        broken.into_iter().for_each(|damage| shell.damaged(damage));
         if rest == 0 {
             self.waiting = Vec::new();
+            self.machine.complete();
         }
         rest > 0
+    }
+
+    /// Restores what `input` misses, or what is due next.
+    fn recall<S: Shell<M>>(&mut self, now: Moment, input: Option<&M::In>, shell: &mut S) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        match self.machine.missing(now, input) {
+            Missing::Nothing => {}
+            Missing::Thing(tag, key) => {
+                let nothing = Entry { tag, shard: Shard::default(), key, body: &[] };
+                let found = self.journal.recall(tag, key).unwrap_or_else(|damage| {
+                    shell.damaged(damage);
+                    None
+                });
+                if !restore(&mut self.machine, now, found.unwrap_or(nothing), shell) {
+                    restore(&mut self.machine, now, nothing, shell);
+                }
+            }
+            Missing::Everything => while self.catch_up(now, shell) {},
+        }
     }
 
     /// Gets rid of what was in hand at two deaths.
@@ -423,10 +495,13 @@ fn hopeless(recovered: &Recovered) -> Option<(Tag, Key)> {
     recovered.suspect.filter(|&(_, _, deaths)| deaths > DEATHS).map(|(tag, key, _)| (tag, key))
 }
 
-fn restore<M: Durable, S: Shell<M>>(machine: &mut M, now: Moment, entry: Entry<'_>, shell: &mut S) {
-    if let Err(panic) = catch_unwind(AssertUnwindSafe(|| machine.restore(now, entry))) {
+/// False if it could not be.
+fn restore<M: Durable, S: Shell<M>>(machine: &mut M, now: Moment, entry: Entry<'_>, shell: &mut S) -> bool {
+    let restored = catch_unwind(AssertUnwindSafe(|| machine.restore(now, entry)));
+    if let Err(panic) = &restored {
         shell.lost(entry.tag, entry.key, message(panic.as_ref()));
     }
+    restored.is_ok()
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

@@ -6,10 +6,13 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use machine::{Key, Machine, Moment, Outbox, Record, Shard, Tag};
 use proptest::prelude::*;
-use strowger_journal::{Blame, Cause, Durable, Entry, Journal, Recovered, Shell, Turn};
+use strowger_journal::{
+    Blame, Cause, Damage, Durable, Entry, Journal, Missing, Recovered, Shell, Turn, When,
+};
 
 const COUNT: Tag = Tag(1);
 const LATER: Tag = Tag(2);
+const MISSED: Tag = Tag(3);
 const SEGMENT: usize = 1024;
 
 /// Counts what it is given by name, and tells each count. At `deadline` it counts "noon".
@@ -19,6 +22,7 @@ struct Counter {
     in_hand: Option<u8>,
     deadline: Option<Moment>,
     resumed: bool,
+    complete: bool,
     given_up: Vec<u8>,
 }
 
@@ -57,11 +61,31 @@ impl Machine for Counter {
 }
 
 impl Durable for Counter {
-    fn can_wait(&self, tag: Tag) -> bool {
-        tag == LATER
+    fn when(&self, tag: Tag) -> When {
+        match tag {
+            LATER => When::Whenever,
+            MISSED => When::Missed,
+            Tag(_) => When::AtOnce,
+        }
+    }
+
+    fn missing(&self, _now: Moment, input: Option<&Vec<u8>>) -> Missing {
+        match input.map(Vec::as_slice) {
+            Some(b"*") => Missing::Everything,
+            Some(&[name, ..]) => Missing::Thing(MISSED, Key(name.into())),
+            Some([]) => Missing::Nothing,
+            None => Missing::Thing(MISSED, Key(b'N'.into())),
+        }
+    }
+
+    fn complete(&mut self) {
+        self.complete = true;
     }
 
     fn restore(&mut self, _now: Moment, entry: Entry<'_>) {
+        if entry.body.is_empty() {
+            return;
+        }
         let count = u64::from_le_bytes(entry.body.try_into().expect("a count of eight bytes"));
         self.counts.insert(entry.key.0 as u8, count);
     }
@@ -105,6 +129,7 @@ struct World {
     said: Vec<(u8, u64)>,
     set_aside: Vec<(Vec<u8>, Blame)>,
     lost: Vec<(Tag, Key)>,
+    damaged: Vec<Damage>,
 }
 
 impl Shell<Counter> for World {
@@ -132,6 +157,10 @@ impl Shell<Counter> for World {
 
     fn lost(&mut self, tag: Tag, key: Key, _message: String) {
         self.lost.push((tag, key));
+    }
+
+    fn damaged(&mut self, damage: Damage) {
+        self.damaged.push(damage);
     }
 }
 
@@ -171,22 +200,65 @@ fn a_panic_takes_back_its_own_decision_and_no_other() {
     assert_eq!(world.said.len(), 5, "nothing is said twice after a turn that was whole");
 }
 
+/// Journals a thing of another kind, which its own turn did not.
+fn put(turn: &mut Turn<Counter, Vec<u8>>, tag: Tag, name: u8, body: &[u8]) {
+    let record = Record { tag, shard: Shard::of(0), key: Key(name.into()), body: body.to_vec() };
+    let _ = turn.journal.append(&record);
+    turn.journal.commit();
+}
+
 #[test]
 fn what_can_wait_is_restored_between_turns_as_it_is_then() {
     let (mut turn, mut world) = (begin(), World::default());
-    let later = |turn: &mut Turn<Counter, Vec<u8>>, name: u8, body: &[u8]| {
-        let record = Record { tag: LATER, shard: Shard::of(0), key: Key(name.into()), body: body.to_vec() };
-        let _ = turn.journal.append(&record);
-        turn.journal.commit();
-    };
     turn.run(now(), &inputs(&["a"]), &mut vec![], &mut world);
-    (b'x'..=b'z').for_each(|name| later(&mut turn, name, &7u64.to_le_bytes()));
+    (b'x'..=b'z').for_each(|name| put(&mut turn, LATER, name, &7u64.to_le_bytes()));
     let mut turn = die(turn, &mut world);
     assert_eq!(turn.machine.counts, BTreeMap::from([(b'a', 1)]));
-    later(&mut turn, b'y', &8u64.to_le_bytes());
-    later(&mut turn, b'z', &[]);
+    put(&mut turn, LATER, b'y', &8u64.to_le_bytes());
+    put(&mut turn, LATER, b'z', &[]);
+    assert!(!turn.machine.complete);
     assert!(!turn.catch_up(now(), &mut world));
     assert_eq!(turn.machine.counts, BTreeMap::from([(b'a', 1), (b'x', 7), (b'y', 8)]));
+    assert!(turn.machine.complete);
+}
+
+#[test]
+fn what_is_missed_is_restored_before_the_input_that_misses_it_is_decided() {
+    let (mut turn, mut world) = (begin(), World::default());
+    let seven = 7u64.to_le_bytes();
+    turn.run(now(), &inputs(&["a"]), &mut vec![], &mut world);
+    [b'b', b'c', b'd', b'N'].iter().for_each(|&name| put(&mut turn, MISSED, name, &seven));
+    let mut turn = die(turn, &mut world);
+    assert_eq!(turn.machine.counts, BTreeMap::from([(b'a', 1)]));
+    turn.machine.deadline = Some(now());
+    turn.run(now(), &inputs(&["b"]), &mut vec![b"c".to_vec()], &mut world);
+    assert_eq!(world.said[1..], [(b'b', 8), (b'c', 8), (b'N', 8)]);
+    assert_eq!(turn.machine.counts.get(&b'd'), None);
+    turn.run(now(), &inputs(&["*"]), &mut vec![], &mut world);
+    assert_eq!(turn.machine.counts[&b'd'], 7);
+    assert!(turn.machine.complete);
+}
+
+#[test]
+fn what_is_missed_and_broken_is_told_and_is_not_there() {
+    let (mut turn, mut world) = (begin(), World::default());
+    turn.run(now(), &inputs(&["a"]), &mut vec![], &mut world);
+    let (seven, eight) = (7u64.to_le_bytes(), 0x0808_0808_0808_0808_u64.to_le_bytes());
+    put(&mut turn, MISSED, b'b', &eight);
+    put(&mut turn, MISSED, b'c', &seven[..5]);
+    // What a page was flipped in after it was read at the start.
+    let (journal, _) = Journal::open_with(turn.journal.into_region(), now(), SEGMENT).unwrap();
+    let mut region = journal.into_region();
+    let at = region.windows(8).position(|bytes| bytes == eight).unwrap();
+    region[at] ^= 1;
+    let (journal, mut recovered) = Journal::open_with(region, now(), SEGMENT).unwrap();
+    let told = recovered.damage.len();
+    let mut turn = Turn::new(Counter::default(), journal);
+    turn.restore(now(), &mut recovered, &mut world);
+    turn.recover(now(), &recovered, [], &mut world);
+    turn.run(now(), &inputs(&["b", "c"]), &mut vec![], &mut world);
+    assert_eq!(world.said[1..], [(b'b', 1), (b'c', 1)]);
+    assert_eq!((told + world.damaged.len(), world.lost.as_slice()), (1, &[(MISSED, Key(b'c'.into()))][..]));
 }
 
 #[test]

@@ -8,8 +8,8 @@ use contract::domains::Domains;
 use contract::{CallId, Envelope, Kind, Role};
 use edge::{Edge, Flow, Inbound, Listener, Outbound};
 use exchange::settings::Owned;
-use exchange::{Exchange, kept};
-use journal::{Cause, Durable, Entry};
+use exchange::{Exchange, Missed, kept};
+use journal::{Cause, Durable, Entry, Missing, When};
 use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag};
 
 use crate::Hop;
@@ -346,9 +346,31 @@ impl Durable for Signalling {
         self.exchange.expect(tag, count);
     }
 
-    fn can_wait(&self, tag: Tag) -> bool {
-        // An account that is not known is asked for.
-        tag == kept::ACCOUNT
+    fn when(&self, tag: Tag) -> When {
+        match tag {
+            kept::BINDINGS => When::Missed,
+            // One that is not known is asked for.
+            kept::ACCOUNT => When::Whenever,
+            Tag(_) => When::AtOnce,
+        }
+    }
+
+    fn missing(&self, now: Moment, input: Option<&In>) -> Missing {
+        let missed = match input {
+            Some(In::World { bytes, .. } | In::Hop(bytes)) => self.exchange.missed_by_message(bytes),
+            Some(In::Bus(_, envelope)) => self.exchange.missed_by_envelope(envelope),
+            Some(In::Back(_) | In::Unsent(_) | In::Pressure(_)) => Missed::Nothing,
+            None => self.exchange.missed_by_route(now),
+        };
+        match missed {
+            Missed::Nothing => Missing::Nothing,
+            Missed::Binding(key) => Missing::Thing(kept::BINDINGS, key),
+            Missed::Everything => Missing::Everything,
+        }
+    }
+
+    fn complete(&mut self) {
+        self.exchange.complete();
     }
 
     fn restore(&mut self, _now: Moment, entry: Entry<'_>) {

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use contract::media::{Anchor, Gauge, Release};
 use contract::query::Gauges;
 use contract::{CallId, Envelope};
-use host::{Blame, Shell};
+use host::{Blame, Damage, Shell};
 use machine::{Key, Moment, Tag};
 use media::{Ask, In, Media, Out};
 
@@ -100,6 +100,10 @@ impl Shell<Media> for Hands {
     fn lost(&mut self, tag: Tag, key: Key, message: String) {
         let call = CallId(key.0 as u64);
         tracing::error!(%call, ?tag, message, "a record could not be taken up");
+    }
+
+    fn damaged(&mut self, damage: Damage) {
+        tracing::error!(?damage, "a record is not as it was written: it is lost");
     }
 }
 

@@ -14,7 +14,7 @@ use edge::Flow;
 use edge_service::{Front, Source};
 use exchange::Exchange;
 use exchange_service::LadderRing;
-use host::{Beat, Blame, Shell};
+use host::{Beat, Blame, Damage, Shell};
 use machine::{Key, Moment, Tag};
 use strowger_io::{MappedFile, Poller};
 use worker::{In, Out, Said, Signalling};
@@ -197,5 +197,9 @@ impl Shell<Signalling> for Voice {
 
     fn lost(&mut self, tag: Tag, key: Key, message: String) {
         tracing::warn!(?tag, ?key, message, "a record could not be restored");
+    }
+
+    fn damaged(&mut self, damage: Damage) {
+        tracing::warn!(?damage, "a record is not as it was written: it is lost");
     }
 }

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract::registration::Contact;
 use machine::Moment;
@@ -17,6 +17,10 @@ pub(crate) struct Bindings {
     /// Keys by the second at which they want to be looked at.
     due: BTreeMap<u32, Vec<Packed>>,
     contacts: usize,
+    /// Some are kept that are not restored yet.
+    incomplete: bool,
+    /// Keys of which it is known meanwhile that nothing is kept under them.
+    nothing: BTreeSet<u128>,
 }
 
 #[derive(Debug)]
@@ -61,9 +65,36 @@ impl Bindings {
         self.get(key).is_some_and(|body| body.clocks().any(|clock| clock.is_live(now)))
     }
 
-    /// Makes room for so many more.
-    pub(crate) fn reserve(&mut self, more: usize) {
-        self.of.reserve(more);
+    /// So many are kept that will be restored.
+    pub(crate) fn expect(&mut self, count: usize) {
+        self.of.reserve(count);
+        self.incomplete = count > 0;
+    }
+
+    /// All that were kept are restored.
+    pub(crate) fn complete(&mut self) {
+        self.incomplete = false;
+        self.nothing.clear();
+    }
+
+    /// Whether some are kept that are not restored yet.
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    /// Whether some may be kept under `key` that must be restored first.
+    pub(crate) fn is_missed(&self, key: u128) -> bool {
+        self.incomplete && !self.of.contains_key(&key.into()) && !self.nothing.contains(&key)
+    }
+
+    /// Takes back what was kept; none if empty. False if the bytes are none of ours.
+    pub(crate) fn restore(&mut self, key: u128, bytes: Vec<u8>) -> bool {
+        let is_nothing = bytes.is_empty();
+        let is_taken = self.put(key, bytes);
+        if self.incomplete && (is_nothing || !is_taken) {
+            self.nothing.insert(key);
+        }
+        is_taken
     }
 
     /// Puts `bytes` in the place of what was there; none if empty. False if they are none of ours.

@@ -290,7 +290,7 @@ fn read<T: DeserializeOwned>(body: &[u8]) -> Option<T> {
 }
 
 /// The verb, if the exchange is spoken to.
-fn verb(subject: &str) -> Option<&str> {
+pub(crate) fn verb(subject: &str) -> Option<&str> {
     const OURS: Subject = Subject::new(Role::Exchange, "");
     subject.strip_prefix(OURS.role.name())?.strip_prefix('.')
 }

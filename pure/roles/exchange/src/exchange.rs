@@ -130,23 +130,28 @@ impl Exchange {
     /// Makes room for so many things of `tag`, which are about to be restored.
     pub fn expect(&mut self, tag: Tag, count: usize) {
         match tag {
-            kept::BINDINGS => self.view.bindings.reserve(count),
+            kept::BINDINGS => self.view.bindings.expect(count),
             kept::ACCOUNT => self.view.accounts.reserve(count),
             kept::NONCE => self.view.replays.reserve(count),
             Tag(_) => {}
         }
     }
 
+    /// All that was kept is restored.
+    pub fn complete(&mut self) {
+        self.view.bindings.complete();
+    }
+
     /// Takes back a thing that was kept; of one thing only the newest record.
     pub fn restore(&mut self, record: Record) -> Restored {
         let key = record.key.0;
         let taken = match record.tag {
-            _ if record.body.is_empty() => {
+            kept::BINDINGS if !self.owns(sharding::shard_of_key(key)) => return Restored::Elsewhere,
+            _ if record.body.is_empty() && record.tag != kept::BINDINGS => {
                 self.forget(record.tag, record.key);
                 true
             }
-            kept::BINDINGS if !self.owns(sharding::shard_of_key(key)) => return Restored::Elsewhere,
-            kept::BINDINGS => self.view.bindings.put(key, record.body),
+            kept::BINDINGS => self.view.bindings.restore(key, record.body),
             kept::ACCOUNT => self.view.accounts.restore(key, record.body),
             kept::CALL => match Held::read(&record.body) {
                 Some(held) if !self.owns(held.call.shard()) => return Restored::Elsewhere,
@@ -253,7 +258,7 @@ impl Exchange {
         Some(CallId(self.view.mint.hash().sum64(hashes::ATTEMPT, &[call_id, tag.as_bytes()])))
     }
 
-    fn owns(&self, shard: Shard) -> bool {
+    pub(crate) fn owns(&self, shard: Shard) -> bool {
         self.view.settings.owned.owns(shard)
     }
 
@@ -287,7 +292,9 @@ impl Machine for Exchange {
                 self.sip(now, bytes, out);
             }
             In::Bus(envelope) => self.bus(now, envelope, out),
-            In::Pressure(waited) => self.view.waited = waited,
+            In::Pressure(waited) => {
+                self.view.pressure.feel(waited, &self.view.settings.overload, now);
+            }
         }
     }
 

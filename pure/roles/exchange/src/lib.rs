@@ -9,6 +9,7 @@
 //! | `perform.rs`, `answer.rs` | what decisions do and say |
 //! | `phones.rs`, `binding.rs`, `bindings.rs` | a user's phones, their bytes, all of them |
 //! | `location.rs` | finding phones, here or at another thread |
+//! | `missing.rs` | which bindings must be restored before something is decided |
 //! | `calls.rs`, `calling.rs` | the calls, and what they want |
 //! | `bus.rs`, `questions.rs`, `waiting.rs` | what is asked, who waits for it |
 //! | `accounts.rs`, `memory.rs`, `keyed.rs`, `replays.rs` | what is remembered of others |
@@ -35,6 +36,7 @@ mod keyed;
 mod listing;
 mod location;
 mod memory;
+mod missing;
 mod overload;
 mod perform;
 mod phones;
@@ -50,4 +52,5 @@ mod view;
 mod waiting;
 
 pub use exchange::{Exchange, In, Out, Restored, Rung};
+pub use missing::Missed;
 pub use settings::Settings;

@@ -25,8 +25,13 @@ impl Exchange {
         match destination::route(&wanted, &self.view, now) {
             Way::Found(route) => Some(route),
             Way::Phones(aor) => {
-                let key = sharding::binding_key(self.view.mint.hash(), aor.tenant, aor.user.as_bytes());
+                let key = self.binding_key(&aor);
                 if self.view.settings.owned.owns(sharding::shard_of_key(key)) {
+                    if self.view.bindings.is_missed(key) {
+                        // They are restored before this is due.
+                        self.ready.push_back((call, wanted));
+                        return None;
+                    }
                     let contacts = self.view.bindings.contacts(key, now);
                     return Some(Route::Ring { to: aor.user, contacts });
                 }
@@ -93,8 +98,11 @@ impl Exchange {
 
     /// Says where the phones of a user of ours are.
     pub(crate) fn locate(&self, asked: &Locate, now: Moment) -> Located {
-        let Aor { tenant, user } = &asked.aor;
-        let key = sharding::binding_key(self.view.mint.hash(), *tenant, user.as_bytes());
-        Located { contacts: self.view.bindings.contacts(key, now) }
+        Located { contacts: self.view.bindings.contacts(self.binding_key(&asked.aor), now) }
+    }
+
+    /// Under what the bindings of `aor` are kept.
+    pub(crate) fn binding_key(&self, aor: &Aor) -> u128 {
+        sharding::binding_key(self.view.mint.hash(), aor.tenant, aor.user.as_bytes())
     }
 }

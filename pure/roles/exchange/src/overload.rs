@@ -10,7 +10,30 @@ use crate::authentication;
 use crate::decide::{Decision, Reply};
 use crate::hashes;
 use crate::request::{HostText, Request};
+use crate::settings::Overload;
 use crate::view::View;
+
+/// How long messages wait, and since when it has been too long. Once is no overload: a processor was away, memory was
+/// slow. (Who stands in a queue that does not get shorter is told from who stands in one that is just being
+/// emptied, as CoDel does, RFC 8289.)
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Pressure {
+    waited: Duration,
+    since: Option<Moment>,
+}
+
+impl Pressure {
+    /// So long did messages wait that were looked at now.
+    pub(crate) fn feel(&mut self, waited: Duration, limits: &Overload, now: Moment) {
+        self.waited = waited;
+        self.since = if waited < limits.strangers { None } else { Some(self.since.unwrap_or(now)) };
+    }
+
+    /// How long messages wait, if that has been too long for long enough.
+    fn standing(&self, limits: &Overload, now: Moment) -> Option<Duration> {
+        self.since.filter(|&since| now.since(since) >= limits.after).map(|_| self.waited)
+    }
+}
 
 /// What a request is worth under overload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +47,7 @@ enum Worth {
 /// Refuses what is not worth its work just now, with 503 and a Retry-After that differs from phone to phone.
 pub(crate) fn shed(request: &Request<'_>, view: &View, now: Moment) -> Result<(), Decision> {
     let limits = &view.settings.overload;
-    if view.waited < limits.strangers {
-        return Ok(());
-    }
+    let Some(waited) = view.pressure.standing(limits, now) else { return Ok(()) };
     let (from, to) = match worth(request, view, now) {
         Worth::Stranger => (limits.strangers, limits.refreshes),
         Worth::Refresh => (limits.refreshes, limits.calls),
@@ -35,7 +56,7 @@ pub(crate) fn shed(request: &Request<'_>, view: &View, now: Moment) -> Result<()
     };
     // A retransmission draws the same lot as its original.
     let lot = view.mint.hash().sum64(hashes::LOT, &[request.call_id, &request.cseq.number.to_le_bytes()]);
-    if lot % 1000 < share(view.waited, from, to) { Err(later(view, lot).into()) } else { Ok(()) }
+    if lot % 1000 < share(waited, from, to) { Err(later(view, lot).into()) } else { Ok(()) }
 }
 
 /// How many of a thousand are shed: none at `from`, all at `to`.
@@ -67,8 +88,11 @@ fn worth(request: &Request<'_>, view: &View, now: Moment) -> Worth {
 }
 
 /// Whether the one it comes from has a phone here. With several threads, the binding may be another's: then
-/// we know the account at least.
+/// we know the account at least. As long as not all is restored, everyone may have one.
 fn is_registered(request: &Request<'_>, view: &View, now: Moment) -> bool {
+    if view.bindings.is_incomplete() {
+        return true;
+    }
     let from = HostText::from(request.from.uri.host);
     let Some(tenant) = view.domains.as_ref().and_then(|domains| domains.tenant(&[from.as_bytes()])) else {
         return false;
@@ -85,6 +109,21 @@ fn is_registered(request: &Request<'_>, view: &View, now: Moment) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn who_waited_once_is_no_overload_and_who_waits_again_and_again_is() {
+        let (limits, ms) = (Overload::default(), Duration::from_millis);
+        let mut pressure = Pressure::default();
+        let at = |millis| Moment::from_secs(7).after(ms(millis));
+        let mut feel = |millis, waited| {
+            pressure.feel(ms(waited), &limits, at(millis));
+            pressure.standing(&limits, at(millis))
+        };
+        assert_eq!([feel(0, 900), feel(60, 900), feel(90, 20)], [None; 3]);
+        assert_eq!([feel(110, 60), feel(209, 70)], [None; 2]);
+        assert_eq!([feel(210, 80), feel(400, 300)], [Some(ms(80)), Some(ms(300))]);
+        assert_eq!(feel(450, 20), None);
+    }
 
     #[test]
     fn the_longer_messages_wait_the_more_are_shed() {

@@ -169,6 +169,8 @@ impl Default for Waiting {
 /// one time to the next, more and more of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overload {
+    /// Nothing is shed before messages have waited too long for as long as this.
+    pub after: Duration,
     /// Requests of those who did not register or prove anything yet.
     pub strangers: Duration,
     /// Refreshes of registrations.
@@ -186,6 +188,7 @@ pub struct Overload {
 impl Default for Overload {
     fn default() -> Self {
         Overload {
+            after: Duration::from_millis(100),
             strangers: Duration::from_millis(50),
             refreshes: Duration::from_millis(100),
             calls: Duration::from_millis(200),

@@ -1,5 +1,3 @@
-use std::time::Duration;
-
 use contract::domains::Domains;
 use machine::{KeyedHash, Mint, Moment, Secret};
 use sip::digest::NonceMint;
@@ -7,6 +5,7 @@ use sip::digest::NonceMint;
 use crate::accounts::Accounts;
 use crate::bindings::Bindings;
 use crate::calls::Calls;
+use crate::overload::Pressure;
 use crate::replays::Replays;
 use crate::settings::Settings;
 
@@ -25,7 +24,7 @@ pub(crate) struct View {
     pub(crate) replays: Replays,
     pub(crate) calls: Calls,
     /// How long messages wait at present before they are looked at.
-    pub(crate) waited: Duration,
+    pub(crate) pressure: Pressure,
 }
 
 impl View {
@@ -41,7 +40,7 @@ impl View {
             bindings: Bindings::default(),
             replays: Replays::new(settings.authentication.nonces, now),
             calls: Calls::new(hash),
-            waited: Duration::ZERO,
+            pressure: Pressure::default(),
             settings,
         }
     }

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use exchange::In;
+use exchange::settings::Overload;
 use machine::{Machine, Outbox};
 use sip::{Method, Name};
 
@@ -130,6 +131,13 @@ fn answer_to(request: &[u8]) -> crate::platform::Sip {
     sip::Message::parse(request.to_vec()).unwrap()
 }
 
+/// So long do messages wait, and did a while ago.
+fn press(platform: &mut Platform, waited: Duration) {
+    platform.tell(In::Pressure(waited));
+    platform.pass(Overload::default().after);
+    platform.tell(In::Pressure(waited));
+}
+
 struct Crowd {
     pair: Pair,
     stranger: Phone,
@@ -148,7 +156,7 @@ impl Crowd {
     /// The statuses of a stranger's REGISTER, of a refresh, of a new call and of one in need.
     fn at(&mut self, waited: u64) -> [u16; 4] {
         let Pair { platform, alice, bob } = &mut self.pair;
-        platform.tell(In::Pressure(Duration::from_millis(waited)));
+        press(platform, Duration::from_millis(waited));
         let mut ask = |phone: &mut Phone, method, uri| {
             phone.cseq += 1;
             phone.call_id.push('x');
@@ -181,7 +189,7 @@ fn strangers_are_shed_first_then_refreshes_then_calls_and_never_an_emergency() {
 fn who_is_in_a_call_stays_in_it() {
     let mut pair = Pair::new(Platform::new());
     let (_, answer) = pair.talk();
-    pair.platform.tell(In::Pressure(Duration::from_secs(60)));
+    press(&mut pair.platform, Duration::from_secs(60));
     let bye = pair.alice.in_dialog(Method::Bye, &answer);
     response(&pair.platform.hear(&bye), 200);
 }
@@ -189,7 +197,7 @@ fn who_is_in_a_call_stays_in_it() {
 #[test]
 fn who_is_shed_comes_back_at_different_times() {
     let mut platform = Platform::new();
-    platform.tell(In::Pressure(Duration::from_secs(1)));
+    press(&mut platform, Duration::from_secs(1));
     let mut times = std::collections::BTreeSet::new();
     for number in 0..100 {
         let mut phone = Phone::at("carol", "red.example", &format!("phone-{number}.example"));
