@@ -326,7 +326,6 @@ fn run(
     mouth: &mut Mouth<'_>,
 ) -> Option<Option<Vec<u8>>> {
     let Steps { doom, is_looked_at, fault } = steps;
-    turn.catch_up(now, mouth);
     let first = turn.receive(inputs);
     if doom == Some(Death::Received) {
         return Some(None);
@@ -365,6 +364,8 @@ fn run(
         would_be_known(turn, now, mouth);
     }
     turn.perform(now, mouth);
+    // A successor's first turn was without what could wait.
+    turn.catch_up(now, mouth);
     doom.map(|_| None)
 }
 

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use crate::descriptors::owned;
 use crate::error::{Error, Result, check};
+use crate::thread::start_thread;
 
 /// So many bytes' pages are mapped in one go.
 const FOUND_AT_ONCE: usize = 2 << 20;
@@ -69,7 +70,8 @@ impl Mapping {
                 }
             }
         };
-        drop(std::thread::Builder::new().name("find-pages".to_owned()).spawn(find));
+        // Where no thread can be started, pages are found when they are looked at.
+        drop(start_thread("find-pages", find));
     }
 }
 

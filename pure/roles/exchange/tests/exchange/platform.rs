@@ -11,7 +11,7 @@ use contract::query::Gauge;
 use contract::record::{CallRecord, Keep, Kept};
 use contract::{Conversation, Envelope, Kind, Money, NodeId, TenantId, decode, sharding};
 use exchange::settings::Owned;
-use exchange::{Exchange, In, Out, Restored, Settings};
+use exchange::{Exchange, In, Missed, Out, Restored, Settings, kept};
 use machine::{Key, KeyedHash, Machine, Mint, Moment, Outbox, Record, Secret, Shard, Tag};
 use sip::digest::{Algorithm, Ha1};
 use sip::{Message, Method, Status};
@@ -154,8 +154,9 @@ impl Platform {
 
     pub(crate) fn ask<C: Conversation>(&mut self, thread: usize, question: &C) -> C::Answer {
         let mut out = Outbox::new();
-        let envelope = Envelope::request(99, None, question);
-        self.threads[thread].exchange.handle(self.now, In::Bus(envelope), &mut out);
+        let input = In::Bus(Envelope::request(99, None, question));
+        self.recall(thread, Some(&input));
+        self.threads[thread].exchange.handle(self.now, input, &mut out);
         let answer = out.emit.iter().find_map(|said| match said {
             Out::Bus(envelope) if envelope.kind == Kind::Answer && envelope.id == 99 => {
                 Some(decode(&envelope.body).unwrap())
@@ -207,6 +208,7 @@ impl Platform {
         for _ in 0..100_000 {
             if let Some((thread, input)) = self.queue.pop_front() {
                 let mut out = Outbox::new();
+                self.recall(thread, Some(&input));
                 let begin = (self.stopwatch)();
                 self.threads[thread].exchange.handle(self.now, input, &mut out);
                 self.spent += (self.stopwatch)() - begin;
@@ -216,12 +218,36 @@ impl Platform {
             let due = |thread: &Thread| thread.exchange.next_deadline().is_some_and(|at| at <= self.now);
             let Some(thread) = self.threads.iter().position(due) else { return };
             let mut out = Outbox::new();
+            self.recall(thread, None);
             let begin = (self.stopwatch)();
             self.threads[thread].exchange.expire(self.now, &mut out);
             self.spent += (self.stopwatch)() - begin;
             self.take(thread, out);
         }
         panic!("the platform never comes to rest");
+    }
+
+    /// After a restart: the bindings that are missed are restored, and they alone.
+    fn recall(&mut self, thread: usize, input: Option<&In>) {
+        let Thread { exchange, journal } = &mut self.threads[thread];
+        let missed = match input {
+            Some(In::Sip(bytes)) => exchange.missed_by_message(bytes),
+            Some(In::Bus(envelope)) => exchange.missed_by_envelope(envelope),
+            Some(In::Pressure(_)) => Missed::Nothing,
+            None => exchange.missed_by_route(self.now),
+        };
+        if missed == Missed::Everything {
+            let bindings = journal.values().filter(|record| record.tag == kept::BINDINGS);
+            bindings.for_each(|record| assert_eq!(exchange.restore(record.clone()), Restored::Taken));
+            exchange.complete();
+        }
+        if let Missed::Binding(key) = missed {
+            let (tag, shard) = (kept::BINDINGS, Shard::default());
+            let nothing = Record { tag, shard, key, body: Vec::new() };
+            let record = journal.get(&(tag, key)).cloned().unwrap_or(nothing);
+            assert_eq!(exchange.restore(record), Restored::Taken);
+            assert_eq!(self.threads[thread].exchange.missed_by_route(self.now), Missed::Nothing);
+        }
     }
 
     fn take(&mut self, thread: usize, out: Outbox<Out>) {
@@ -317,13 +343,15 @@ impl Platform {
         std::mem::take(&mut self.said)
     }
 
-    /// All threads die, and successors go on from what was kept.
+    /// All threads die, and successors go on from what was kept; they get bindings when they miss them.
     pub(crate) fn restart(&mut self) {
         let threads = self.threads.len() as u16;
         for number in 0..threads {
             let mut exchange = self.new_exchange(number, threads);
             let thread = &mut self.threads[usize::from(number)];
-            for record in thread.journal.values() {
+            let bindings = |record: &&Record| record.tag == kept::BINDINGS;
+            exchange.expect(kept::BINDINGS, thread.journal.values().filter(bindings).count());
+            for record in thread.journal.values().filter(|record| !bindings(record)) {
                 assert_eq!(exchange.restore(record.clone()), Restored::Taken);
             }
             let mut out = Outbox::new();
