@@ -13,25 +13,36 @@ use crate::request::{HostText, Request};
 use crate::settings::Overload;
 use crate::view::View;
 
-/// How long messages wait, and since when it has been too long. Once is no overload: a processor was away, memory was
-/// slow. (Who stands in a queue that does not get shorter is told from who stands in one that is just being
-/// emptied, as CoDel does, RFC 8289.)
+/// How long messages wait, and whether that is an overload. Once is none: a processor was away, memory was slow. It
+/// begins when all that is looked at has waited too long for a while, and ends when nothing has for longer (as
+/// CoDel tells a queue that stands from one that is being emptied, RFC 8289).
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Pressure {
     waited: Duration,
-    since: Option<Moment>,
+    /// Too long.
+    is_long: bool,
+    /// Since when it is, or is not.
+    since: Moment,
+    is_overload: bool,
 }
 
 impl Pressure {
     /// So long did messages wait that were looked at now.
     pub(crate) fn feel(&mut self, waited: Duration, limits: &Overload, now: Moment) {
-        self.waited = waited;
-        self.since = if waited < limits.strangers { None } else { Some(self.since.unwrap_or(now)) };
+        let is_long = waited >= limits.strangers;
+        if !self.is_long && now.since(self.since) >= limits.over {
+            self.is_overload = false;
+        }
+        if is_long != self.is_long {
+            self.since = now;
+        }
+        self.is_overload |= is_long && now.since(self.since) >= limits.after;
+        (self.waited, self.is_long) = (waited, is_long);
     }
 
-    /// How long messages wait, if that has been too long for long enough.
-    fn standing(&self, limits: &Overload, now: Moment) -> Option<Duration> {
-        self.since.filter(|&since| now.since(since) >= limits.after).map(|_| self.waited)
+    /// How long messages wait in an overload.
+    fn waited(&self) -> Option<Duration> {
+        (self.is_overload && self.is_long).then_some(self.waited)
     }
 }
 
@@ -47,7 +58,7 @@ enum Worth {
 /// Refuses what is not worth its work just now, with 503 and a Retry-After that differs from phone to phone.
 pub(crate) fn shed(request: &Request<'_>, view: &View, now: Moment) -> Result<(), Decision> {
     let limits = &view.settings.overload;
-    let Some(waited) = view.pressure.standing(limits, now) else { return Ok(()) };
+    let Some(waited) = view.pressure.waited() else { return Ok(()) };
     let (from, to) = match worth(request, view, now) {
         Worth::Stranger => (limits.strangers, limits.refreshes),
         Worth::Refresh => (limits.refreshes, limits.calls),
@@ -114,15 +125,19 @@ mod tests {
     fn who_waited_once_is_no_overload_and_who_waits_again_and_again_is() {
         let (limits, ms) = (Overload::default(), Duration::from_millis);
         let mut pressure = Pressure::default();
-        let at = |millis| Moment::from_secs(7).after(ms(millis));
         let mut feel = |millis, waited| {
-            pressure.feel(ms(waited), &limits, at(millis));
-            pressure.standing(&limits, at(millis))
+            pressure.feel(ms(waited), &limits, Moment::from_secs(7).after(ms(millis)));
+            pressure.waited()
         };
         assert_eq!([feel(0, 900), feel(60, 900), feel(90, 20)], [None; 3]);
         assert_eq!([feel(110, 60), feel(209, 70)], [None; 2]);
         assert_eq!([feel(210, 80), feel(400, 300)], [Some(ms(80)), Some(ms(300))]);
-        assert_eq!(feel(450, 20), None);
+        assert_eq!(
+            [feel(450, 20), feel(500, 300)],
+            [None, Some(ms(300))],
+            "it is not over at the first breath"
+        );
+        assert_eq!([feel(600, 0), feel(1600, 300)], [None, None], "it is over");
     }
 
     #[test]

@@ -169,8 +169,10 @@ impl Default for Waiting {
 /// one time to the next, more and more of its kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overload {
-    /// Nothing is shed before messages have waited too long for as long as this.
+    /// Nothing is shed before messages have waited too long for as long as this,
     pub after: Duration,
+    /// or after none has for as long as this.
+    pub over: Duration,
     /// Requests of those who did not register or prove anything yet.
     pub strangers: Duration,
     /// Refreshes of registrations.
@@ -189,6 +191,7 @@ impl Default for Overload {
     fn default() -> Self {
         Overload {
             after: Duration::from_millis(100),
+            over: Duration::from_secs(1),
             strangers: Duration::from_millis(50),
             refreshes: Duration::from_millis(100),
             calls: Duration::from_millis(200),
