@@ -36,6 +36,8 @@ pub(crate) enum Command {
     Phone(PhoneArgs),
     /// Show the ladder of a call.
     Trace(TraceArgs),
+    /// How many cells, hosts, cores and how much bandwidth a number of subscribers needs.
+    Plan(PlanArgs),
     /// Tenants: brands and companies, each with its own users and numbers.
     #[command(subcommand)]
     Tenant(TenantCommand),
@@ -65,6 +67,64 @@ pub(crate) struct DemoArgs {
     /// End after the proof, with its result as the exit status.
     #[arg(long)]
     pub(crate) once: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Who may register and call.
+    #[arg(long)]
+    pub(crate) subscribers: f64,
+    /// Call attempts in the busiest hour, of all together; one a subscriber if it is not said.
+    #[arg(long)]
+    pub(crate) busy_hour_calls: Option<f64>,
+    /// The share of attempts that are answered.
+    #[arg(long, default_value_t = 0.65)]
+    pub(crate) answered: f64,
+    /// How long an answered call lasts, seconds.
+    #[arg(long, default_value_t = 180.0)]
+    pub(crate) talk: f64,
+    /// How long it rings, seconds.
+    #[arg(long, default_value_t = 15.0)]
+    pub(crate) ringing: f64,
+    /// The share of calls that go by trunks.
+    #[arg(long, default_value_t = 0.5)]
+    pub(crate) off_net: f64,
+    /// Phones that a subscriber has registered.
+    #[arg(long, default_value_t = 1.2)]
+    pub(crate) contacts: f64,
+    /// Between two REGISTERs of one phone, seconds.
+    #[arg(long, default_value_t = 1800.0)]
+    pub(crate) refresh: f64,
+    /// Bytes of sound in an RTP packet (G.711: 160).
+    #[arg(long, default_value_t = 160.0)]
+    pub(crate) payload: f64,
+    /// RTP packets that one phone sends in a second.
+    #[arg(long, default_value_t = 50.0)]
+    pub(crate) packets: f64,
+    /// The share of attempts that may find no port or no trunk.
+    #[arg(long, default_value_t = 0.001)]
+    pub(crate) blocked: f64,
+    /// A cell has no more subscribers of its own.
+    #[arg(long, default_value_t = 500_000.0)]
+    pub(crate) cell: f64,
+    /// Processors of a host.
+    #[arg(long, default_value_t = 16.0)]
+    pub(crate) cores: f64,
+    /// Memory of a host, gigabytes.
+    #[arg(long, default_value_t = 64.0)]
+    pub(crate) memory: f64,
+    /// Network of a host, gigabits a second.
+    #[arg(long, default_value_t = 10.0)]
+    pub(crate) network: f64,
+    /// How far a host may be used when another one, and a cell, are away.
+    #[arg(long, default_value_t = 0.6)]
+    pub(crate) usage: f64,
+    /// What was measured elsewhere: another benches/results.json.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) results: Option<PathBuf>,
+    /// As JSON, with each sum.
+    #[arg(long)]
+    pub(crate) json: bool,
 }
 
 #[derive(Debug, Args)]

@@ -8,6 +8,7 @@ mod nouns;
 mod office;
 mod phones;
 mod places;
+mod plan;
 mod serve;
 mod signalling;
 mod trace;
@@ -72,6 +73,7 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
         Command::Phone(args) => {
             return Ok(if phones::run(args)? { ExitCode::SUCCESS } else { ExitCode::FAILURE });
         }
+        Command::Plan(args) => plan::run(args)?,
         Command::Status { json } => status(&config, *json)?,
         Command::Demo(args) => {
             return Ok(if demo::run(&config, file.as_deref(), args)? {

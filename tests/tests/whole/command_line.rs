@@ -72,3 +72,21 @@ fn with_nothing_to_do_it_says_in_five_lines_what_there_is() {
     assert!(output.status.success());
     assert_eq!(String::from_utf8_lossy(&output.stdout).lines().count(), 5);
 }
+
+#[test]
+fn a_plan_shows_each_figure_with_its_sum_and_refuses_nonsense() {
+    let folder = Folder::with_config("plan", "");
+    let output = folder.run(&["plan", "--subscribers", "8000000", "--busy-hour-calls", "9000000"]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    for figure in
+        ["17 cell(s), of which 1 may be away", "Erlang B:", "Erlang C:", "REGISTER/s", "Gbit/s", "spare"]
+    {
+        assert!(text.contains(figure), "no {figure} in\n{text}");
+    }
+    let output = folder.run(&["plan", "--subscribers", "1000", "--json"]);
+    let plan: serde_json::Value = serde_json::from_slice(&output.stdout).expect("JSON");
+    assert_eq!(plan["plan"]["cells"], 1);
+    let text = refused(&folder.run(&["plan", "--subscribers", "1000", "--usage", "1.5"]));
+    assert!(text.contains("the usage of hosts must be more than 0 and less than 1, not 1.5"), "{text}");
+}
