@@ -146,10 +146,11 @@ fn a_successor_goes_on_where_the_follower_was() {
     assert_eq!(host.on_disk(), live(&journal));
 }
 
-fn register(journal: &mut Journal<MappedFile>, batches: u32, keys: u32) {
+/// Each `round` leaves something else behind, so that who waits for it waits for the follower.
+fn register(journal: &mut Journal<MappedFile>, round: u32, batches: u32, keys: u32) {
     for number in 0..batches {
         let len = 200 + number as usize % 100;
-        keep(journal, BINDING, u128::from(number % keys), &vec![number as u8; len]);
+        keep(journal, BINDING, u128::from(number % keys), &vec![(number + round) as u8; len]);
         if number % 3 == 0 {
             keep(journal, BINDING, u128::from(number % 7), b"");
         }
@@ -169,8 +170,8 @@ fn a_follower_keeps_up_with_a_writer_in_a_hurry_and_throws_history_away() {
     let (mut journal, _) = host.journal();
     let follower = host.follow(1);
     // Whatever it looked at late is no history to it, so it is given more until it has some to throw away.
-    for _ in 0..50 {
-        register(&mut journal, 20_000, 1000);
+    for round in 0..50 {
+        register(&mut journal, round, 20_000, 1000);
         host.until("the follower never catches up", || host.on_disk() == live(&journal));
         if sound(&follower).compactions > 0 {
             break;
@@ -188,7 +189,7 @@ fn a_follower_that_was_overtaken_begins_anew() {
     // It looks once, and then only when it is told to end: by then the ring has turned a dozen times.
     let follower = host.follow(3_600_000);
     host.until("never began", || follower.stats().from_scratch == 1);
-    register(&mut journal, 60_000, 500);
+    register(&mut journal, 0, 60_000, 500);
     drop(follower);
     assert_eq!(host.on_disk(), live(&journal));
 }
