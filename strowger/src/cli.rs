@@ -2,6 +2,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
+use plan::Demand;
 
 /// A telephone exchange that needs no operator.
 #[derive(Debug, Parser)]
@@ -78,46 +79,46 @@ pub(crate) struct PlanArgs {
     #[arg(long)]
     pub(crate) busy_hour_calls: Option<f64>,
     /// The share of attempts that are answered.
-    #[arg(long, default_value_t = 0.65)]
+    #[arg(long, default_value_t = Demand::default().answered)]
     pub(crate) answered: f64,
     /// How long an answered call lasts, seconds.
-    #[arg(long, default_value_t = 180.0)]
+    #[arg(long, default_value_t = Demand::default().talk)]
     pub(crate) talk: f64,
     /// How long it rings, seconds.
-    #[arg(long, default_value_t = 15.0)]
+    #[arg(long, default_value_t = Demand::default().ringing)]
     pub(crate) ringing: f64,
     /// The share of calls that go by trunks.
-    #[arg(long, default_value_t = 0.5)]
+    #[arg(long, default_value_t = Demand::default().off_net)]
     pub(crate) off_net: f64,
     /// Phones that a subscriber has registered.
-    #[arg(long, default_value_t = 1.2)]
+    #[arg(long, default_value_t = Demand::default().contacts)]
     pub(crate) contacts: f64,
     /// Between two REGISTERs of one phone, seconds.
-    #[arg(long, default_value_t = 1800.0)]
+    #[arg(long, default_value_t = Demand::default().refresh)]
     pub(crate) refresh: f64,
     /// Bytes of sound in an RTP packet (G.711: 160).
-    #[arg(long, default_value_t = 160.0)]
+    #[arg(long, default_value_t = Demand::default().payload)]
     pub(crate) payload: f64,
     /// RTP packets that one phone sends in a second.
-    #[arg(long, default_value_t = 50.0)]
+    #[arg(long, default_value_t = Demand::default().packets)]
     pub(crate) packets: f64,
     /// The share of attempts that may find no port or no trunk.
-    #[arg(long, default_value_t = 0.001)]
+    #[arg(long, default_value_t = Demand::default().most_blocked)]
     pub(crate) blocked: f64,
     /// A cell has no more subscribers of its own.
-    #[arg(long, default_value_t = 500_000.0)]
+    #[arg(long, default_value_t = Demand::default().cell)]
     pub(crate) cell: f64,
     /// Processors of a host.
-    #[arg(long, default_value_t = 16.0)]
+    #[arg(long, default_value_t = Demand::default().host.cores)]
     pub(crate) cores: f64,
     /// Memory of a host, gigabytes.
-    #[arg(long, default_value_t = 64.0)]
+    #[arg(long, default_value_t = Demand::default().host.memory)]
     pub(crate) memory: f64,
     /// Network of a host, gigabits a second.
-    #[arg(long, default_value_t = 10.0)]
+    #[arg(long, default_value_t = Demand::default().host.network)]
     pub(crate) network: f64,
     /// How far a host may be used when another one, and a cell, are away.
-    #[arg(long, default_value_t = 0.6)]
+    #[arg(long, default_value_t = Demand::default().host.usage)]
     pub(crate) usage: f64,
     /// What was measured elsewhere: another benches/results.json.
     #[arg(long, value_name = "FILE")]

@@ -10,7 +10,6 @@ use std::time::{Duration, Instant};
 use api_service::client::Client;
 use api_service::view::{NewNumber, NewTenant, NewUser, RecordView, To};
 use phone::{Command, Event, OnCall, Quality, Settings, Transport};
-
 use sip::Status;
 
 use crate::cli::DemoArgs;

@@ -80,6 +80,8 @@ impl<R: Region> Journal<R> {
             self.warm(group);
             for &place in group {
                 match self.checked(place) {
+                    // Who changed it in the open batch knows it better.
+                    Some(entry) if self.newest_pending(entry.tag, entry.key).is_some() => {}
                     Some(entry) => each(entry),
                     None => broken.push(place),
                 }

@@ -240,6 +240,22 @@ fn what_is_missed_is_restored_before_the_input_that_misses_it_is_decided() {
 }
 
 #[test]
+fn what_the_open_batch_has_changed_is_not_restored_as_it_was() {
+    let (mut turn, mut world) = (begin(), World::default());
+    turn.run(now(), &inputs(&["a"]), &mut vec![], &mut world);
+    [b'b', b'c', b'd'].iter().for_each(|&name| put(&mut turn, MISSED, name, &7u64.to_le_bytes()));
+    let mut turn = die(turn, &mut world);
+    let changed =
+        |name: u8, body: Vec<u8>| Record { tag: MISSED, shard: Shard::of(0), key: Key(name.into()), body };
+    turn.receive(&inputs(&["*"]));
+    let _ = turn.journal.append(&changed(b'b', 8u64.to_le_bytes().to_vec()));
+    let _ = turn.journal.append(&changed(b'c', Vec::new()));
+    turn.decide(now(), 0, (b"udp", b"*"), &mut world);
+    assert_eq!((turn.machine.counts.get(&b'b'), turn.machine.counts.get(&b'c')), (None, None));
+    assert_eq!(turn.machine.counts[&b'd'], 7);
+}
+
+#[test]
 fn what_is_missed_and_broken_is_told_and_is_not_there() {
     let (mut turn, mut world) = (begin(), World::default());
     turn.run(now(), &inputs(&["a"]), &mut vec![], &mut world);
