@@ -319,7 +319,7 @@ impl World {
                     self.tell(thread, envelope);
                 }
             }
-            Role::Exchange | Role::Edge | Role::Apps => panic!("nobody hears {envelope:?}"),
+            Role::Exchange | Role::Edge | Role::Apps | Role::Broker => panic!("nobody hears {envelope:?}"),
         }
     }
 

@@ -32,8 +32,8 @@ impl Addressed {
 
     /// The message as it goes on a wire.
     pub fn envelope(self, kind: Kind, id: u64) -> Envelope {
-        let shard = self.to.shard();
-        Envelope { kind, subject: self.subject.to_string(), id, shard, body: self.body }
+        let (shard, node) = (self.to.shard(), self.to.node());
+        Envelope { kind, subject: self.subject.to_string(), id, shard, node, body: self.body }
     }
 }
 

@@ -37,4 +37,4 @@ pub use kept::{KeptConsumer, KeptKeys, KeptStreams, KeptWatch};
 pub use local::Local;
 pub use mailbox::Mailbox;
 pub use server::{Served, Server};
-pub use topology::{Member, Topology};
+pub use topology::{Member, Topology, Workers};

@@ -19,9 +19,9 @@ pub trait Mailbox: AsFd {
     /// Sends a request or a notice to `to`.
     fn send_to(&mut self, to: To, envelope: &Envelope) -> Result<(), NotSent>;
 
-    /// Sends a request or a notice to whom its shard means ([`To::of`]).
+    /// Sends a request or a notice to whom it names ([`Envelope::to`]).
     fn send(&mut self, envelope: &Envelope) -> Result<(), NotSent> {
-        self.send_to(To::of(envelope.kind, envelope.shard), envelope)
+        self.send_to(envelope.to(), envelope)
     }
 
     /// Sends the answer to a request that came from `to`.

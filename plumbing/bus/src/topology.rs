@@ -18,6 +18,8 @@ pub enum Member {
     Media,
     /// The office worker: billing, accounts, records, the REST API.
     Office,
+    /// The broker worker; there is one only among several hosts.
+    Broker,
 }
 
 impl fmt::Display for Member {
@@ -26,7 +28,26 @@ impl fmt::Display for Member {
             Member::Signalling(thread) => write!(f, "signalling-{thread}"),
             Member::Media => f.write_str("media"),
             Member::Office => f.write_str("office"),
+            Member::Broker => f.write_str("broker"),
         }
+    }
+}
+
+/// Which workers a host has besides its signalling threads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Workers {
+    /// The media worker.
+    pub media: bool,
+    /// The office worker.
+    pub office: bool,
+    /// The broker worker.
+    pub broker: bool,
+}
+
+impl Default for Workers {
+    /// Those of a host that is alone.
+    fn default() -> Self {
+        Workers { media: true, office: true, broker: false }
     }
 }
 
@@ -35,12 +56,23 @@ impl fmt::Display for Member {
 pub struct Topology {
     dir: PathBuf,
     threads: u16,
+    workers: Workers,
 }
 
 impl Topology {
     /// The sockets are in `dir`; `threads` signalling threads share the shards.
     pub fn new(dir: impl Into<PathBuf>, threads: u16) -> Self {
-        Topology { dir: dir.into(), threads: threads.max(1) }
+        Topology { dir: dir.into(), threads: threads.max(1), workers: Workers::default() }
+    }
+
+    /// With these workers.
+    pub fn with(self, workers: Workers) -> Self {
+        Topology { workers, ..self }
+    }
+
+    /// Which workers there are.
+    pub fn workers(&self) -> Workers {
+        self.workers
     }
 
     /// How many signalling threads there are.
@@ -50,7 +82,10 @@ impl Topology {
 
     /// Everybody.
     pub fn members(&self) -> impl Iterator<Item = Member> + use<> {
-        (0..self.threads).map(Member::Signalling).chain([Member::Media, Member::Office])
+        let Workers { media, office, broker } = self.workers;
+        let rest = [(Member::Media, media), (Member::Office, office), (Member::Broker, broker)];
+        let there = rest.into_iter().filter(|&(_, there)| there).map(|(member, _)| member);
+        (0..self.threads).map(Member::Signalling).chain(there)
     }
 
     /// Where `member` listens.
@@ -76,6 +111,7 @@ impl Topology {
         match (role, shard) {
             (Role::Media, _) => vec![Member::Media],
             (Role::Billing | Role::Api, _) => vec![Member::Office],
+            (Role::Broker, _) => vec![Member::Broker],
             (Role::Edge | Role::Exchange | Role::Apps, Some(shard)) => {
                 vec![Member::Signalling(shard.thread(self.threads))]
             }

@@ -23,6 +23,8 @@ pub enum Role {
     Billing,
     /// Accounts, records, the REST API.
     Api,
+    /// Who is there, and who owns what.
+    Broker,
 }
 
 impl Role {
@@ -35,15 +37,15 @@ impl Role {
             Role::Apps => "apps",
             Role::Billing => "billing",
             Role::Api => "api",
+            Role::Broker => "broker",
         }
     }
 
     /// The role that a subject's first word names.
     pub fn of(subject: &str) -> Option<Role> {
         let name = subject.split('.').next()?;
-        [Role::Edge, Role::Exchange, Role::Media, Role::Apps, Role::Billing, Role::Api]
-            .into_iter()
-            .find(|role| role.name() == name)
+        use Role::{Api, Apps, Billing, Broker, Edge, Exchange, Media};
+        [Edge, Exchange, Media, Apps, Billing, Api, Broker].into_iter().find(|role| role.name() == name)
     }
 }
 
@@ -77,13 +79,11 @@ pub enum To {
 }
 
 impl To {
-    /// What an envelope means that names no more than a shard: its owner; without one, a request is for
-    /// anyone of the role, and a notice for all.
-    pub fn of(kind: Kind, shard: Option<Shard>) -> To {
-        match (shard, kind) {
-            (Some(shard), _) => To::Owner(shard),
-            (None, Kind::Notice) => To::All,
-            (None, Kind::Request | Kind::Answer) => To::Any,
+    /// The node that is meant.
+    pub fn node(self) -> Option<NodeId> {
+        match self {
+            To::Node(node) => Some(node),
+            To::Owner(_) | To::Any | To::All => None,
         }
     }
 
@@ -166,12 +166,26 @@ pub struct Envelope {
     pub id: u64,
     /// The shard whose owner is meant, if it matters which member of the role hears it.
     pub shard: Option<Shard>,
+    /// The node that is meant, if it matters.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
     /// The message.
     #[serde(with = "serde_bytes")]
     pub body: Vec<u8>,
 }
 
 impl Envelope {
+    /// Whom it is for: the node that it names, else its shard's owner; without either, a request is for anyone of
+    /// the role, and a notice for all.
+    pub fn to(&self) -> To {
+        match (self.node, self.shard, self.kind) {
+            (Some(node), _, _) => To::Node(node),
+            (None, Some(shard), _) => To::Owner(shard),
+            (None, None, Kind::Notice) => To::All,
+            (None, None, Kind::Request | Kind::Answer) => To::Any,
+        }
+    }
+
     /// A request of `conversation`'s kind.
     pub fn request<C: Conversation>(id: u64, shard: Option<Shard>, conversation: &C) -> Self {
         Envelope {
@@ -179,6 +193,7 @@ impl Envelope {
             subject: C::SUBJECT.to_string(),
             id,
             shard,
+            node: None,
             body: crate::encode(conversation),
         }
     }
@@ -195,6 +210,7 @@ impl Envelope {
             subject: N::SUBJECT.to_string(),
             id: 0,
             shard,
+            node: None,
             body: crate::encode(notice),
         }
     }

@@ -7,6 +7,7 @@
 pub mod account;
 pub mod app;
 pub mod billing;
+pub mod cluster;
 mod codec;
 pub mod command;
 mod conversation;

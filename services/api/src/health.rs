@@ -6,7 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::http::StatusCode;
 use bus::Member;
-use contract::{media, query};
+use contract::{cluster, media, query};
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
@@ -69,6 +69,7 @@ async fn ask(shared: &Shared, member: Member) -> Result<(), String> {
     let answered = match member {
         Member::Signalling(_) => shared.bus.ask_member(member, &query::Gauge::default()).await.map(drop),
         Member::Media => shared.bus.ask_member(member, &media::Gauge::default()).await.map(drop),
+        Member::Broker => shared.bus.ask_member(member, &cluster::Gauge::default()).await.map(drop),
         Member::Office => {
             let asked = shared.store.tenants().named("").await;
             return match asked {

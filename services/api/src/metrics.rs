@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use bus::Member;
 use contract::billing;
 use contract::query::Gauges;
-use contract::{media, query};
+use contract::{cluster, media, query};
 use host::supervisor::{State as WorkerState, Status};
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric, MetricEncoder};
@@ -57,6 +57,7 @@ async fn ask(shared: Shared, member: Member) -> Option<Gauges> {
     let answer = match member {
         Member::Signalling(_) => shared.bus.ask_member(member, &query::Gauge::default()).await,
         Member::Media => shared.bus.ask_member(member, &media::Gauge::default()).await,
+        Member::Broker => shared.bus.ask_member(member, &cluster::Gauge::default()).await,
         Member::Office => {
             let billing = shared.bus.ask_member(member, &billing::Gauge::default()).await;
             return Some(office(&shared, billing.unwrap_or_default()));

@@ -1,5 +1,7 @@
 //! One TOML file says it all; every key has a default, unknown ones are refused.
 
+mod cluster;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,6 +9,8 @@ use std::time::Duration;
 use machine::Failpoint;
 use serde::{Deserialize, Serialize};
 use sip::digest::Algorithm;
+
+pub(crate) use cluster::Cluster;
 
 /// The whole configuration of a platform on one host.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -30,6 +34,7 @@ pub(crate) struct Config {
     pub(crate) supervisor: Supervisor,
     pub(crate) billing: Billing,
     pub(crate) api: Api,
+    pub(crate) cluster: Cluster,
     /// Faults planted on purpose, for drills: `[[failpoints]] dialed = "...", fault = "panic"`.
     pub(crate) failpoints: Vec<Failpoint>,
 }
@@ -228,6 +233,7 @@ impl Default for Config {
             supervisor: Supervisor::default(),
             billing: Billing::default(),
             api: Api::default(),
+            cluster: Cluster::default(),
             failpoints: Vec::new(),
         }
     }
@@ -380,6 +386,7 @@ impl Config {
         );
         let legs = usize::from(self.media.legs) * self.media_bind().len();
         say(legs > 7_000, "media.legs: expected at most 7000, for both families together (descriptors)");
+        self.cluster.contradictions().iter().for_each(|what| say(true, what));
         if let Err(error) = store::Address::read(&self.store, &self.data) {
             say(true, &error.to_string());
         }

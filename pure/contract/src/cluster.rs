@@ -1,0 +1,166 @@
+//! Who is there and who owns what: the brokers agree on it, and the broker of each host tells the others there.
+//!
+//! Nobody waits for it while a call is set up: everybody goes by the newest [`View`] that it has.
+
+use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
+
+use machine::{Epoch, Shard};
+use serde::{Deserialize, Serialize};
+
+use crate::query::Gauges;
+use crate::{Conversation, NodeId, Notice, Repeat, Role, Subject};
+
+/// One host's platform, as the others see it.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Node {
+    /// Its number.
+    pub node: NodeId,
+    /// What would be lost together with it: a host, a rack.
+    pub host: String,
+    /// What runs there. Only with [`Role::Exchange`] it owns shards.
+    pub roles: Vec<Role>,
+    /// Where each of its signalling threads hears other nodes, the first thread's first.
+    pub inside: Vec<SocketAddr>,
+    /// Addresses that phones speak to and that are its own for ever.
+    pub addresses: Vec<IpAddr>,
+    /// Addresses that phones speak to and that it can hold, the dearest first; of all who can, one does.
+    pub floating: Vec<IpAddr>,
+    /// It shall own nothing any more.
+    pub draining: bool,
+}
+
+impl Node {
+    /// How many signalling threads it has, at least one.
+    pub fn threads(&self) -> u16 {
+        u16::try_from(self.inside.len()).unwrap_or(u16::MAX).max(1)
+    }
+}
+
+/// Who owns a shard.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Owner {
+    /// The owner; none as long as nobody could.
+    #[serde(rename = "n")]
+    pub node: Option<NodeId>,
+    /// How often the shard has changed its owner: what is said under a lower one is not heard.
+    #[serde(rename = "e")]
+    pub epoch: Epoch,
+    /// Who follows the owner's journal, to go on if the owner is lost.
+    #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
+    pub buddy: Option<NodeId>,
+    /// Who should own it, if that is somebody else: the owner hands it on.
+    #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
+    pub wanted: Option<NodeId>,
+}
+
+/// What the brokers agreed on last, as far as one of them knows.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct View {
+    /// Rises with each change; 0: nobody has agreed on anything yet.
+    pub version: u64,
+    /// Whose copy this is.
+    pub me: NodeId,
+    /// Who is there, by their numbers.
+    pub nodes: Vec<Node>,
+    /// Who owns each shard, by its number.
+    pub owners: Vec<Owner>,
+    /// Who holds which address that phones speak to, fixed and floating ones.
+    pub holders: Vec<(IpAddr, NodeId)>,
+}
+
+impl View {
+    /// Who owns `shard`.
+    pub fn owner(&self, shard: Shard) -> Owner {
+        self.owners.get(usize::from(shard.number())).copied().unwrap_or_default()
+    }
+
+    /// The node of that number, if it is there.
+    pub fn node(&self, node: NodeId) -> Option<&Node> {
+        self.nodes.iter().find(|it| it.node == node)
+    }
+
+    /// Who hears what phones send to `address`.
+    pub fn holder(&self, address: IpAddr) -> Option<NodeId> {
+        self.holders.iter().find(|(held, _)| *held == address).map(|&(_, node)| node)
+    }
+}
+
+/// Asks the broker of this host for the newest view.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Look {}
+
+impl Conversation for Look {
+    type Answer = View;
+    const SUBJECT: Subject = Subject::new(Role::Broker, "look");
+    const WITHIN: Duration = Duration::from_millis(500);
+    const REPEATED: Repeat = Repeat::Fresh;
+}
+
+/// The broker of this host tells its exchanges the newest view.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Changed(pub View);
+
+impl Notice for Changed {
+    const SUBJECT: Subject = Subject::new(Role::Exchange, "cluster");
+}
+
+/// An owner has handed shards on, with all that lives in them: `to` has it all, and the owner decides nothing about
+/// them any more. Those that had another epoch by then come too late: they stay whose they are.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HandOn {
+    /// Which, and under which epoch.
+    pub shards: Vec<(Shard, Epoch)>,
+    /// To whom.
+    pub to: NodeId,
+}
+
+/// The answer to [`HandOn`] and [`Drain`].
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Agreed {
+    /// The version of the first view that has it; 0: the brokers could not agree, ask again.
+    pub version: u64,
+}
+
+impl Conversation for HandOn {
+    type Answer = Agreed;
+    const SUBJECT: Subject = Subject::new(Role::Broker, "hand_on");
+    const WITHIN: Duration = Duration::from_millis(1000);
+    const REPEATED: Repeat = Repeat::SameAnswer;
+}
+
+/// A node shall own nothing any more, or (`back`) shall own again.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Drain {
+    /// Which one.
+    pub node: NodeId,
+    /// It comes back.
+    pub back: bool,
+}
+
+impl Conversation for Drain {
+    type Answer = Agreed;
+    const SUBJECT: Subject = Subject::new(Role::Broker, "drain");
+    const WITHIN: Duration = Duration::from_millis(2000);
+    const REPEATED: Repeat = Repeat::SameAnswer;
+}
+
+/// Asks a broker how it does.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Gauge {}
+
+impl Conversation for Gauge {
+    type Answer = Gauges;
+    const SUBJECT: Subject = Subject::new(Role::Broker, "gauge");
+    const WITHIN: Duration = Duration::from_millis(500);
+    const REPEATED: Repeat = Repeat::Fresh;
+}
