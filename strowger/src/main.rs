@@ -57,7 +57,12 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
     match command {
         Command::Serve(args) => {
             log_as(&config)?;
-            serve::serve(&config, file.as_deref(), &args.roles)?;
+            let mut config = config;
+            if !args.roles.is_empty() {
+                config.cluster.roles.clone_from(&args.roles);
+                config.cluster.check()?;
+            }
+            serve::serve(&config, file.as_deref())?;
         }
         Command::Worker { name } => {
             log_as(&config)?;
@@ -136,8 +141,9 @@ fn work(config: &Config, name: &str) -> Result<(), Failure> {
 /// What the configuration means to the media worker.
 fn media(config: &Config) -> Result<media_service::Config, Failure> {
     let places = places::Places::open(config)?;
-    let topology = bus::Topology::new(&places.runtime, config.signalling.threads);
+    let topology = serve::topology(config, &places);
     let mut media = media_service::Config::new(places.secret()?, topology, places.runtime);
+    media.node = if config.cluster.is_one_of_several() { config.cluster.me() } else { media.node };
     media.journal = config.media.journal_mb << 20;
     media.threads = usize::from(config.media.threads);
     media.advertised = config.media_public();

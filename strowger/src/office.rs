@@ -4,7 +4,7 @@ use std::io;
 
 use api_service::{Api, ApiError, Dealt};
 use billing_service::Billing;
-use bus::{Client, Server, Topology};
+use bus::{Client, Server};
 use host::worker::Worker;
 use store::{Address, Store, StoreError};
 
@@ -80,7 +80,7 @@ async fn open(config: &Config, worker: &Worker) -> Result<(Api, Server), OfficeE
     billing.offline = std::time::Duration::from_secs(config.call.offline_seconds);
     billing.journal = places.billing_journal();
     let billing = Billing::start(billing, store.clone(), worker.clock()).await?;
-    let topology = Topology::new(&places.runtime, config.signalling.threads);
+    let topology = crate::serve::topology(config, &places);
     let dealt = Dealt {
         store,
         bus: Client::local(topology),

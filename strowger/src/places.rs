@@ -18,6 +18,8 @@ pub(crate) struct Places {
     pub(crate) data: PathBuf,
     /// Journals, bus sockets, status.
     pub(crate) runtime: PathBuf,
+    /// The file with the platform's secret.
+    pub(crate) secret: PathBuf,
 }
 
 /// A folder or file that can't be had.
@@ -41,7 +43,9 @@ impl Places {
         let runtime =
             if config.runtime.as_os_str().is_empty() { below_shm(&data) } else { config.runtime.clone() };
         make(&runtime)?;
-        Ok(Places { data, runtime })
+        let named = &config.cluster.secret;
+        let secret = if named.as_os_str().is_empty() { data.join("secret") } else { named.clone() };
+        Ok(Places { data, runtime, secret })
     }
 
     /// Makes sure that nobody else runs a platform on these folders, for as long as the file is held.
@@ -63,7 +67,7 @@ impl Places {
     /// The platform's secret: made once, from then on the same. Without it no identifier of a call in progress
     /// is ours any more.
     pub(crate) fn secret(&self) -> Result<Secret, PlaceError> {
-        let path = self.data.join("secret");
+        let path = self.secret.clone();
         if !path.exists() {
             let mut fresh = [0; 16];
             getrandom::fill(&mut fresh)
@@ -100,6 +104,16 @@ impl Places {
     /// For how many signalling threads journals and disk logs are.
     pub(crate) fn signalling_threads(&self) -> PathBuf {
         self.data.join("signalling-threads")
+    }
+
+    /// What the brokers agreed on last.
+    pub(crate) fn view(&self) -> PathBuf {
+        self.runtime.join("cluster")
+    }
+
+    /// What the broker of this host must not forget.
+    pub(crate) fn broker(&self) -> PathBuf {
+        self.data.join("broker")
     }
 
     /// The ladder memory of signalling thread `thread`.

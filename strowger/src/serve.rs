@@ -1,25 +1,27 @@
 //! The supervisor of this host: binds every socket once, and deals them to its three workers.
 
 use std::ffi::OsString;
+use std::io::ErrorKind;
 use std::net::{IpAddr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use bus::{Member, Topology};
+use contract::Role;
 use host::supervisor::{Options, Patience, Supervisor, WorkerSpec};
 use machine::Moment;
 use strowger_io::{Clock, Listener, UdpOptions, UdpSocket};
 
-use crate::config::{Config, Hop, Listen};
+use crate::config::{Cluster, Config, Hop, Listen};
 use crate::places::Places;
 
 /// Labels under which descriptors are dealt.
 pub(crate) mod label {
     /// `sip-THREAD-NUMBER`: a listener of the configuration, for a thread.
     pub(crate) const SIP: &str = "sip-";
-    /// `hop-THREAD`: where a thread's exchange hears other edges.
-    pub(crate) const HOP: &str = "hop-";
+    /// `inside-THREAD`: where a signalling thread hears the others, of other nodes or over a wire of its own.
+    pub(crate) const INSIDE: &str = "inside-";
     /// `bus-THREAD`: where a signalling thread hears the bus.
     pub(crate) const BUS_THREAD: &str = "bus-signalling-";
     /// Where the media worker or the office hears the bus.
@@ -28,12 +30,12 @@ pub(crate) mod label {
     pub(crate) const PORT: &str = "port-";
     /// The API's listener.
     pub(crate) const API: &str = "api";
+    /// Where the broker hears other nodes.
+    pub(crate) const BROKER: &str = "broker";
 }
 
-/// All roles there are; without a bus that leaves the host they run together.
 /// The workers of a supervisor that was killed are gone by then.
 const GOING: Duration = Duration::from_secs(2);
-const ROLES: [&str; 6] = ["edge", "exchange", "media", "apps", "billing", "api"];
 
 /// Why the platform does not start.
 #[derive(Debug, thiserror::Error)]
@@ -45,26 +47,30 @@ pub(crate) enum ServeError {
     #[error("{what}: {source}")]
     Bind { what: String, source: std::io::Error },
     #[error(
-        "--roles {0}: the roles of one host run together as long as the bus can't leave the host; leave --roles away, or name \
-         all of edge,exchange,media,apps,billing,api"
+        "cluster.roles: a host that is alone runs all roles; leave them away, or say who the others are in [cluster]"
     )]
-    Split(String),
-    #[error("--roles {0}: expected some of edge,exchange,media,apps,billing,api")]
-    NoRole(String),
+    Split,
 }
 
 /// Runs the platform until a SIGTERM or SIGINT.
-pub(crate) fn serve(config: &Config, file: Option<&Path>, roles: &[String]) -> Result<(), ServeError> {
-    check_roles(roles)?;
+pub(crate) fn serve(config: &Config, file: Option<&Path>) -> Result<(), ServeError> {
+    let cluster = &config.cluster;
+    if !cluster.is_one_of_several() && !cluster.roles.is_empty() {
+        return Err(ServeError::Split);
+    }
     let places = Places::open(config)?;
     let _held = places.lock()?;
     places.secret()?;
-    let topology = Topology::new(&places.runtime, config.signalling.threads);
-    let workers = vec![
-        worker("signalling", file, signalling_descriptors(config, &topology)?),
-        worker("media", file, media_descriptors(config, &topology)?),
-        worker("office", file, office_descriptors(config, &topology)?),
+    let topology = topology(config, &places);
+    let dealt = [
+        ("signalling", cluster.signals().then(|| signalling_descriptors(config, &topology))),
+        ("media", topology.workers().media.then(|| media_descriptors(config, &topology))),
+        ("office", topology.workers().office.then(|| office_descriptors(config, &topology))),
+        ("broker", topology.workers().broker.then(|| broker_descriptors(config, &topology))),
     ];
+    let dealt = dealt.into_iter().filter_map(|(name, descriptors)| Some((name, descriptors?)));
+    let workers = dealt.map(|(name, descriptors)| Ok(worker(name, file, cluster, descriptors?)));
+    let workers = workers.collect::<Result<Vec<_>, ServeError>>()?;
     let options = Options {
         program: "/proc/self/exe".into(),
         status: places.status(),
@@ -79,17 +85,18 @@ pub(crate) fn serve(config: &Config, file: Option<&Path>, roles: &[String]) -> R
     Ok(())
 }
 
-fn check_roles(roles: &[String]) -> Result<(), ServeError> {
-    if let Some(unknown) = roles.iter().find(|role| !ROLES.contains(&role.as_str())) {
-        return Err(ServeError::NoRole(unknown.clone()));
-    }
-    if roles.is_empty() || ROLES.iter().all(|role| roles.iter().any(|named| named == role)) {
-        return Ok(());
-    }
-    Err(ServeError::Split(roles.join(",")))
+/// Who is there on the bus of this host.
+pub(crate) fn topology(config: &Config, places: &Places) -> Topology {
+    let threads = if config.cluster.signals() { config.signalling.threads } else { 0 };
+    Topology::new(&places.runtime, threads).with(config.cluster.workers())
 }
 
-fn worker(name: &str, file: Option<&Path>, descriptors: Vec<(String, OwnedFd)>) -> WorkerSpec {
+fn worker(
+    name: &str,
+    file: Option<&Path>,
+    cluster: &Cluster,
+    descriptors: Vec<(String, OwnedFd)>,
+) -> WorkerSpec {
     let mut arguments: Vec<OsString> = Vec::new();
     if let Some(file) = file {
         arguments.extend(["--config".into(), file.into()]);
@@ -99,7 +106,7 @@ fn worker(name: &str, file: Option<&Path>, descriptors: Vec<(String, OwnedFd)>) 
         name: name.to_owned(),
         argv0: format!("strowger-{name}").into(),
         arguments,
-        environment: Vec::new(),
+        environment: cluster.environment(),
         descriptors,
     }
 }
@@ -116,13 +123,18 @@ fn signalling_descriptors(
     let mut descriptors = Vec::new();
     let threads = config.signalling.threads;
     for thread in 0..threads {
-        for (number, listen) in config.sip.listen.iter().enumerate() {
-            let socket = patiently(strowger_io::Error::kind, || bind(listen, threads > 1))?;
-            descriptors.push((format!("{}{thread}-{number:03}", label::SIP), socket));
+        for (number, listen) in
+            config.sip.listen.iter().enumerate().filter(|_| config.cluster.has(Role::Edge))
+        {
+            if let Some(socket) =
+                patiently(strowger_io::Error::kind, || bind(listen, threads > 1, &config.cluster))?
+            {
+                descriptors.push((format!("{}{thread}-{number:03}", label::SIP), socket));
+            }
         }
-        if config.sip.hop == Hop::Tcp {
-            let inside = Listener::bind(([127, 0, 0, 1], 0).into(), false)?;
-            descriptors.push((format!("{}{thread:03}", label::HOP), inside.into()));
+        if let Some(inside) = inside(config, thread) {
+            let socket = patiently(strowger_io::Error::kind, || Listener::bind(inside, false))?;
+            descriptors.push((format!("{}{thread:03}", label::INSIDE), socket.into()));
         }
         let hearing = bind_bus(topology, Member::Signalling(thread))?;
         descriptors.push((format!("{}{thread:03}", label::BUS_THREAD), hearing));
@@ -130,15 +142,21 @@ fn signalling_descriptors(
     Ok(descriptors)
 }
 
+/// Where a signalling thread hears others over the wire.
+fn inside(config: &Config, thread: u16) -> Option<SocketAddr> {
+    match (config.cluster.is_one_of_several(), config.sip.hop) {
+        (true, _) => config.cluster.inside_of(config.signalling.threads).get(usize::from(thread)).copied(),
+        (false, Hop::Tcp) => Some(([127, 0, 0, 1], 0).into()),
+        (false, Hop::Pipe) => None,
+    }
+}
+
 /// Binds as soon as nobody has the address any more: after a supervisor's death its workers take a moment to go.
-fn patiently<T, E>(
-    kind: impl Fn(&E) -> std::io::ErrorKind,
-    mut bind: impl FnMut() -> Result<T, E>,
-) -> Result<T, E> {
+fn patiently<T, E>(kind: impl Fn(&E) -> ErrorKind, mut bind: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let until = Instant::now() + GOING;
     loop {
         match bind() {
-            Err(error) if kind(&error) == std::io::ErrorKind::AddrInUse && Instant::now() < until => {
+            Err(error) if kind(&error) == ErrorKind::AddrInUse && Instant::now() < until => {
                 std::thread::sleep(Duration::from_millis(20));
             }
             done => return done,
@@ -146,14 +164,23 @@ fn patiently<T, E>(
     }
 }
 
-fn bind(listen: &Listen, shared: bool) -> Result<OwnedFd, strowger_io::Error> {
-    if listen.stream {
-        return Listener::bind(listen.address, shared).map(Into::into);
+/// A listener's socket; none if its address is another node's.
+fn bind(listen: &Listen, shared: bool, cluster: &Cluster) -> Result<Option<OwnedFd>, strowger_io::Error> {
+    let free = cluster.can_hold(listen.address.ip());
+    let bound = match listen.stream {
+        true if free => Listener::bind_free(listen.address, shared).map(OwnedFd::from),
+        true => Listener::bind(listen.address, shared).map(OwnedFd::from),
+        false => {
+            // Room for what arrives while a successor starts, and for a queue that is long enough to shed from by worth.
+            let usual = UdpOptions { receive_buffer: 16 << 20, ..UdpOptions::default() };
+            let options = UdpOptions { reuse_port: shared, free, arrival: true, ..usual };
+            UdpSocket::bind(listen.address, &options).map(OwnedFd::from)
+        }
+    };
+    match bound {
+        Err(error) if cluster.is_one_of_several() && error.kind() == ErrorKind::AddrNotAvailable => Ok(None),
+        bound => bound.map(Some),
     }
-    // Room for what arrives while a successor starts, and for a queue that is long enough to shed from by worth.
-    let options =
-        UdpOptions { reuse_port: shared, arrival: true, receive_buffer: 16 << 20, ..UdpOptions::default() };
-    UdpSocket::bind(listen.address, &options).map(Into::into)
 }
 
 fn media_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
@@ -177,6 +204,16 @@ fn office_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(Strin
         .map_err(|source| ServeError::Bind { what: what(), source })?;
     let hearing = bind_bus(topology, Member::Office)?;
     Ok(vec![(label::BUS.to_owned(), hearing), (label::API.to_owned(), listener.into())])
+}
+
+fn broker_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
+    let mut descriptors = vec![(label::BUS.to_owned(), bind_bus(topology, Member::Broker)?)];
+    if let Some(seat) = config.cluster.seat() {
+        let listener = patiently(std::io::Error::kind, || TcpListener::bind(seat))
+            .map_err(|source| ServeError::Bind { what: format!("cluster.brokers {seat}"), source })?;
+        descriptors.push((label::BROKER.to_owned(), listener.into()));
+    }
+    Ok(descriptors)
 }
 
 /// The address that this host shows to the world: that of the interface by which a packet to far away would

@@ -60,9 +60,9 @@ pub struct Topology {
 }
 
 impl Topology {
-    /// The sockets are in `dir`; `threads` signalling threads share the shards.
+    /// The sockets are in `dir`; `threads` signalling threads share the shards (0: there is no signalling worker).
     pub fn new(dir: impl Into<PathBuf>, threads: u16) -> Self {
-        Topology { dir: dir.into(), threads: threads.max(1), workers: Workers::default() }
+        Topology { dir: dir.into(), threads, workers: Workers::default() }
     }
 
     /// With these workers.
@@ -108,14 +108,15 @@ impl Topology {
     /// Who is meant by a role and a shard: edges, exchanges and apps live in the signalling threads, each
     /// with its own shards; without a shard all of them are meant.
     pub fn route(&self, role: Role, shard: Option<Shard>) -> Vec<Member> {
+        let worker = |member, there: bool| if there { vec![member] } else { Vec::new() };
         match (role, shard) {
-            (Role::Media, _) => vec![Member::Media],
-            (Role::Billing | Role::Api, _) => vec![Member::Office],
-            (Role::Broker, _) => vec![Member::Broker],
-            (Role::Edge | Role::Exchange | Role::Apps, Some(shard)) => {
+            (Role::Media, _) => worker(Member::Media, self.workers.media),
+            (Role::Billing | Role::Api, _) => worker(Member::Office, self.workers.office),
+            (Role::Broker, _) => worker(Member::Broker, self.workers.broker),
+            (Role::Edge | Role::Exchange | Role::Apps, Some(shard)) if self.threads > 0 => {
                 vec![Member::Signalling(shard.thread(self.threads))]
             }
-            (Role::Edge | Role::Exchange | Role::Apps, None) => {
+            (Role::Edge | Role::Exchange | Role::Apps, _) => {
                 (0..self.threads).map(Member::Signalling).collect()
             }
         }

@@ -23,6 +23,16 @@ pub(crate) fn domain(address: &SocketAddr) -> libc::c_int {
     if address.is_ipv4() { AF_INET } else { AF_INET6 }
 }
 
+/// Level and option by which a socket may be bound to an address that the host does not have (yet).
+pub(crate) fn free_option(address: &SocketAddr) -> (libc::c_int, libc::c_int) {
+    /// Linux's linux/in6.h; libc does not name it.
+    const IPV6_FREEBIND: libc::c_int = 78;
+    match address {
+        SocketAddr::V4(_) => (libc::IPPROTO_IP, libc::IP_FREEBIND),
+        SocketAddr::V6(_) => (libc::IPPROTO_IPV6, IPV6_FREEBIND),
+    }
+}
+
 pub(crate) fn to_raw(address: &SocketAddr) -> Raw {
     let mut storage = blank();
     let len = write(address, &mut storage);

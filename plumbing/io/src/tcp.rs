@@ -4,7 +4,7 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use crate::address::{domain, to_raw};
+use crate::address::{domain, free_option, to_raw};
 use crate::descriptors::{owned, set_option};
 use crate::error::{Error, Result, check};
 
@@ -18,6 +18,15 @@ impl Listener {
     /// Listens at `address`. With `reuse_port` several listeners share it, and the kernel spreads connections
     /// over them.
     pub fn bind(address: SocketAddr, reuse_port: bool) -> Result<Self> {
+        Self::bind_to(address, reuse_port, false)
+    }
+
+    /// The same at an address that need not be this host's yet (Linux: IP_FREEBIND): it may come later.
+    pub fn bind_free(address: SocketAddr, reuse_port: bool) -> Result<Self> {
+        Self::bind_to(address, reuse_port, true)
+    }
+
+    fn bind_to(address: SocketAddr, reuse_port: bool, free: bool) -> Result<Self> {
         let operation = "listen on TCP";
         let fd = socket(operation, &address)?;
         let set = |level, option| check(operation, address, set_option(&fd, level, option, 1)).map(drop);
@@ -27,6 +36,10 @@ impl Listener {
         }
         if address.is_ipv6() {
             set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY)?;
+        }
+        if free {
+            let (level, option) = free_option(&address);
+            set(level, option)?;
         }
         bind(operation, &fd, &address)?;
         // SAFETY: a plain call on a descriptor that we own.

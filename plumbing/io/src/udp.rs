@@ -4,7 +4,7 @@ use std::mem::size_of;
 use std::net::SocketAddr;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
-use crate::address::{blank, domain, read, to_raw};
+use crate::address::{blank, domain, free_option, read, to_raw};
 use crate::descriptors::{owned, set_option};
 use crate::error::{Error, Result, check, moved};
 
@@ -13,6 +13,8 @@ use crate::error::{Error, Result, check, moved};
 pub struct UdpOptions {
     /// Several sockets may be bound to the address; the kernel spreads the senders over them.
     pub reuse_port: bool,
+    /// The address need not be this host's yet (Linux: IP_FREEBIND): it may come later.
+    pub free: bool,
     /// Bytes the kernel holds for us before it drops datagrams; as many as it allows.
     pub receive_buffer: usize,
     /// Bytes it holds before we have to wait.
@@ -29,6 +31,7 @@ impl Default for UdpOptions {
     fn default() -> Self {
         UdpOptions {
             reuse_port: false,
+            free: false,
             receive_buffer: 4 << 20,
             send_buffer: 4 << 20,
             destination: false,
@@ -60,6 +63,10 @@ impl UdpSocket {
         }
         if address.is_ipv6() {
             set(libc::IPPROTO_IPV6, libc::IPV6_V6ONLY, 1)?;
+        }
+        if options.free {
+            let (level, option) = free_option(&address);
+            set(level, option, 1)?;
         }
         if options.destination {
             match address {

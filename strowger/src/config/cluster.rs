@@ -1,6 +1,8 @@
-use std::net::SocketAddr;
+use std::ffi::OsString;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use bus::Workers;
 use contract::{NodeId, Role};
 use serde::{Deserialize, Serialize};
 
@@ -68,6 +70,24 @@ impl Default for Cluster {
     }
 }
 
+/// An address that can move from host to host.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Floating {
+    pub(crate) address: IpAddr,
+    pub(crate) prefix: u8,
+    pub(crate) interface: String,
+}
+
+impl Floating {
+    fn read(text: &str) -> Option<Floating> {
+        let (range, interface) = text.split_once('@')?;
+        let (address, prefix) = range.split_once('/')?;
+        let (address, prefix): (IpAddr, u8) = (address.parse().ok()?, prefix.parse().ok()?);
+        let fits = prefix <= if address.is_ipv4() { 32 } else { 128 } && !interface.is_empty();
+        fits.then(|| Floating { address, prefix, interface: interface.to_owned() })
+    }
+}
+
 impl Cluster {
     /// What its parts say about each other; each line names the key.
     pub(crate) fn contradictions(&self) -> Vec<String> {
@@ -82,12 +102,70 @@ impl Cluster {
         if self.node != 0 && self.brokers.is_empty() {
             found.push("cluster.brokers: expected NODE@ADDRESS:PORT of one, three or five brokers".into());
         }
+        let unread = self.floating.iter().filter(|text| Floating::read(text).is_none());
+        found.extend(
+            unread.map(|text| format!("cluster.floating: expected ADDRESS/PREFIX@INTERFACE, read {text:?}")),
+        );
         let is_seated = self.brokers.iter().any(|seat| seat.node == self.node);
         if !is_seated && self.roles.iter().any(|role| Role::of(role) == Some(Role::Broker)) {
             found
                 .push("cluster.roles: expected no broker, as cluster.brokers does not name this node".into());
         }
         found
+    }
+
+    /// The first of the contradictions, as an error.
+    pub(crate) fn check(&self) -> Result<(), String> {
+        self.contradictions().into_iter().next().map_or(Ok(()), Err)
+    }
+
+    /// Whether `role` runs here.
+    pub(crate) fn has(&self, role: Role) -> bool {
+        self.roles().contains(&role)
+    }
+
+    /// Whether there is a signalling worker.
+    pub(crate) fn signals(&self) -> bool {
+        [Role::Edge, Role::Exchange, Role::Apps].into_iter().any(|role| self.has(role))
+    }
+
+    /// Which other workers there are.
+    pub(crate) fn workers(&self) -> Workers {
+        Workers {
+            media: self.has(Role::Media),
+            office: self.has(Role::Billing) || self.has(Role::Api),
+            broker: self.is_one_of_several(),
+        }
+    }
+
+    /// What workers are told besides the file.
+    pub(crate) fn environment(&self) -> Vec<(OsString, OsString)> {
+        let quoted: Vec<String> = self.roles.iter().map(|role| format!("\"{role}\"")).collect();
+        match quoted.is_empty() {
+            true => Vec::new(),
+            false => vec![("STROWGER_CLUSTER_ROLES".into(), format!("[{}]", quoted.join(", ")).into())],
+        }
+    }
+
+    /// Where the signalling threads hear other nodes.
+    pub(crate) fn inside_of(&self, threads: u16) -> Vec<SocketAddr> {
+        let port = |thread: u16| SocketAddr::new(self.inside.ip(), self.inside.port().saturating_add(thread));
+        (0..threads).map(port).collect()
+    }
+
+    /// Where the broker here is heard, if it has a seat.
+    pub(crate) fn seat(&self) -> Option<SocketAddr> {
+        self.brokers.iter().find(|seat| seat.node == self.node).map(|seat| seat.address)
+    }
+
+    /// The addresses that can come and go, with the prefix and the interface that they come on.
+    pub(crate) fn floating(&self) -> Vec<Floating> {
+        self.floating.iter().filter_map(|text| Floating::read(text)).collect()
+    }
+
+    /// Whether `address` may come later.
+    pub(crate) fn can_hold(&self, address: IpAddr) -> bool {
+        self.floating().iter().any(|floating| floating.address == address)
     }
 
     /// Whether this host is one of several.

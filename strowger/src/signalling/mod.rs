@@ -93,14 +93,14 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
     let places = Places::open(config)?;
     let secret = places.secret()?;
     redeal::redeal(&places, threads, config.signalling.journal_mb << 20, worker.clock().now())?;
-    let topology = Topology::new(&places.runtime, threads);
+    let topology = crate::serve::topology(config, &places);
     let mailboxes = (0..threads).map(|_| Mailbox::new()).collect::<Result<Vec<_>, _>>()?;
     let mailboxes = Arc::new(mailboxes);
     let mut hops = Vec::new();
     let mut inner: Vec<Option<strowger_io::Listener>> = Vec::new();
     for thread in 0..threads {
         let listener =
-            worker.dealt.take(&format!("{}{thread:03}", label::HOP)).map(strowger_io::Listener::from);
+            worker.dealt.take(&format!("{}{thread:03}", label::INSIDE)).map(strowger_io::Listener::from);
         hops.extend(listener.as_ref().map(strowger_io::Listener::local).transpose()?);
         inner.push(listener);
     }

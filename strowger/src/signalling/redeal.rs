@@ -175,7 +175,8 @@ mod tests {
         let name = format!("strowger-redeal-{}-{:?}", std::process::id(), std::thread::current().id());
         let folder = std::env::temp_dir().join(name);
         fs::create_dir_all(folder.join("run")).unwrap();
-        (Places { data: folder.clone(), runtime: folder.join("run") }, folder)
+        let (data, secret) = (folder.clone(), folder.join("secret"));
+        (Places { data, runtime: folder.join("run"), secret }, folder)
     }
 
     fn thing(tag: Tag, key: u128, shard: u64, body: &[u8]) -> Record {
