@@ -29,6 +29,9 @@ pub struct Node {
     pub floating: Vec<IpAddr>,
     /// It shall own nothing any more.
     pub draining: bool,
+    /// With which version of the view it came: what it said by an older one, before it was lost, is not heard. The
+    /// brokers say it.
+    pub since: u64,
 }
 
 impl Node {

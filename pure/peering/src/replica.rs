@@ -1,0 +1,146 @@
+use std::collections::BTreeMap;
+
+use machine::{Epoch, Key, Record, Shard, Tag};
+
+use crate::Changed;
+
+type Things = BTreeMap<(Tag, Key), Vec<u8>>;
+
+/// What is known of one shard of another owner.
+#[derive(Debug, Default)]
+struct Copy {
+    epoch: Epoch,
+    things: Things,
+    is_whole: bool,
+    /// The next copy, as long as it is not whole.
+    coming: Option<(Epoch, Things)>,
+}
+
+impl Copy {
+    fn change(&mut self, changed: Changed) {
+        let (thing, epoch) = (changed.thing(), changed.epoch);
+        if let Some((_, coming)) = self.coming.as_mut().filter(|(coming, _)| *coming == epoch) {
+            put(coming, thing, changed.body.clone());
+        }
+        if epoch == self.epoch {
+            put(&mut self.things, thing, changed.body);
+        }
+    }
+}
+
+fn put(things: &mut Things, thing: (Tag, Key), body: Vec<u8>) {
+    match body.is_empty() {
+        true => drop(things.remove(&thing)),
+        false => drop(things.insert(thing, body)),
+    }
+}
+
+/// What a buddy knows of others' shards: the newest state of everything that lives there.
+#[derive(Debug, Default)]
+pub struct Replica {
+    copies: BTreeMap<Shard, Copy>,
+}
+
+impl Replica {
+    /// A copy of these shards begins. What is known of them so far stays until the copy is whole.
+    pub fn begin(&mut self, shards: &[(Shard, Epoch)]) {
+        for &(shard, epoch) in shards {
+            let copy = self.copies.entry(shard).or_default();
+            if epoch >= copy.epoch {
+                copy.coming = Some((epoch, Things::new()));
+            }
+        }
+    }
+
+    /// Something changed.
+    pub fn change(&mut self, changes: Vec<Changed>) {
+        for changed in changes {
+            if let Some(copy) = self.copies.get_mut(&changed.shard) {
+                copy.change(changed);
+            }
+        }
+    }
+
+    /// The copy of these shards is whole.
+    pub fn whole(&mut self, shards: &[(Shard, Epoch)]) {
+        for (shard, epoch) in shards {
+            let Some(copy) = self.copies.get_mut(shard) else { continue };
+            if let Some((_, things)) = copy.coming.take_if(|(coming, _)| coming == epoch) {
+                *copy = Copy { epoch: *epoch, things, is_whole: true, coming: None };
+            }
+        }
+    }
+
+    /// Takes out all that is known of `shard`, to go on with it; and whether that is all there was.
+    pub fn take(&mut self, shard: Shard) -> (Vec<Record>, bool) {
+        let Some(copy) = self.copies.remove(&shard) else { return (Vec::new(), false) };
+        let mut things = copy.things;
+        if !copy.is_whole {
+            things.extend(copy.coming.into_iter().flat_map(|(_, coming)| coming));
+        }
+        let record = |((tag, key), body)| Record { tag, shard, key, body };
+        (things.into_iter().map(record).collect(), copy.is_whole)
+    }
+
+    /// Forgets the shards that we do not follow any more.
+    pub fn keep(&mut self, follow: impl Fn(Shard) -> bool) {
+        self.copies.retain(|&shard, _| follow(shard));
+    }
+
+    /// How many shards are known whole, and how many things are in all.
+    pub fn size(&self) -> (usize, usize) {
+        let whole = self.copies.values().filter(|copy| copy.is_whole).count();
+        (whole, self.copies.values().map(|copy| copy.things.len()).sum())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SHARD: (Shard, Epoch) = (Shard::of(5), Epoch(2));
+
+    fn changed(epoch: u32, key: u128, body: &[u8]) -> Changed {
+        let record = Record { tag: Tag(1), shard: SHARD.0, key: Key(key), body: body.to_vec() };
+        Changed::of(&record, Epoch(epoch))
+    }
+
+    fn bodies(replica: &mut Replica) -> (Vec<Vec<u8>>, bool) {
+        let (records, whole) = replica.take(SHARD.0);
+        (records.into_iter().map(|record| record.body).collect(), whole)
+    }
+
+    #[test]
+    fn the_old_copy_serves_until_the_new_one_is_whole() {
+        let mut replica = Replica::default();
+        replica.begin(&[SHARD]);
+        replica.change(vec![changed(2, 1, b"a"), changed(2, 2, b"b")]);
+        replica.whole(&[SHARD]);
+        // The owner was started again, and has forgotten who followed. What died meanwhile must not live on.
+        replica.begin(&[SHARD]);
+        replica.change(vec![changed(2, 1, b"c")]);
+        assert_eq!(replica.size(), (1, 2));
+        replica.whole(&[SHARD]);
+        assert_eq!(bodies(&mut replica), (vec![b"c".to_vec()], true));
+        assert_eq!(bodies(&mut replica), (vec![], false));
+    }
+
+    #[test]
+    fn half_a_copy_is_better_than_none_and_says_so() {
+        let mut replica = Replica::default();
+        replica.begin(&[SHARD]);
+        replica.change(vec![changed(2, 1, b"a"), changed(2, 1, b""), changed(2, 2, b"b")]);
+        assert_eq!(bodies(&mut replica), (vec![b"b".to_vec()], false));
+    }
+
+    #[test]
+    fn what_a_ghost_says_under_an_older_epoch_changes_nothing() {
+        let mut replica = Replica::default();
+        replica.begin(&[SHARD]);
+        replica.whole(&[SHARD]);
+        replica.begin(&[(SHARD.0, Epoch(1))]);
+        replica.change(vec![changed(1, 1, b"ghost")]);
+        replica.whole(&[(SHARD.0, Epoch(1))]);
+        assert_eq!(bodies(&mut replica), (vec![], true));
+    }
+}
