@@ -370,7 +370,7 @@ fn run(
 }
 
 fn settings_of(mut exchange: exchange::Settings, thread: u16, threads: u16) -> Settings {
-    exchange.owned = Owned { thread, threads };
+    exchange.owned = Owned::of_thread(thread, threads);
     let local = EDGE.into();
     let listener = |transport| Listener { transport, local, public: local.to_string() };
     let listeners = vec![listener(Transport::Udp), listener(Transport::Tcp)];

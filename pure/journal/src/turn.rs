@@ -194,6 +194,8 @@ pub struct Turn<M: Machine, R> {
     waiting: Vec<Ticket>,
     /// So many of these are restored when they are missed.
     missed: usize,
+    /// What changed, for whoever follows; none if nobody does.
+    changes: Option<Vec<Record>>,
     stats: TurnStats,
 }
 
@@ -201,7 +203,18 @@ impl<M: Durable, R: Region> Turn<M, R> {
     /// A machine that starts with nothing, or is about to [`Turn::recover`].
     pub fn new(machine: M, journal: Journal<R>) -> Self {
         let (out, stats) = (Outbox::new(), TurnStats::default());
-        Turn { machine, journal, out, kept: Vec::new(), waiting: Vec::new(), missed: 0, stats }
+        let (kept, waiting) = (Vec::new(), Vec::new());
+        Turn { machine, journal, out, kept, waiting, missed: 0, changes: None, stats }
+    }
+
+    /// From now on what changes is remembered until it is taken: somebody follows.
+    pub fn follow(&mut self) {
+        self.changes.get_or_insert_default();
+    }
+
+    /// What changed since this was asked last, oldest first, in committed batches and the open one.
+    pub fn take_changes(&mut self) -> Vec<Record> {
+        self.changes.as_mut().map(std::mem::take).unwrap_or_default()
     }
 
     /// What happened so far.
@@ -486,6 +499,9 @@ impl<M: Durable, R: Region> Turn<M, R> {
     fn keep(&mut self) {
         for record in self.out.keep.drain(..) {
             let _ = self.journal.append(&record);
+            if let Some(changes) = &mut self.changes {
+                changes.push(record);
+            }
         }
     }
 }

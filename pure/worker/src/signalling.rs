@@ -48,6 +48,10 @@ pub enum In {
     Bus(Asker, Envelope),
     /// So long has the oldest message waited that is still to be looked at.
     Pressure(Duration),
+    /// From now on the exchange here owns these shards.
+    Owned(Owned),
+    /// Something that another owner kept lives in a shard of the exchange here now.
+    Adopt(Record),
 }
 
 /// What a signalling thread wants done.
@@ -130,7 +134,7 @@ enum Ticket {
 impl Signalling {
     /// Knows nothing yet: restore it, then resume it.
     pub fn new(settings: Settings, secret: Secret, now: Moment) -> Self {
-        let owned = settings.exchange.owned;
+        let owned = settings.exchange.owned.clone();
         Signalling {
             edge: Edge::new(settings.listeners, secret.clone()),
             exchange: Exchange::new(settings.exchange, secret, now),
@@ -155,6 +159,11 @@ impl Signalling {
     /// The edge within, to look at.
     pub fn edge(&self) -> &Edge {
         &self.edge
+    }
+
+    /// Which shards its exchange owns.
+    pub fn owned(&self) -> &Owned {
+        &self.owned
     }
 
     /// The exchange within, to look at.
@@ -327,6 +336,11 @@ impl Machine for Signalling {
             In::Unsent(bytes) => self.unsent(&bytes, out),
             In::Bus(asker, envelope) => self.bus(asker, envelope, out),
             In::Pressure(waited) => self.to_exchange.push_back(exchange::In::Pressure(waited)),
+            In::Owned(owned) => {
+                self.owned = owned.clone();
+                self.to_exchange.push_back(exchange::In::Owned(owned));
+            }
+            In::Adopt(record) => self.to_exchange.push_back(exchange::In::Adopt(record)),
         }
         self.settle(now, out);
     }
@@ -359,7 +373,9 @@ impl Durable for Signalling {
         let missed = match input {
             Some(In::World { bytes, .. } | In::Hop(bytes)) => self.exchange.missed_by_message(bytes),
             Some(In::Bus(_, envelope)) => self.exchange.missed_by_envelope(envelope),
-            Some(In::Back(_) | In::Unsent(_) | In::Pressure(_)) => Missed::Nothing,
+            // What lives in shards that go, and in those that come, must be known.
+            Some(In::Owned(_)) => Missed::Everything,
+            Some(In::Back(_) | In::Unsent(_) | In::Pressure(_) | In::Adopt(_)) => Missed::Nothing,
             None => self.exchange.missed_by_route(now),
         };
         match missed {
@@ -389,7 +405,10 @@ impl Durable for Signalling {
     fn concerned(&self, input: &In) -> Option<(Tag, Key)> {
         match input {
             In::Bus(_, envelope) => self.exchange.concerned(envelope),
-            In::World { .. } | In::Hop(_) | In::Back(_) | In::Unsent(_) | In::Pressure(_) => None,
+            In::Adopt(record) => Some((record.tag, record.key)),
+            In::World { .. } | In::Hop(_) | In::Back(_) | In::Unsent(_) | In::Pressure(_) | In::Owned(_) => {
+                None
+            }
         }
     }
 

@@ -169,7 +169,7 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     use std::time::Duration;
     let secs = |seconds: u32| Duration::from_secs(seconds.into());
     let mut settings = exchange::Settings {
-        owned: Owned { thread: number, threads: config.signalling.threads },
+        owned: Owned::of_thread(number, config.signalling.threads),
         failpoints: config.failpoints.clone(),
         ..exchange::Settings::default()
     };

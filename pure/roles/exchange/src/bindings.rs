@@ -194,6 +194,11 @@ impl Bindings {
         (self.of.len(), self.contacts)
     }
 
+    /// The keys of all addresses-of-record.
+    pub(crate) fn keys(&self) -> impl Iterator<Item = u128> {
+        self.of.keys().map(|&key| key.into())
+    }
+
     /// All of them, in no order.
     pub(crate) fn all(&self) -> impl Iterator<Item = Body<'_>> {
         self.of.values().filter_map(|held| Body::read(&held.bytes))

@@ -44,10 +44,11 @@ pub(crate) fn connect(
     let invite = view.calls.invite(request);
     // Unique for ever, even if a phone names its calls alike: that is why the time is part of it.
     let id = CallId(hash.sum64(hashes::CALL_ID, &[&invite.to_le_bytes(), &now.as_micros().to_le_bytes()]));
+    let shard = sharding::call_shard(hash, request.call_id);
     let start = Start {
         id,
-        shard: sharding::call_shard(hash, request.call_id),
-        epoch: view.settings.epoch,
+        shard,
+        epoch: view.settings.owned.epoch(shard),
         tenant: Tenant { id: home.id, domains: home.tenant.domains.clone() },
         caller: Caller {
             user: user.name,

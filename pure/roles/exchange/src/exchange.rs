@@ -17,7 +17,7 @@ use crate::hashes;
 use crate::kept;
 use crate::questions::{About, Questions};
 use crate::records::Records;
-use crate::settings::Settings;
+use crate::settings::{Owned, Settings};
 use crate::view::View;
 use crate::waiting::Waiting;
 
@@ -30,6 +30,10 @@ pub enum In {
     Bus(Envelope),
     /// So long has the oldest message waited that is still to be looked at.
     Pressure(Duration),
+    /// From now on it owns these shards. What lives in others lives elsewhere.
+    Owned(Owned),
+    /// Something that another owner kept lives in a shard of ours now.
+    Adopt(Record),
 }
 
 /// What an exchange thread wants done.
@@ -295,6 +299,8 @@ impl Machine for Exchange {
             In::Pressure(waited) => {
                 self.view.pressure.feel(waited, &self.view.settings.overload, now);
             }
+            In::Owned(owned) => self.own(owned, out),
+            In::Adopt(record) => self.adopt(now, record, out),
         }
     }
 

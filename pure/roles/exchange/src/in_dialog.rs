@@ -63,7 +63,7 @@ pub(crate) fn deliver(request: &Request<'_>, view: &View) -> Result<(), Decision
 /// The owner of the call that this begins or takes back, if that is another thread (an edge knows better, as a
 /// rule).
 fn elsewhere(request: &Request<'_>, view: &View) -> Option<Shard> {
-    if view.settings.owned.threads == 1 || !matches!(request.method, Method::Invite | Method::Cancel) {
+    if view.settings.owned.is_all() || !matches!(request.method, Method::Invite | Method::Cancel) {
         return None;
     }
     let shard = sharding::call_shard(view.mint.hash(), request.call_id);

@@ -17,6 +17,7 @@
 //! | `listing.rs`, `counters.rs` | what operators see |
 
 mod accounts;
+mod adoption;
 mod answer;
 mod authentication;
 mod binding;

@@ -43,6 +43,11 @@ impl Records {
         Some(Record { tag: kept::CALL_RECORD, shard, key: kept::call_key(id), body: Vec::new() })
     }
 
+    /// All that wait for the store, with their shards.
+    pub(crate) fn all(&self) -> impl Iterator<Item = (CallId, Shard)> {
+        self.held.iter().map(|(&id, &(shard, _))| (id, shard))
+    }
+
     /// How many wait for the store.
     pub(crate) fn len(&self) -> usize {
         self.held.len()

@@ -1,8 +1,10 @@
 //! How an exchange thread behaves. The service reads it from the configuration.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use machine::{Epoch, Failpoint, Shard};
+use machine::{Epoch, Failpoint, SHARDS, Shard};
 use sip::digest::Algorithm;
 
 /// How this exchange thread behaves.
@@ -12,8 +14,6 @@ pub struct Settings {
     pub server: String,
     /// Which shards it owns.
     pub owned: Owned,
-    /// How often its shards have changed their owner.
-    pub epoch: Epoch,
     /// The registrar.
     pub registrar: Registrar,
     /// Who is who.
@@ -37,7 +37,6 @@ impl Default for Settings {
         Settings {
             server: "Strowger".into(),
             owned: Owned::default(),
-            epoch: Epoch::default(),
             registrar: Registrar::default(),
             authentication: Authentication::default(),
             accounts: Accounts::default(),
@@ -50,30 +49,61 @@ impl Default for Settings {
     }
 }
 
-/// The shards of one of a host's exchange threads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The shards that an exchange thread owns, each with how often it has changed its owner.
+#[derive(Clone, PartialEq, Eq)]
 pub struct Owned {
-    /// Which thread this is, from 0.
-    pub thread: u16,
-    /// How many there are.
-    pub threads: u16,
+    epochs: Arc<[Option<Epoch>]>,
+    count: usize,
+    any: Shard,
 }
 
 impl Default for Owned {
+    /// All of them.
     fn default() -> Self {
-        Owned { thread: 0, threads: 1 }
+        Owned::of_thread(0, 1)
+    }
+}
+
+impl fmt::Debug for Owned {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} shards", self.count)
     }
 }
 
 impl Owned {
+    /// The shards of thread `thread`, from 0, of a host that is alone and has so many.
+    pub fn of_thread(thread: u16, threads: u16) -> Self {
+        Owned::of(|shard| (shard.thread(threads) == thread).then_some(Epoch::default()))
+    }
+
+    /// Those that have an epoch.
+    pub fn of(epoch: impl Fn(Shard) -> Option<Epoch>) -> Self {
+        let all = (0..SHARDS).map(|number| Shard::of(number.into()));
+        let epochs: Arc<[_]> = all.clone().map(epoch).collect();
+        let mut owned = all.filter(|shard| epochs[usize::from(shard.number())].is_some());
+        let any = owned.next();
+        let count = usize::from(any.is_some()) + owned.count();
+        Owned { epochs, count, any: any.unwrap_or_default() }
+    }
+
     /// Whether this thread owns `shard`.
-    pub fn owns(self, shard: Shard) -> bool {
-        shard.thread(self.threads) == self.thread
+    pub fn owns(&self, shard: Shard) -> bool {
+        self.epochs[usize::from(shard.number())].is_some()
+    }
+
+    /// How often `shard` has changed its owner, as far as this thread knows.
+    pub fn epoch(&self, shard: Shard) -> Epoch {
+        self.epochs[usize::from(shard.number())].unwrap_or_default()
+    }
+
+    /// Whether it owns all there are.
+    pub fn is_all(&self) -> bool {
+        self.count == usize::from(SHARDS)
     }
 
     /// One of them.
-    pub fn any(self) -> Shard {
-        Shard::of(self.thread.into())
+    pub fn any(&self) -> Shard {
+        self.any
     }
 }
 

@@ -108,7 +108,7 @@ impl Platform {
     }
 
     pub(crate) fn new_exchange(&mut self, thread: u16, threads: u16) -> Exchange {
-        let settings = Settings { owned: Owned { thread, threads }, ..self.settings.clone() };
+        let settings = Settings { owned: Owned::of_thread(thread, threads), ..self.settings.clone() };
         Exchange::new(settings, secret(), self.now)
     }
 
