@@ -54,6 +54,13 @@ pub struct Owner {
     /// Who follows the owner's journal, to go on if the owner is lost.
     #[serde(rename = "b", skip_serializing_if = "Option::is_none")]
     pub buddy: Option<NodeId>,
+    /// The buddy has all that lives in the shard, as the owner said ([`Followed`]).
+    #[serde(rename = "s", skip_serializing_if = "std::ops::Not::not")]
+    pub synced: bool,
+    /// Who should be the buddy, if that is somebody else: the owner tells it everything, too, and as soon as it has
+    /// a whole copy ([`Followed`]) it is the buddy.
+    #[serde(rename = "x", skip_serializing_if = "Option::is_none")]
+    pub next: Option<NodeId>,
     /// Who should own it, if that is somebody else: the owner hands it on.
     #[serde(rename = "w", skip_serializing_if = "Option::is_none")]
     pub wanted: Option<NodeId>,
@@ -124,7 +131,27 @@ pub struct HandOn {
     pub to: NodeId,
 }
 
-/// The answer to [`HandOn`] and [`Drain`].
+/// An owner says of shards that `by` has all that lives in them, and hears from now on whatever happens there
+/// before the world does; or (not `whole`) that it has not any more. To be said until the view has it.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Followed {
+    /// Which, and under which epoch: what is said under another is not heard.
+    pub shards: Vec<(Shard, Epoch)>,
+    /// Who follows: [`Owner::buddy`], [`Owner::next`] or [`Owner::wanted`].
+    pub by: NodeId,
+    /// Whether it has it all.
+    pub whole: bool,
+}
+
+impl Conversation for Followed {
+    type Answer = Agreed;
+    const SUBJECT: Subject = Subject::new(Role::Broker, "followed");
+    const WITHIN: Duration = Duration::from_millis(1000);
+    const REPEATED: Repeat = Repeat::SameAnswer;
+}
+
+/// The answer to [`HandOn`], [`Followed`] and [`Drain`].
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Agreed {

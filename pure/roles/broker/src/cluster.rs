@@ -1,65 +1,31 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
 
-use contract::NodeId;
+use contract::cluster::{Node, Owner, View};
+use contract::{NodeId, Role};
 use machine::{Epoch, SHARDS, Shard};
 use serde::{Deserialize, Serialize};
 
-use crate::order::{highest, order};
+use crate::change::{Change, Move};
+use crate::floating;
+use crate::order::first;
 
-/// A node that can own shards.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct Member {
-    /// Which one.
-    pub node: NodeId,
-    /// The host that it is on: what would be lost together. A buddy is never on the same one, if there is another.
-    pub host: String,
-    /// Its share beside others' (its signalling threads, say); 0 counts as 1.
-    pub weight: u16,
-    /// It shall own nothing any more.
-    pub draining: bool,
-}
-
-/// Who owns a shard, and since which change of its owner.
+/// Who owns a shard, and who goes on if the owner is lost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Owned {
-    /// The owner; none as long as there was no member at all.
+    /// The owner; none as long as nobody could.
+    #[serde(rename = "n")]
     pub node: Option<NodeId>,
     /// What is said under a lower one is not heard.
+    #[serde(rename = "e")]
     pub epoch: Epoch,
-}
-
-/// Something that the brokers agree on.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Change {
-    /// A node is there, or there with another weight; shards that nobody owns are its own from now on.
-    Join(Member),
-    /// A node shall own nothing any more, and goes on until all its shards have moved.
-    Drain(NodeId),
-    /// A node is no more: its shards go to their buddies at once.
-    Lost(NodeId),
-    /// The owner has handed a shard on, with all that lives in it.
-    Moved {
-        /// Which shard.
-        shard: Shard,
-        /// Under which epoch it was handed on: if it has another by now, this comes too late.
-        epoch: Epoch,
-        /// To whom.
-        to: NodeId,
-    },
-}
-
-/// A shard that should be handed on.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Move {
-    /// Which one.
-    pub shard: Shard,
-    /// Whose it is,
-    pub from: NodeId,
-    /// since when,
-    pub epoch: Epoch,
-    /// and whose it should be.
-    pub to: NodeId,
+    /// Who follows the owner's journal.
+    #[serde(rename = "b")]
+    pub buddy: Option<NodeId>,
+    /// The buddy has a whole copy.
+    #[serde(rename = "s")]
+    pub synced: bool,
 }
 
 /// What the brokers agree on: who is there, and who owns what.
@@ -68,75 +34,115 @@ pub struct Move {
 pub struct Cluster {
     /// Rises with each change that changed anything.
     pub version: u64,
-    members: BTreeMap<NodeId, Member>,
+    members: BTreeMap<NodeId, Node>,
+    drained: BTreeSet<NodeId>,
     owned: Vec<Owned>,
+    held: BTreeMap<IpAddr, NodeId>,
 }
 
 impl Default for Cluster {
     fn default() -> Self {
-        Cluster { version: 0, members: BTreeMap::new(), owned: vec![Owned::default(); usize::from(SHARDS)] }
+        Cluster {
+            version: 0,
+            members: BTreeMap::new(),
+            drained: BTreeSet::new(),
+            owned: vec![Owned::default(); usize::from(SHARDS)],
+            held: BTreeMap::new(),
+        }
     }
 }
 
 impl Cluster {
     /// Applies a change. Says which shards have another owner now.
     pub fn apply(&mut self, change: &Change) -> Vec<Shard> {
-        let before = (self.members.len(), self.version);
-        let moved = match change {
-            Change::Join(member) => self.join(member.clone()),
-            Change::Drain(node) => {
-                let known = self.members.get_mut(node).filter(|member| !member.draining);
-                self.version += u64::from(known.map(|member| member.draining = true).is_some());
-                Vec::new()
+        let before = self.clone();
+        self.owned.resize(usize::from(SHARDS), Owned::default());
+        match change {
+            Change::Join(node) if node.node == NodeId(0) => {}
+            Change::Join(node) => {
+                self.members.insert(node.node, node.clone());
             }
-            Change::Lost(node) => self.lose(*node),
-            Change::Moved { shard, epoch, to } => self.hand_on(*shard, *epoch, *to),
-        };
-        if !moved.is_empty() || self.members.len() != before.0 {
-            self.version = before.1 + 1;
+            Change::Lost { node } => {
+                self.members.remove(node);
+            }
+            Change::Drain { node, back: true } => {
+                self.drained.remove(node);
+            }
+            Change::Drain { node, back: false } => {
+                if self.members.contains_key(node) {
+                    self.drained.insert(*node);
+                }
+            }
+            Change::Moved { shards, to } => {
+                shards.iter().for_each(|&(shard, epoch)| self.hand_on(shard, epoch, *to))
+            }
+            Change::Followed { shards, by, whole } => {
+                shards.iter().for_each(|&(shard, epoch)| self.followed(shard, epoch, *by, *whole));
+            }
+            Change::Unknown => {}
         }
-        moved
+        shards().for_each(|shard| self.tend(shard));
+        let there = || self.members.values().map(|node| (node, self.stays(node)));
+        self.held = floating::held(&self.held, there);
+        self.version += u64::from(*self != before);
+        shards().filter(|&shard| self.owner(shard).epoch != before.owner(shard).epoch).collect()
     }
 
-    fn join(&mut self, member: Member) -> Vec<Shard> {
-        if self.members.get(&member.node) == Some(&member) {
-            return Vec::new();
+    /// Sees to it that a shard has an owner and a buddy, if anybody can be one.
+    fn tend(&mut self, shard: Shard) {
+        let mut owned = self.owner(shard);
+        if !owned.node.is_some_and(|node| self.members.contains_key(&node)) {
+            let node = self.heir(shard, owned);
+            if node == owned.node {
+                return;
+            }
+            owned = Owned { node, epoch: Epoch(owned.epoch.0 + 1), synced: false, ..owned };
+            self.owned[usize::from(shard.number())] = owned;
         }
-        self.version += 1;
-        self.members.insert(member.node, member);
-        self.give(|owned| owned.node.is_none())
+        if self.usable_buddy(owned).is_none() {
+            owned = Owned { buddy: self.best_buddy(shard), synced: false, ..owned };
+        }
+        self.owned[usize::from(shard.number())] = owned;
     }
 
-    fn lose(&mut self, node: NodeId) -> Vec<Shard> {
-        if self.members.remove(&node).is_none() {
-            return Vec::new();
-        }
-        self.give(|owned| owned.node == Some(node))
+    /// Who goes on with a shard whose owner is no more: the buddy, who has a copy or a part of it; without one,
+    /// whoever should own it; rather one who is leaving than nobody.
+    fn heir(&self, shard: Shard, lost: Owned) -> Option<NodeId> {
+        let buddy = self.usable_buddy(lost);
+        buddy.or_else(|| self.wanted(shard)).or_else(|| first(shard, self.exchanges()))
     }
 
-    /// Gives all shards that are `free` to those who come first for them.
-    fn give(&mut self, free: impl Fn(&Owned) -> bool) -> Vec<Shard> {
-        let free: Vec<Shard> = shards().filter(|&shard| free(&self.owner(shard))).collect();
-        for &shard in &free {
-            let heir = self.wanted(shard).or_else(|| order(shard, self.members.values()).first().copied());
-            let owned = &mut self.owned[usize::from(shard.number())];
-            *owned = Owned { node: heir, epoch: Epoch(owned.epoch.0 + 1) };
-        }
-        free
+    /// The buddy, unless it is gone, or became the owner, or is leaving and has no whole copy anyway.
+    fn usable_buddy(&self, owned: Owned) -> Option<NodeId> {
+        let buddy = self.members.get(&owned.buddy.filter(|_| owned.buddy != owned.node)?)?;
+        (owns(buddy) && (owned.synced || self.stays(buddy))).then_some(buddy.node)
     }
 
-    fn hand_on(&mut self, shard: Shard, epoch: Epoch, to: NodeId) -> Vec<Shard> {
+    fn hand_on(&mut self, shard: Shard, epoch: Epoch, to: NodeId) {
         let owned = self.owner(shard);
-        if owned.epoch != epoch || owned.node == Some(to) || !self.members.contains_key(&to) {
-            return Vec::new();
+        if owned.epoch == epoch && owned.node.is_some_and(|node| node != to) && self.can_own(to) {
+            let moved = Owned { node: Some(to), epoch: Epoch(epoch.0 + 1), synced: false, ..owned };
+            self.owned[usize::from(shard.number())] = moved;
         }
-        self.owned[usize::from(shard.number())] = Owned { node: Some(to), epoch: Epoch(epoch.0 + 1) };
-        vec![shard]
+    }
+
+    fn followed(&mut self, shard: Shard, epoch: Epoch, by: NodeId, whole: bool) {
+        let owned = self.owner(shard);
+        if owned.epoch != epoch || owned.node.is_none_or(|node| node == by) {
+            return;
+        }
+        let is_better = Some(by) == self.next_buddy(shard) || !owned.synced && Some(by) == self.wanted(shard);
+        let told = match (whole, owned.buddy == Some(by)) {
+            (_, true) => Owned { synced: whole, ..owned },
+            (true, false) if is_better => Owned { buddy: Some(by), synced: true, ..owned },
+            _ => owned,
+        };
+        self.owned[usize::from(shard.number())] = told;
     }
 
     /// Who owns `shard`.
     pub fn owner(&self, shard: Shard) -> Owned {
-        self.owned[usize::from(shard.number())]
+        self.owned.get(usize::from(shard.number())).copied().unwrap_or_default()
     }
 
     /// Whether what is said about `shard` under `epoch` counts: not what a ghost says, which was taken for lost.
@@ -144,32 +150,38 @@ impl Cluster {
         epoch >= self.owner(shard).epoch
     }
 
-    /// Who is there.
-    pub fn members(&self) -> impl Iterator<Item = &Member> {
+    /// Who is there, as each said it.
+    pub fn members(&self) -> impl Iterator<Item = &Node> {
         self.members.values()
+    }
+
+    /// The node of that number, as it said it, if it is there.
+    pub fn member(&self, node: NodeId) -> Option<&Node> {
+        self.members.get(&node)
     }
 
     /// Who should own `shard`; none if everybody is leaving.
     pub fn wanted(&self, shard: Shard) -> Option<NodeId> {
-        let stay = self.members.values().filter(|member| !member.draining);
-        stay.max_by_key(|member| (highest(shard, member), member.node)).map(|member| member.node)
+        first(shard, self.exchanges().filter(|node| self.stays(node)))
     }
 
-    /// Who follows the owner's journal, to go on if the owner is lost: whoever comes next for the shard on another
-    /// host, or on the same one if there is no other.
-    pub fn buddy(&self, shard: Shard) -> Option<NodeId> {
+    /// Who should be the buddy of `shard` instead of who is.
+    pub fn next_buddy(&self, shard: Shard) -> Option<NodeId> {
+        self.best_buddy(shard).filter(|&best| Some(best) != self.owner(shard).buddy)
+    }
+
+    /// Who comes first for the shard on another host than the owner's, or on the same one if there is no other.
+    fn best_buddy(&self, shard: Shard) -> Option<NodeId> {
         let owner = self.owner(shard).node?;
-        let host = self.members.get(&owner).map(|member| &member.host);
-        let stay = |member: &&Member| !member.draining && member.node != owner;
-        let elsewhere = |member: &&Member| Some(&member.host) != host;
-        let next = order(shard, self.members.values().filter(stay).filter(elsewhere)).first().copied();
-        next.or_else(|| order(shard, self.members.values().filter(stay)).first().copied())
+        let host = self.members.get(&owner).map(|node| &node.host);
+        let others = || self.exchanges().filter(|node| node.node != owner && self.stays(node));
+        first(shard, others().filter(|node| Some(&node.host) != host)).or_else(|| first(shard, others()))
     }
 
     /// Shards that are not where they should be, `most` of them: each is to be handed on by its owner.
     pub fn due(&self, most: usize) -> Vec<Move> {
         let due = shards().filter_map(|shard| {
-            let Owned { node, epoch } = self.owner(shard);
+            let Owned { node, epoch, .. } = self.owner(shard);
             let (from, to) = (node?, self.wanted(shard)?);
             (from != to).then_some(Move { shard, from, epoch, to })
         });
@@ -180,6 +192,44 @@ impl Cluster {
     pub fn is_empty(&self, node: NodeId) -> bool {
         shards().all(|shard| self.owner(shard).node != Some(node))
     }
+
+    /// What `me` is told of it.
+    pub fn view(&self, me: NodeId) -> View {
+        let nodes = self.members.values();
+        let nodes =
+            nodes.map(|node| Node { draining: !self.stays(node), ..node.clone() }).collect::<Vec<_>>();
+        let owner = |shard| {
+            let Owned { node, epoch, buddy, synced } = self.owner(shard);
+            let (next, wanted) = (self.next_buddy(shard), self.wanted(shard).filter(|_| node.is_some()));
+            Owner { node, epoch, buddy, synced, next, wanted: wanted.filter(|&wanted| Some(wanted) != node) }
+        };
+        let fixed =
+            self.members.values().flat_map(|it| it.addresses.iter().map(|&address| (address, it.node)));
+        let held = self.held.iter().map(|(&address, &node)| (address, node));
+        View {
+            version: self.version,
+            me,
+            nodes,
+            owners: shards().map(owner).collect(),
+            holders: fixed.chain(held).collect(),
+        }
+    }
+
+    fn exchanges(&self) -> impl Iterator<Item = &Node> {
+        self.members.values().filter(|node| owns(node))
+    }
+
+    fn can_own(&self, node: NodeId) -> bool {
+        self.members.get(&node).is_some_and(owns)
+    }
+
+    fn stays(&self, node: &Node) -> bool {
+        !node.draining && !self.drained.contains(&node.node)
+    }
+}
+
+fn owns(node: &Node) -> bool {
+    node.roles.contains(&Role::Exchange)
 }
 
 fn shards() -> impl Iterator<Item = Shard> {

@@ -1,24 +1,20 @@
 use contract::NodeId;
+use contract::cluster::Node;
 use machine::Shard;
 
-use crate::cluster::Member;
-
-/// No member counts for more than so many of weight one.
+/// No node counts for more than so many of weight one.
 const HEAVIEST: u16 = 64;
 
-/// Those of `members` that may own `shard`, the first choice first: each member draws as many lots as it has weight,
-/// and its highest counts (rendezvous hashing). Whoever comes or goes changes nobody else's lots, so only its own
-/// shards move.
-pub(crate) fn order<'a>(shard: Shard, members: impl Iterator<Item = &'a Member>) -> Vec<NodeId> {
-    let mut drawn: Vec<(u64, NodeId)> = members.map(|member| (highest(shard, member), member.node)).collect();
-    drawn.sort_unstable_by(|a, b| b.cmp(a));
-    drawn.into_iter().map(|(_, node)| node).collect()
+/// Who of `nodes` comes first for `shard`: each draws as many lots as it has signalling threads, and its highest
+/// counts (rendezvous hashing). Whoever comes or goes changes nobody else's lots, so only its own shards move.
+pub(crate) fn first<'a>(shard: Shard, nodes: impl Iterator<Item = &'a Node>) -> Option<NodeId> {
+    nodes.max_by_key(|node| (highest(shard, node), node.node)).map(|node| node.node)
 }
 
-/// The highest lot of `member` for `shard`.
-pub(crate) fn highest(shard: Shard, member: &Member) -> u64 {
-    let lots = 0..u64::from(member.weight.clamp(1, HEAVIEST));
-    let of = |lot: u64| lot << 32 | u64::from(member.node.0) << 16 | u64::from(shard.number());
+/// The highest lot of `node` for `shard`.
+fn highest(shard: Shard, node: &Node) -> u64 {
+    let lots = 0..u64::from(node.threads().min(HEAVIEST));
+    let of = |lot: u64| lot << 32 | u64::from(node.node.0) << 16 | u64::from(shard.number());
     lots.map(|lot| mix(of(lot))).max().unwrap_or_default()
 }
 
