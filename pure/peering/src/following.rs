@@ -46,7 +46,7 @@ struct Follower {
     knows: Knows,
 }
 
-/// Who must know what changes in the shards that a thread owns (each shard's buddy, and whoever shall own it next),
+/// Who must know what changes in the shards that a thread owns (each shard's buddy, and whoever shall be its buddy or own it next),
 /// and who does.
 #[derive(Debug)]
 pub struct Following {
@@ -73,8 +73,9 @@ impl Following {
             }
             let owner = view.owner(shard);
             self.buddies[at] = owner.buddy;
-            let mut nodes = vec![owner.buddy, owner.wanted];
+            let mut nodes = vec![owner.buddy, owner.next, owner.wanted];
             nodes.retain(|&node| node.is_some() && node != owner.node);
+            nodes.sort_unstable();
             nodes.dedup();
             let before = std::mem::take(&mut self.shards[at]);
             let peers = nodes.into_iter().flatten().filter_map(|node| Peer::at(view, node, shard));
@@ -173,6 +174,7 @@ mod tests {
             epoch: Epoch(epoch),
             buddy: Some(NodeId(buddy)),
             wanted: wanted.map(NodeId),
+            ..Owner::default()
         };
         View { nodes: vec![node(1), node(2), node(3)], owners: vec![owner; 3], ..View::default() }
     }

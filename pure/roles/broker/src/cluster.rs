@@ -35,6 +35,8 @@ pub struct Cluster {
     /// Rises with each change that changed anything.
     pub version: u64,
     members: BTreeMap<NodeId, Node>,
+    /// With which version each came.
+    since: BTreeMap<NodeId, u64>,
     drained: BTreeSet<NodeId>,
     owned: Vec<Owned>,
     held: BTreeMap<IpAddr, NodeId>,
@@ -45,6 +47,7 @@ impl Default for Cluster {
         Cluster {
             version: 0,
             members: BTreeMap::new(),
+            since: BTreeMap::new(),
             drained: BTreeSet::new(),
             owned: vec![Owned::default(); usize::from(SHARDS)],
             held: BTreeMap::new(),
@@ -61,9 +64,11 @@ impl Cluster {
             Change::Join(node) if node.node == NodeId(0) => {}
             Change::Join(node) => {
                 self.members.insert(node.node, node.clone());
+                self.since.entry(node.node).or_insert(self.version + 1);
             }
             Change::Lost { node } => {
                 self.members.remove(node);
+                self.since.remove(node);
             }
             Change::Drain { node, back: true } => {
                 self.drained.remove(node);
@@ -196,8 +201,9 @@ impl Cluster {
     /// What `me` is told of it.
     pub fn view(&self, me: NodeId) -> View {
         let nodes = self.members.values();
-        let nodes =
-            nodes.map(|node| Node { draining: !self.stays(node), ..node.clone() }).collect::<Vec<_>>();
+        let nodes = nodes
+            .map(|node| Node { draining: !self.stays(node), since: self.since(node.node), ..node.clone() })
+            .collect::<Vec<_>>();
         let owner = |shard| {
             let Owned { node, epoch, buddy, synced } = self.owner(shard);
             let (next, wanted) = (self.next_buddy(shard), self.wanted(shard).filter(|_| node.is_some()));
@@ -213,6 +219,10 @@ impl Cluster {
             owners: shards().map(owner).collect(),
             holders: fixed.chain(held).collect(),
         }
+    }
+
+    fn since(&self, node: NodeId) -> u64 {
+        self.since.get(&node).copied().unwrap_or_default()
     }
 
     fn exchanges(&self) -> impl Iterator<Item = &Node> {

@@ -333,3 +333,19 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_was_lost_and_comes_back_has_come_with_a_later_version() {
+    let mut cluster = Cluster::default();
+    let join =
+        |number| Change::Join(Node { node: NodeId(number), roles: vec![Role::Exchange], ..Node::default() });
+    let since = |cluster: &Cluster| cluster.view(NodeId(1)).node(NodeId(2)).map(|node| node.since);
+    cluster.apply(&join(1));
+    cluster.apply(&join(2));
+    cluster.apply(&join(2));
+    assert_eq!((since(&cluster), cluster.version), (Some(2), 2));
+    cluster.apply(&Change::Lost { node: NodeId(2) });
+    assert_eq!(since(&cluster), None);
+    cluster.apply(&join(2));
+    assert_eq!(since(&cluster), Some(4));
+}

@@ -233,7 +233,8 @@ impl Platform {
         let missed = match input {
             Some(In::Sip(bytes)) => exchange.missed_by_message(bytes),
             Some(In::Bus(envelope)) => exchange.missed_by_envelope(envelope),
-            Some(In::Pressure(_)) => Missed::Nothing,
+            Some(In::Owned(_)) => Missed::Everything,
+            Some(In::Pressure(_) | In::Adopt(_)) => Missed::Nothing,
             None => exchange.missed_by_route(self.now),
         };
         if missed == Missed::Everything {
