@@ -390,7 +390,7 @@ fn as_kept(flow: Flow, bytes: &[u8]) -> Vec<u8> {
 
 fn read(source: &[u8]) -> Option<Flow> {
     let (listener, remote) = std::str::from_utf8(source).ok()?.split_once(' ')?;
-    Some(Flow { listener: listener.parse().ok()?, remote: remote.parse().ok()? })
+    Some(Flow { listener: listener.parse().ok()?, thread: 0, remote: remote.parse().ok()? })
 }
 
 impl<'a> Mouth<'a> {
@@ -437,7 +437,7 @@ impl Shell<Signalling> for Mouth<'_> {
             }
             Out::Bus(envelope) => self.say(Wish::Bus { thread, envelope }),
             Out::Answer(asker, envelope) => self.say(Wish::Answer { asker, envelope }),
-            Out::Heard { .. } | Out::Back { .. } => {}
+            Out::Heard { .. } => {}
         }
     }
 

@@ -291,7 +291,7 @@ impl World {
 
     fn packet(&mut self, from: SocketAddr, to: SocketAddr, bytes: Vec<u8>) {
         if to == EDGE.into() {
-            let thread = self.signalling.hears(Flow { listener: UDP, remote: from }, bytes);
+            let thread = self.signalling.hears(Flow { listener: UDP, thread: 0, remote: from }, bytes);
             return self.wake(Who::Signalling(thread));
         }
         if self.media.owns(&to) {
@@ -603,7 +603,7 @@ impl World {
     fn stream(&mut self, life: u64, remote: SocketAddr, is_inward: bool, bytes: Vec<u8>) {
         let Some(connection) = self.connections.get(&remote).filter(|it| it.life == life) else { return };
         if is_inward {
-            let thread = self.signalling.hears(Flow { listener: TCP, remote }, bytes);
+            let thread = self.signalling.hears(Flow { listener: TCP, thread: 0, remote }, bytes);
             return self.wake(Who::Signalling(thread));
         }
         let phone = connection.phone;

@@ -108,7 +108,7 @@ impl Places {
 
     /// What the brokers agreed on last.
     pub(crate) fn view(&self) -> PathBuf {
-        self.runtime.join("cluster")
+        self.data.join("cluster")
     }
 
     /// What the broker of this host must not forget.

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use contract::NodeId;
 use contract::cluster::View;
@@ -52,12 +52,14 @@ struct Follower {
 pub struct Following {
     shards: Vec<Vec<Follower>>,
     buddies: Vec<Option<NodeId>>,
+    /// Who has been told all of something and has not acknowledged it.
+    awaited: BTreeSet<Peer>,
 }
 
 impl Default for Following {
     fn default() -> Self {
         let count = usize::from(SHARDS);
-        Following { shards: vec![Vec::new(); count], buddies: vec![None; count] }
+        Following { shards: vec![Vec::new(); count], buddies: vec![None; count], awaited: BTreeSet::new() }
     }
 }
 
@@ -103,6 +105,7 @@ impl Following {
 
     /// The copies of `shards` for `peer` are whole as soon as it acknowledges `number`.
     pub fn told_all(&mut self, peer: Peer, shards: &[(Shard, Epoch)], number: u64) {
+        self.awaited.insert(peer);
         for &(shard, epoch) in shards {
             let followers = &mut self.shards[usize::from(shard.number())];
             let copying = followers
@@ -116,14 +119,24 @@ impl Following {
 
     /// `peer` has everything up to `number`. Says of which shards it knows all from now on.
     pub fn acked(&mut self, peer: Peer, number: u64) -> Vec<(Shard, Epoch)> {
-        let mut now = Vec::new();
+        let (mut now, mut awaits) = (Vec::new(), false);
+        if !self.awaited.contains(&peer) {
+            return now;
+        }
         for (shard, followers) in (0..).zip(&mut self.shards) {
             for it in followers.iter_mut().filter(|it| it.peer == peer) {
-                if matches!(it.knows, Knows::AllFrom(told) if told <= number) {
-                    it.knows = Knows::All;
-                    now.push((Shard::of(shard), it.epoch));
+                match it.knows {
+                    Knows::AllFrom(told) if told <= number => {
+                        it.knows = Knows::All;
+                        now.push((Shard::of(shard), it.epoch));
+                    }
+                    Knows::AllFrom(_) => awaits = true,
+                    Knows::Nothing | Knows::Some | Knows::All => {}
                 }
             }
+        }
+        if !awaits {
+            self.awaited.remove(&peer);
         }
         now
     }
@@ -145,6 +158,11 @@ impl Following {
     pub fn knows_all(&self, node: NodeId, shard: Shard) -> bool {
         let followers = self.shards[usize::from(shard.number())].iter();
         followers.into_iter().any(|it| it.peer.node == node && it.knows == Knows::All)
+    }
+
+    /// Everybody who must follow something.
+    pub fn wants(&self) -> BTreeSet<Peer> {
+        self.shards.iter().flatten().map(|it| it.peer).collect()
     }
 
     /// How many shards have a buddy that knows all.

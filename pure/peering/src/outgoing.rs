@@ -52,6 +52,11 @@ impl Outgoing {
         }
     }
 
+    /// The last number that was given.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
     /// Up to which number everything is safe.
     pub fn safe(&self) -> u64 {
         self.acked

@@ -40,8 +40,6 @@ pub enum In {
     },
     /// An edge brought a message to the exchange here.
     Hop(Vec<u8>),
-    /// The exchange here gave a message to the edge, over a wire.
-    Back(Vec<u8>),
     /// What was to go out to the world did not: there is no connection any more. As it was to go out.
     Unsent(Vec<u8>),
     /// An answer or a notice came on the bus, or a request whose answer goes to the asker.
@@ -74,13 +72,6 @@ pub enum Out {
         shard: Shard,
         /// The message.
         bytes: Vec<u8>,
-    },
-    /// The edge must get this message of the exchange.
-    Back {
-        /// The message.
-        bytes: Vec<u8>,
-        /// In which call it is said.
-        said: Option<Said>,
     },
     /// A request or a notice for the bus.
     Bus(Envelope),
@@ -271,11 +262,7 @@ impl Signalling {
     fn carry_out_one(&mut self, what: exchange::Out, out: &mut Outbox<Out>) {
         match what {
             exchange::Out::Sip { bytes, rung } => {
-                let said = rung.map(Said::from);
-                match self.hop {
-                    Hop::Pipe => self.send_out(&bytes, said, out),
-                    Hop::Wire => out.emit(Out::Back { bytes, said }),
-                }
+                self.send_out(&bytes, rung.map(Said::from), out);
             }
             exchange::Out::Heard { bytes, rung } => out.emit(Out::Heard { bytes, said: rung.into() }),
             exchange::Out::Forward { shard, bytes } => out.emit(Out::Hop { shard, bytes }),
@@ -332,7 +319,6 @@ impl Machine for Signalling {
         match input {
             In::World { flow, bytes } => self.take_in(flow, &bytes, out),
             In::Hop(bytes) => self.to_exchange.push_back(exchange::In::Sip(bytes)),
-            In::Back(bytes) => self.send_out(&bytes, None, out),
             In::Unsent(bytes) => self.unsent(&bytes, out),
             In::Bus(asker, envelope) => self.bus(asker, envelope, out),
             In::Pressure(waited) => self.to_exchange.push_back(exchange::In::Pressure(waited)),
@@ -375,7 +361,7 @@ impl Durable for Signalling {
             Some(In::Bus(_, envelope)) => self.exchange.missed_by_envelope(envelope),
             // What lives in shards that go, and in those that come, must be known.
             Some(In::Owned(_)) => Missed::Everything,
-            Some(In::Back(_) | In::Unsent(_) | In::Pressure(_) | In::Adopt(_)) => Missed::Nothing,
+            Some(In::Unsent(_) | In::Pressure(_) | In::Adopt(_)) => Missed::Nothing,
             None => self.exchange.missed_by_route(now),
         };
         match missed {
@@ -406,9 +392,7 @@ impl Durable for Signalling {
         match input {
             In::Bus(_, envelope) => self.exchange.concerned(envelope),
             In::Adopt(record) => Some((record.tag, record.key)),
-            In::World { .. } | In::Hop(_) | In::Back(_) | In::Unsent(_) | In::Pressure(_) | In::Owned(_) => {
-                None
-            }
+            In::World { .. } | In::Hop(_) | In::Unsent(_) | In::Pressure(_) | In::Owned(_) => None,
         }
     }
 

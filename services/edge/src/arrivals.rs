@@ -57,15 +57,14 @@ impl Source {
     pub fn write(&self) -> ([u8; Self::LONGEST], usize) {
         let mut raw = [0; Self::LONGEST];
         let Source::World(flow) = self else { return (raw, 1) };
+        raw[0] = flow.family();
         raw[1] = flow.listener;
         let end = match flow.remote {
             SocketAddr::V4(remote) => {
-                raw[0] = 4;
                 raw[2..6].copy_from_slice(&remote.ip().octets());
                 6
             }
             SocketAddr::V6(remote) => {
-                raw[0] = 6;
                 raw[2..18].copy_from_slice(&remote.ip().octets());
                 18
             }
@@ -83,12 +82,13 @@ impl Source {
         let (listener, rest) = rest.split_first()?;
         let (address, port) = rest.split_last_chunk::<2>()?;
         let port = u16::from_be_bytes(*port);
-        let remote = match kind {
+        let (family, thread) = Flow::family_and_thread(*kind);
+        let remote = match family {
             4 => SocketAddr::from((<[u8; 4]>::try_from(address).ok()?, port)),
             6 => SocketAddr::from((<[u8; 16]>::try_from(address).ok()?, port)),
             _ => return None,
         };
-        Some(Source::World(Flow { listener: *listener, remote }))
+        Some(Source::World(Flow { listener: *listener, thread, remote }))
     }
 }
 
@@ -98,8 +98,8 @@ mod tests {
 
     #[test]
     fn a_source_is_read_as_it_was_written() {
-        for remote in ["192.0.2.1:5060", "[2001:db8::1]:65535"] {
-            let source = Source::World(Flow { listener: 9, remote: remote.parse().unwrap() });
+        for (remote, thread) in [("192.0.2.1:5060", 0), ("[2001:db8::1]:65535", 0), ("192.0.2.1:5060", 7)] {
+            let source = Source::World(Flow { listener: 9, thread, remote: remote.parse().unwrap() });
             let (raw, length) = source.write();
             assert_eq!(Source::read(&raw[..length]), Some(source));
         }

@@ -165,7 +165,7 @@ mod tests {
         let accepted = std::iter::repeat_with(|| listener.accept().unwrap()).flatten().next();
         let (stream, remote) = accepted.unwrap();
         let limits = sip::Limits { headers: 1024, body: 1024 };
-        let flow = Flow { listener: 0, remote };
+        let flow = Flow { listener: 0, thread: 0, remote };
         let mut connection = Connection::new(flow, stream, limits, false, Moment::from_secs(0));
         let long = "OPTIONS sip:red.example SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.7;branch=z9hG4bKx\r\n\
             From: <sip:alice@red.example>;tag=a\r\nTo: <sip:red.example>\r\nCall-ID: c\r\nCSeq: 1 OPTIONS\r\n\

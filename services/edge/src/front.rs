@@ -22,6 +22,8 @@ pub enum Ear {
     Udp(UdpSocket),
     /// Streams.
     Tcp(Listener),
+    /// Somewhere else: another host has the address.
+    Elsewhere,
 }
 
 /// What a thread allows its peers.
@@ -66,6 +68,7 @@ pub struct Front {
     connections: BTreeMap<u32, Connection>,
     by_flow: BTreeMap<Flow, u32>,
     next_connection: u32,
+    thread: u8,
     first_token: u64,
     limits: Limits,
     inbox: Inbox,
@@ -75,11 +78,12 @@ pub struct Front {
 }
 
 impl Front {
-    /// Takes `ears` and waits for them in `poller`, under tokens from `first_token` on (2^33 of them).
+    /// Takes `ears` of signalling thread `thread` and waits for them in `poller`, under tokens from `first_token` on (2^33 of them).
     ///
     /// # Errors
     /// When the poller can't take a socket.
     pub fn new(
+        thread: u8,
         ears: Vec<Ear>,
         limits: Limits,
         poller: &Poller,
@@ -89,6 +93,7 @@ impl Front {
             match ear {
                 Ear::Udp(socket) => poller.add(socket, first_token + number, Interest::READ)?,
                 Ear::Tcp(listener) => poller.add(listener, first_token + number, Interest::READ)?,
+                Ear::Elsewhere => {}
             }
         }
         Ok(Front {
@@ -96,6 +101,7 @@ impl Front {
             connections: BTreeMap::new(),
             by_flow: BTreeMap::new(),
             next_connection: 0,
+            thread,
             first_token,
             limits,
             inbox: Inbox::new(BATCH, LARGEST),
@@ -121,6 +127,11 @@ impl Front {
         self.connections.len()
     }
 
+    /// Whether what goes by `listener` goes on connections.
+    pub fn is_stream(&self, listener: u8) -> bool {
+        matches!(self.ears.get(usize::from(listener)), Some((Ear::Tcp(_), _)))
+    }
+
     /// Whether `event` is about a socket of ours.
     pub fn owns(&self, event: &Event) -> bool {
         (self.first_token..self.first_token + (1 << 33)).contains(&event.token)
@@ -133,6 +144,7 @@ impl Front {
             match &self.ears[ear].0 {
                 Ear::Udp(_) => self.receive(ear, told),
                 Ear::Tcp(_) => self.accept(ear, now, poller),
+                Ear::Elsewhere => {}
             }
             return;
         }
@@ -157,7 +169,7 @@ impl Front {
             if datagram.bytes.len() <= 4 {
                 continue;
             }
-            told(Flow { listener: ear as u8, remote: datagram.source }, datagram.bytes);
+            told(Flow { listener: ear as u8, thread: 0, remote: datagram.source }, datagram.bytes);
         }
     }
 
@@ -166,7 +178,7 @@ impl Front {
             let Ear::Tcp(listener) = &self.ears[ear].0 else { return };
             match listener.accept() {
                 Ok(Some((stream, remote))) => {
-                    let flow = Flow { listener: ear as u8, remote };
+                    let flow = Flow { listener: ear as u8, thread: self.thread, remote };
                     self.add(flow, stream, false, now, poller);
                 }
                 Ok(None) => return,
@@ -274,7 +286,12 @@ impl Front {
                 self.tally.sent += 1;
                 Ok(())
             }
-            Ear::Tcp(_) => self.send_on_stream(flow, otherwise, bytes, now, poller),
+            Ear::Tcp(_) => {
+                // Connections here are those of this thread.
+                let flow = Flow { thread: self.thread, ..flow };
+                self.send_on_stream(flow, otherwise, bytes, now, poller)
+            }
+            Ear::Elsewhere => Err(NotSent::NoListener),
         }
     }
 

@@ -1,26 +1,30 @@
 //! The loop of one thread: receive a batch, decide, journal, send.
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use edge::Flow;
-use edge_service::{Arrivals, Ear, Front, Limits, Source};
+use edge_service::{Arrivals, Front, Limits, Source};
 use exchange::kept;
 use exchange_service::LadderRing;
 use host::follower::{Beside, Follower, FollowerSpec};
 use host::{Inputs, Progress, Turn};
 use journal::{Journal, Recovered};
-use machine::{Machine as _, Moment};
+use machine::{KeyedHash, Machine as _, Moment};
+use peering::Peer;
 use strowger_io::{Clock, Event, Events, Interest, MappedFile, Poller};
 use worker::{In, Signalling};
 
 use super::gather::Gather;
-use super::mailbox::Mailbox;
+use super::handing::Handing;
+use super::held_back::HeldBack;
+use super::mailbox::{Letter, Mailbox};
+use super::neighbours::{Neighbours, Said};
+use super::questions::Questions;
 use super::voice::Voice;
-use super::{Given, WorkerError, settings};
+use super::{Given, WorkerError, settings, shards};
+use crate::config::Hop;
 
 const BUS: u64 = 0;
 const MAIL: u64 = 1;
@@ -39,44 +43,19 @@ const UNBELIEVABLE: Duration = Duration::from_secs(30);
 /// Rounds of answers to what a turn itself caused, before the world is looked at again.
 const ROUNDS: usize = 8;
 
-/// The hop between edge and exchange over a wire, as it would be between two hosts: one stream socket for each
-/// direction and thread, messages framed by their Content-Length.
-pub(crate) struct Hops {
-    front: Front,
-    owners: Vec<SocketAddr>,
-    edge: SocketAddr,
-    clock: Clock,
-}
-
-impl Hops {
-    /// Brings a message to the exchange of thread `owner`.
-    pub(crate) fn inward(&mut self, owner: u16, bytes: &[u8], poller: &Poller) {
-        if let Some(&to) = self.owners.get(usize::from(owner)) {
-            self.say(to, bytes, poller);
-        }
-    }
-
-    /// Brings a message back to an edge.
-    pub(crate) fn back(&mut self, bytes: &[u8], poller: &Poller) {
-        self.say(self.edge, bytes, poller);
-    }
-
-    fn say(&mut self, to: SocketAddr, bytes: &[u8], poller: &Poller) {
-        let flow = Flow { listener: 0, remote: to };
-        if self.front.send(flow, Some(to), bytes, self.clock.now(), poller).is_err() {
-            tracing::warn!(%to, "the hop inside is broken");
-        }
-    }
-}
-
 /// One signalling thread.
 pub(crate) struct Thread {
-    turn: Turn<Signalling, MappedFile>,
-    voice: Voice,
+    pub(super) turn: Turn<Signalling, MappedFile>,
+    pub(super) voice: Voice,
     arrivals: Arrivals,
-    letters: Vec<Vec<u8>>,
+    letters: Vec<Letter>,
     mailboxes: Arc<Vec<Mailbox>>,
-    number: u16,
+    pub(super) number: u16,
+    pub(super) threads: u16,
+    pub(super) held: HeldBack,
+    pub(super) handing: Option<Handing>,
+    /// When neighbours were looked after last.
+    pub(super) tended: Moment,
     clock: Clock,
     stop: Arc<AtomicBool>,
     turn_took: Duration,
@@ -113,7 +92,13 @@ impl Thread {
         let path = given.places.journal(given.number);
         let region = MappedFile::create(&path, config.signalling.journal_mb << 20)?;
         let (journal, mut recovered) = Journal::open(region, began)?;
-        let machine = Signalling::new(settings(config, given.number), given.secret.clone(), began);
+        let view = shards::begin(config, &given.places);
+        let mut settings = settings(config, given.number);
+        if let Some(view) = &view {
+            settings.exchange.owned = shards::owned(view, given.number, config.signalling.threads, &[]);
+        }
+        let listens = settings.listeners.iter().map(|listener| listener.local).collect();
+        let machine = Signalling::new(settings, given.secret.clone(), began);
         let ladder =
             MappedFile::create(&given.places.ladder(given.number), config.signalling.ladder_mb << 20)?;
         let poller = Poller::new()?;
@@ -122,25 +107,25 @@ impl Thread {
             connections: config.sip.most_connections,
             idle: Duration::from_secs(config.sip.idle_connection_seconds),
         };
-        let front = Front::new(given.ears, limits, &poller, WORLD)?;
+        let front = Front::new(given.number as u8, given.ears, limits, &poller, WORLD)?;
         let bus = bus::Endpoint::new(given.topology.clone(), given.hearing).map_err(WorkerError::Bus)?;
         poller.add(&bus, BUS, Interest::READ)?;
         poller.add(given.mailboxes[usize::from(given.number)].waker(), MAIL, Interest::READ)?;
-        let hops = match given.hop {
-            Some(listener) => {
-                let edge = listener.local()?;
-                let front = Front::new(vec![Ear::Tcp(listener)], limits, &poller, INNER)?;
-                Some(Hops { front, owners: given.hops, edge, clock: given.clock })
-            }
-            None => None,
-        };
+        let me = Peer { node: config.cluster.me(), thread: given.number };
+        let neighbours = given.inside.map(|listener| {
+            Neighbours::new(me, KeyedHash::new(given.secret.clone()), listener, listens, INNER, &poller)
+        });
         let voice = Voice {
             poller,
             front,
             bus,
             ladder: LadderRing::open(ladder),
             mailboxes: Arc::clone(&given.mailboxes),
-            hops,
+            number: given.number,
+            neighbours: neighbours.transpose()?,
+            by_wire: config.sip.hop == Hop::Tcp && !config.cluster.is_one_of_several(),
+            unsaid: Vec::new(),
+            questions: Questions::default(),
             quarantine: given.places.quarantine(),
             askers: Default::default(),
             next_asker: 0,
@@ -157,6 +142,10 @@ impl Thread {
             letters: Vec::new(),
             mailboxes: given.mailboxes,
             number: given.number,
+            threads: config.signalling.threads,
+            held: HeldBack::default(),
+            handing: None,
+            tended: began,
             clock: given.clock,
             stop: given.stop,
             turn_took: Duration::ZERO,
@@ -164,6 +153,10 @@ impl Thread {
             follower: None,
             unprotected: 0,
         };
+        if thread.voice.neighbours.is_some() {
+            thread.turn.follow();
+            thread.believe(view.unwrap_or_else(|| shards::alone(&given.inside_of)));
+        }
         thread.recover(began, &mut recovered, &given.places.disk_log(given.number))?;
         strowger_io::stand_in_line();
         thread.follower = Some(Follower::start(FollowerSpec {
@@ -214,7 +207,9 @@ impl Thread {
             let now = self.clock.now();
             let wait = self.turn.machine.next_deadline().map_or(BEAT, |at| at.since(now).min(BEAT));
             behind = behind && self.turn.catch_up(now, &mut self.voice);
-            let wait = if self.voice.own.is_empty() && !behind { wait } else { Duration::ZERO };
+            let wait = self.held.until().map_or(wait, |until| until.since(now).min(wait));
+            let is_quiet = self.voice.own.is_empty() && !behind && !self.is_copying();
+            let wait = if is_quiet { wait } else { Duration::ZERO };
             if let Some(pause) = gather.pause(now) {
                 std::thread::sleep(pause);
             }
@@ -224,6 +219,7 @@ impl Thread {
             gather.turn(now, self.arrivals.len() + direct.len());
             self.feel_pressure(now);
             self.turn_once(now, &mut direct);
+            self.tend_neighbours(now);
             self.turn_took = self.clock.now().since(now);
             if now >= chores {
                 chores = now.after(CHORES);
@@ -246,7 +242,6 @@ impl Thread {
     }
 
     fn receive(&mut self, events: &Events, now: Moment) -> Vec<In> {
-        self.arrivals.clear();
         let mut direct = Vec::new();
         for event in events.iter() {
             match event.token {
@@ -259,11 +254,11 @@ impl Thread {
                 }
                 MAIL => {
                     self.mailboxes[usize::from(self.number)].take(&mut self.letters);
-                    for letter in self.letters.drain(..) {
-                        self.arrivals.push(Source::Hop, &letter);
+                    for letter in std::mem::take(&mut self.letters) {
+                        self.open_letter(letter, now);
                     }
                 }
-                _ if event.token >= INNER => self.receive_hop(event, now, &mut direct),
+                _ if event.token >= INNER => self.hear_neighbour(event, now),
                 _ => {
                     let (arrivals, voice) = (&mut self.arrivals, &mut self.voice);
                     voice.front.ready(event, now, &voice.poller, &mut |flow, bytes| {
@@ -276,17 +271,30 @@ impl Thread {
         direct
     }
 
-    /// Over the wire inside: a message whose topmost Via is an edge's and that we owe the world goes back to the
-    /// edge, every other one is for the exchange.
-    fn receive_hop(&mut self, event: Event, now: Moment, direct: &mut Vec<In>) {
-        let Voice { hops, poller, .. } = &mut self.voice;
-        let Some(hops) = hops else { return };
-        let arrivals = &mut self.arrivals;
-        let edge = self.turn.machine.edge();
-        hops.front.ready(event, now, poller, &mut |_, bytes| match edge.is_outward(bytes) {
-            true => direct.push(In::Back(bytes.to_vec())),
-            false => arrivals.push(Source::Hop, bytes),
-        });
+    fn open_letter(&mut self, letter: Letter, now: Moment) {
+        match letter {
+            Letter::Inward(shard, bytes) => self.do_as_said(now, Said::Inward(shard, bytes)),
+            Letter::Outward(wire, bytes) => self.voice.send_here(now, wire, bytes),
+        }
+    }
+
+    fn hear_neighbour(&mut self, event: Event, now: Moment) {
+        let Voice { neighbours, poller, .. } = &mut self.voice;
+        let Some(neighbours) = neighbours else { return };
+        let mut said = Vec::new();
+        neighbours.ready(event, now, poller, &mut |it| said.push(it));
+        said.into_iter().for_each(|it| self.do_as_said(now, it));
+    }
+
+    /// A message that a neighbour brought is for the exchange here, or goes out from here, or goes on.
+    pub(super) fn do_as_said(&mut self, now: Moment, said: Said) {
+        match said {
+            Said::Inward(shard, bytes) => match self.turn.machine.owned().owns(shard) {
+                true => self.arrivals.push(Source::Hop, &bytes),
+                false => self.voice.send_inward(now, shard, bytes),
+            },
+            Said::Outward(wire, bytes) => self.voice.send_here(now, wire, bytes),
+        }
     }
 
     fn turn_once(&mut self, now: Moment, direct: &mut Vec<In>) {
@@ -294,12 +302,19 @@ impl Thread {
         let sources = sources.map(|(source, _)| source.write()).collect();
         let batch = Batch { arrivals: &self.arrivals, sources };
         self.turn.run(now, &batch, direct, &mut self.voice);
+        self.arrivals.clear();
+        self.say_when_safe(now);
         for _ in 0..ROUNDS {
             if self.voice.own.is_empty() {
                 break;
             }
             direct.extend(self.voice.own.drain(..));
             self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], direct, &mut self.voice);
+            self.say_when_safe(now);
+        }
+        if let Some(neighbours) = &mut self.voice.neighbours {
+            neighbours.acknowledge();
+            neighbours.flush(now, &self.voice.poller);
         }
         self.voice.front.flush();
         self.voice.bus.flush();
@@ -323,6 +338,7 @@ impl Thread {
         }
         let follower = self.follower.as_ref().map(Follower::stats).unwrap_or_default();
         let gauge = |name: &str, value: f64| (name.to_owned(), value);
+        let mut among_hosts = self.neighbour_gauges();
         self.voice.gauges = vec![
             gauge("journal_live_bytes", stats.live_bytes as f64),
             gauge("journal_unprotected_total", stats.unprotected as f64),
@@ -337,5 +353,6 @@ impl Thread {
             gauge("sip_connections", self.voice.front.connections() as f64),
             gauge("sip_dropped_total", self.turn.machine.dropped() as f64),
         ];
+        self.voice.gauges.append(&mut among_hosts);
     }
 }

@@ -1,11 +1,22 @@
 use std::sync::{Mutex, PoisonError};
 
+use machine::Shard;
+use peering::Wire;
 use strowger_io::Waker;
 
-/// Where the other threads of this worker leave messages for a thread's exchange.
+/// What one thread of this worker leaves for another.
+#[derive(Debug)]
+pub(crate) enum Letter {
+    /// A message for the exchange that owns the shard.
+    Inward(Shard, Vec<u8>),
+    /// A message for the world, on a connection that the other thread has.
+    Outward(Wire, Vec<u8>),
+}
+
+/// Where the other threads of this worker leave messages for a thread.
 #[derive(Debug)]
 pub(crate) struct Mailbox {
-    letters: Mutex<Vec<Vec<u8>>>,
+    letters: Mutex<Vec<Letter>>,
     waker: Waker,
 }
 
@@ -18,7 +29,7 @@ impl Mailbox {
     }
 
     /// Leaves a message; false if the mailbox is full.
-    pub(crate) fn post(&self, letter: Vec<u8>) -> bool {
+    pub(crate) fn post(&self, letter: Letter) -> bool {
         let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         if letters.len() >= ROOM {
             return false;
@@ -31,7 +42,7 @@ impl Mailbox {
     }
 
     /// Takes all there are, into `taken`.
-    pub(crate) fn take(&self, taken: &mut Vec<Vec<u8>>) {
+    pub(crate) fn take(&self, taken: &mut Vec<Letter>) {
         self.waker.drain();
         let mut letters = self.letters.lock().unwrap_or_else(PoisonError::into_inner);
         taken.append(&mut letters);

@@ -1,9 +1,14 @@
 //! The signalling worker: threads, each with its shards, its sockets, its journal and its machine.
 
 mod gather;
+mod handing;
+mod held_back;
 mod loops;
 mod mailbox;
+mod neighbours;
+mod questions;
 mod redeal;
+mod shards;
 mod voice;
 
 use std::sync::Arc;
@@ -53,8 +58,10 @@ pub(crate) struct Given {
     pub(crate) topology: Topology,
     pub(crate) ears: Vec<Ear>,
     pub(crate) hearing: std::os::unix::net::UnixListener,
-    pub(crate) hop: Option<strowger_io::Listener>,
-    pub(crate) hops: Vec<std::net::SocketAddr>,
+    /// Where it hears its neighbours.
+    pub(crate) inside: Option<strowger_io::Listener>,
+    /// Where all threads of this host do.
+    pub(crate) inside_of: Vec<std::net::SocketAddr>,
     pub(crate) mailboxes: Arc<Vec<Mailbox>>,
     pub(crate) clock: strowger_io::Clock,
     pub(crate) stop: Arc<AtomicBool>,
@@ -105,13 +112,16 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
         inner.push(listener);
     }
     let mut all = Vec::new();
-    for (number, hop) in (0..threads).zip(inner) {
-        let dealt = worker.dealt.take_all(&format!("{}{number}-", label::SIP));
-        let ears =
-            dealt.into_iter().zip(&config.sip.listen).map(|((_, descriptor), listen)| match listen.stream {
-                true => Ear::Tcp(descriptor.into()),
-                false => Ear::Udp(descriptor.into()),
-            });
+    for (number, inside) in (0..threads).zip(inner) {
+        let ears = (0..config.sip.listen.len()).zip(&config.sip.listen).map(|(place, listen)| {
+            let dealt = worker.dealt.take(&format!("{}{number}-{place:03}", label::SIP));
+            match (dealt, listen.stream) {
+                (None, _) => Ear::Elsewhere,
+                (Some(descriptor), true) => Ear::Tcp(descriptor.into()),
+                (Some(descriptor), false) => Ear::Udp(descriptor.into()),
+            }
+        });
+        let ears: Vec<Ear> = ears.collect();
         let name = format!("{}{number:03}", label::BUS_THREAD);
         let hearing = worker.dealt.take(&name).ok_or(WorkerError::Undealt(name))?;
         all.push(Given {
@@ -120,10 +130,10 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
             places: places.clone(),
             secret: secret.clone(),
             topology: topology.clone(),
-            ears: ears.collect(),
+            ears,
             hearing: hearing.into(),
-            hop,
-            hops: hops.clone(),
+            inside,
+            inside_of: hops.clone(),
             mailboxes: Arc::clone(&mailboxes),
             clock: worker.clock(),
             stop: Arc::clone(stop),

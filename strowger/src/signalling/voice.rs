@@ -3,26 +3,38 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus::{Endpoint, Peer};
 use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
-use contract::{CallId, Conversation, Envelope, Kind};
+use contract::{CallId, Conversation, Envelope, Kind, NodeId};
 use edge::Flow;
 use edge_service::{Front, Source};
 use exchange::Exchange;
 use exchange_service::LadderRing;
 use host::{Beat, Blame, Damage, Shell};
-use machine::{Key, Moment, Tag};
+use machine::{Key, Moment, Shard, Tag};
+use peering::{Peer as Neighbour, Wire};
 use strowger_io::{MappedFile, Poller};
 use worker::{In, Out, Said, Signalling};
 
-use super::mailbox::Mailbox;
+use super::mailbox::{Letter, Mailbox};
+use super::neighbours::{Neighbours, Way};
+use super::questions::Questions;
 
 /// How many inputs all threads of this process have set aside.
 static SET_ASIDE: AtomicU64 = AtomicU64::new(0);
+
+/// Something for the world.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) flow: Flow,
+    pub(crate) otherwise: Option<SocketAddr>,
+    pub(crate) bytes: Vec<u8>,
+}
 
 /// Everything around the machine of one thread.
 pub(crate) struct Voice {
@@ -31,7 +43,13 @@ pub(crate) struct Voice {
     pub(crate) bus: Endpoint,
     pub(crate) ladder: LadderRing<MappedFile>,
     pub(crate) mailboxes: Arc<Vec<Mailbox>>,
-    pub(crate) hops: Option<super::loops::Hops>,
+    pub(crate) number: u16,
+    pub(crate) neighbours: Option<Neighbours>,
+    /// What the machine says goes by the wire, even to ourselves.
+    pub(crate) by_wire: bool,
+    /// What this turn says to the world, as long as it is not known whether a buddy must hear of it before.
+    pub(crate) unsaid: Vec<Outgoing>,
+    pub(crate) questions: Questions,
     pub(crate) quarantine: PathBuf,
     pub(crate) askers: BTreeMap<u64, (Peer, bool)>,
     pub(crate) next_asker: u64,
@@ -45,6 +63,7 @@ impl Voice {
     /// An envelope came: some are answered here, the others are for the machine.
     pub(crate) fn hear(&mut self, from: Peer, envelope: Envelope, exchange: &Exchange) -> Option<In> {
         if envelope.kind != Kind::Request {
+            let envelope = self.questions.hear(envelope)?;
             return Some(In::Bus(0, envelope));
         }
         if envelope.subject == ShowLadder::SUBJECT.to_string() {
@@ -86,9 +105,64 @@ impl Voice {
         }
     }
 
-    fn send_out(&mut self, now: Moment, flow: Flow, otherwise: Option<std::net::SocketAddr>, bytes: Vec<u8>) {
+    /// Sends what goes out to the world by whoever has its way.
+    pub(crate) fn send_out(&mut self, now: Moment, outgoing: Outgoing) {
+        let Outgoing { flow, otherwise, bytes } = outgoing;
+        let wire = Wire { listener: flow.listener, thread: flow.thread, remote: flow.remote, otherwise };
+        match self.neighbours.as_ref().map_or(Way::Here, |neighbours| neighbours.way(flow)) {
+            Way::Here if self.by_wire => {
+                let me = Neighbour { node: NodeId(0), thread: self.number };
+                self.neighbours.as_mut().map(|it| it.outward(me, wire, bytes));
+            }
+            Way::Here => self.send_here(now, wire, bytes),
+            Way::There(peer) => {
+                let there = self.neighbours.as_mut().is_some_and(|it| it.outward(peer, wire, bytes));
+                if !there {
+                    tracing::debug!(?peer, "an edge is not reached");
+                }
+            }
+            Way::Nowhere => self.own.push_back(In::Unsent(bytes)),
+        }
+    }
+
+    /// Sends what goes out to the world from this host.
+    pub(crate) fn send_here(&mut self, now: Moment, wire: Wire, bytes: Vec<u8>) {
+        let Wire { listener, thread, remote, otherwise } = wire;
+        let owner = usize::from(thread);
+        if self.front.is_stream(listener) && owner != usize::from(self.number) && owner < self.mailboxes.len()
+        {
+            if !self.mailboxes[owner].post(Letter::Outward(wire, bytes)) {
+                tracing::warn!(thread, "a thread's mailbox is full");
+            }
+            return;
+        }
+        let flow = Flow { listener, thread, remote };
         if self.front.send(flow, otherwise, &bytes, now, &self.poller).is_err() {
             self.own.push_back(In::Unsent(bytes));
+        }
+    }
+
+    /// Brings a message to the exchange that owns `shard`.
+    pub(crate) fn send_inward(&mut self, now: Moment, shard: Shard, bytes: Vec<u8>) {
+        let Some(neighbours) = &mut self.neighbours else {
+            return self.post(shard.thread(self.mailboxes.len() as u16), shard, bytes);
+        };
+        match neighbours.owner(shard) {
+            // On its way to another owner.
+            Some(peer) if peer == neighbours.me() && !neighbours.owned().owns(shard) => {
+                neighbours.park(now, shard, bytes)
+            }
+            Some(peer) if peer.node == neighbours.me().node && !self.by_wire => {
+                self.post(peer.thread, shard, bytes)
+            }
+            Some(peer) => neighbours.inward(peer, shard, bytes),
+            None => neighbours.park(now, shard, bytes),
+        }
+    }
+
+    fn post(&mut self, thread: u16, shard: Shard, bytes: Vec<u8>) {
+        if !self.mailboxes[usize::from(thread)].post(Letter::Inward(shard, bytes)) {
+            tracing::warn!(%shard, "a thread's mailbox is full");
         }
     }
 
@@ -134,26 +208,13 @@ impl Shell<Signalling> for Voice {
         match out {
             Out::World { flow, otherwise, bytes, said } => {
                 self.note(now, said.as_ref(), false, &bytes);
-                self.send_out(now, flow, otherwise, bytes);
-            }
-            Out::Hop { shard, bytes } => {
-                let owner = shard.thread(self.mailboxes.len() as u16);
-                match &mut self.hops {
-                    Some(hops) => hops.inward(owner, &bytes, &self.poller),
-                    None => {
-                        if !self.mailboxes[usize::from(owner)].post(bytes) {
-                            tracing::warn!(%shard, "a thread's mailbox is full");
-                        }
-                    }
+                let outgoing = Outgoing { flow, otherwise, bytes };
+                match self.neighbours.is_some() {
+                    true => self.unsaid.push(outgoing),
+                    false => self.send_out(now, outgoing),
                 }
             }
-            Out::Back { bytes, said } => {
-                self.note(now, said.as_ref(), false, &bytes);
-                match &mut self.hops {
-                    Some(hops) => hops.back(&bytes, &self.poller),
-                    None => self.own.push_back(In::Back(bytes)),
-                }
-            }
+            Out::Hop { shard, bytes } => self.send_inward(now, shard, bytes),
             Out::Bus(envelope) => {
                 if let Err(error) = self.bus.send(&envelope) {
                     tracing::debug!(subject = envelope.subject, %error, "not sent on the bus");
@@ -170,7 +231,7 @@ impl Shell<Signalling> for Voice {
             Some((Source::read(source)?, bytes))
         });
         if let Some((Source::World(flow), bytes)) = read {
-            self.send_out(now, flow, None, bytes.to_vec());
+            self.send_out(now, Outgoing { flow, otherwise: None, bytes: bytes.to_vec() });
         }
     }
 

@@ -64,17 +64,6 @@ impl Edge {
         }
     }
 
-    /// Whether a message on the hop inside is on its way out: a request of an exchange, or a response to one of
-    /// ours. On a wire both directions look alike otherwise.
-    pub fn is_outward(&self, bytes: &[u8]) -> bool {
-        let Ok(message) = Message::parse(bytes) else { return false };
-        let Some(branch) = message.top_via().ok().and_then(|via| via.branch()) else { return false };
-        match message.is_request() {
-            true => self.shard_of_branch(branch).is_some(),
-            false => self.flow_of_branch(branch).is_some(),
-        }
-    }
-
     /// Whose an answer of the edge's own is ([`Outbound::Answer`]).
     pub fn shard_of_answer(&self, answer: &[u8]) -> Option<Shard> {
         self.shard_of_branch(Message::parse(answer).ok()?.top_via().ok()?.branch()?)
@@ -115,7 +104,7 @@ impl Edge {
             None => Transport::Udp,
         };
         let remote = SocketAddr::new(uri.host.address()?, uri.port.unwrap_or(5060));
-        Some(Flow { listener: self.listener_towards(transport, remote)?, remote })
+        Some(Flow { listener: self.listener_towards(transport, remote)?, thread: 0, remote })
     }
 
     /// RFC 3261 18.2.2 and RFC 3581 4: our Via says by which flow the request came, the phone's how it wants

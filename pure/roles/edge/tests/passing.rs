@@ -35,7 +35,7 @@ fn mint(kind: Kind, shard: u64) -> String {
 }
 
 fn phone(listener: u8) -> Flow {
-    Flow { listener, remote: "198.51.100.4:41000".parse::<SocketAddr>().unwrap() }
+    Flow { listener, thread: 0, remote: "198.51.100.4:41000".parse::<SocketAddr>().unwrap() }
 }
 
 fn request(method: &str, uri: &str, via: &str, to: &str) -> Vec<u8> {

@@ -96,6 +96,11 @@ impl Owned {
         self.epochs[usize::from(shard.number())].unwrap_or_default()
     }
 
+    /// How many it owns.
+    pub fn count(&self) -> usize {
+        self.count
+    }
+
     /// Whether it owns all there are.
     pub fn is_all(&self) -> bool {
         self.count == usize::from(SHARDS)

@@ -1,0 +1,107 @@
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use contract::cluster::{Agreed, Changed, Followed, HandOn, View};
+use contract::{Conversation, Envelope, Kind, NodeId, Notice};
+use machine::{Epoch, Moment, Shard};
+
+/// The shell's own questions have numbers from here on; those of the exchange never get that far.
+const FIRST: u64 = 1 << 63;
+/// So many shards are told of at once.
+const AT_ONCE: usize = 512;
+
+/// What was asked of the brokers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Asked {
+    Followed(Followed),
+    HandOn(HandOn),
+}
+
+impl Asked {
+    fn envelope(&self, id: u64) -> Envelope {
+        match self {
+            Asked::Followed(followed) => Envelope::request(id, None, followed),
+            Asked::HandOn(hand_on) => Envelope::request(id, None, hand_on),
+        }
+    }
+}
+
+/// What a thread itself asks the broker of its host, beside its machine: asked again until it is answered.
+#[derive(Debug, Default)]
+pub(crate) struct Questions {
+    next: u64,
+    open: BTreeMap<u64, (Moment, Asked)>,
+    view: Option<View>,
+    handed_on: Option<Agreed>,
+}
+
+impl Questions {
+    /// The brokers should know that `by` knows all of `shards`.
+    pub(crate) fn followed(&mut self, by: NodeId, shards: &[(Shard, Epoch)]) {
+        for some in shards.chunks(AT_ONCE) {
+            self.ask(Asked::Followed(Followed { shards: some.to_vec(), by, whole: true }));
+        }
+    }
+
+    /// The brokers should say that `to` owns `shards`.
+    pub(crate) fn hand_on(&mut self, to: NodeId, shards: Vec<(Shard, Epoch)>) {
+        self.ask(Asked::HandOn(HandOn { shards, to }));
+    }
+
+    fn ask(&mut self, asked: Asked) {
+        self.next += 1;
+        self.open.insert(FIRST + self.next, (Moment::START, asked));
+    }
+
+    /// What is to be asked now, for the first time or again.
+    pub(crate) fn due(&mut self, now: Moment) -> Vec<Envelope> {
+        let due = self.open.iter_mut().filter(|(_, (at, _))| *at <= now);
+        let again = |asked: &Asked| match asked {
+            Asked::Followed(_) => Followed::WITHIN,
+            Asked::HandOn(_) => HandOn::WITHIN / 4,
+        };
+        let asked = due.map(|(&id, (at, asked))| {
+            *at = now.after(again(asked).max(Duration::from_millis(100)));
+            asked.envelope(id)
+        });
+        asked.collect()
+    }
+
+    /// What came, if it is not for the thread itself.
+    pub(crate) fn hear(&mut self, envelope: Envelope) -> Option<Envelope> {
+        match envelope.kind {
+            Kind::Notice if envelope.subject == Changed::SUBJECT.to_string() => {
+                if let Ok(Changed(view)) = contract::decode(&envelope.body) {
+                    self.view = Some(view);
+                }
+                None
+            }
+            Kind::Answer if self.open.contains_key(&envelope.id) => {
+                self.answered(&envelope);
+                None
+            }
+            Kind::Notice | Kind::Answer | Kind::Request => Some(envelope),
+        }
+    }
+
+    fn answered(&mut self, envelope: &Envelope) {
+        let agreed: Agreed = contract::decode(&envelope.body).unwrap_or_default();
+        // Who could not agree is asked again.
+        if agreed.version == 0 {
+            return;
+        }
+        if let Some((_, Asked::HandOn(_))) = self.open.remove(&envelope.id) {
+            self.handed_on = Some(agreed);
+        }
+    }
+
+    /// The newest view that was told.
+    pub(crate) fn take_view(&mut self) -> Option<View> {
+        self.view.take()
+    }
+
+    /// What became of the last handing on, once the brokers have agreed.
+    pub(crate) fn take_handed_on(&mut self) -> Option<Agreed> {
+        self.handed_on.take()
+    }
+}
