@@ -1,5 +1,6 @@
 //! A telephone exchange in one binary.
 
+mod broker;
 mod cli;
 mod config;
 mod demo;
@@ -133,6 +134,7 @@ fn work(config: &Config, name: &str) -> Result<(), Failure> {
         "signalling" => signalling::run(config, worker)?,
         "media" => media_service::run(&mut worker, &media(config)?)?,
         "office" => office::run(config, worker)?,
+        "broker" => broker::run(config, worker)?,
         other => return Err(format!("no worker is called {other:?}").into()),
     }
     Ok(())

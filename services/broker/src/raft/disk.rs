@@ -173,3 +173,127 @@ fn work(mut file: File, path: &Path, jobs: &mpsc::Receiver<Job>) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use broker::Change;
+    use contract::NodeId;
+    use openraft::{CommittedLeaderId, EntryPayload};
+
+    const GOLDEN: &[u8] = include_bytes!("golden-log-1.bin");
+
+    fn id(index: u64) -> LogId {
+        LogId::new(CommittedLeaderId::new(3, 1), index)
+    }
+
+    fn entry(index: u64, change: Change) -> Record {
+        Record::Entry(Entry { log_id: id(index), payload: EntryPayload::Normal(change) })
+    }
+
+    fn records() -> Vec<Record> {
+        let node = contract::cluster::Node { node: NodeId(2), host: "two".into(), ..Default::default() };
+        vec![
+            Record::Vote(Vote::new_committed(3, 1)),
+            entry(5, Change::Join(node)),
+            entry(6, Change::Lost { node: NodeId(2) }),
+            entry(7, Change::Drain { node: NodeId(2), back: true }),
+            Record::Truncated(7),
+            Record::Purged(id(5)),
+            entry(
+                7,
+                Change::Moved { shards: vec![(machine::Shard::of(4095), machine::Epoch(9))], to: NodeId(3) },
+            ),
+        ]
+    }
+
+    fn folder(name: &str) -> PathBuf {
+        let folder = std::env::temp_dir().join(format!("broker-disk-{}-{name}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        folder
+    }
+
+    fn said(held: &Held) -> (Option<Vote>, Option<LogId>, Vec<Entry>) {
+        (held.vote, held.purged, held.entries.values().cloned().collect())
+    }
+
+    fn wait(order: impl FnOnce(Done)) -> io::Result<()> {
+        let (tell, told) = mpsc::channel();
+        order(Box::new(move |result| tell.send(result).unwrap()));
+        told.recv().unwrap()
+    }
+
+    /// Run with `GOLDEN=write` to write the file of a new format.
+    #[test]
+    fn this_release_writes_and_reads_the_golden_log() {
+        let bytes: Vec<u8> = records().iter().flat_map(framed).collect();
+        if std::env::var_os("GOLDEN").is_some() {
+            fs::write(concat!(env!("CARGO_MANIFEST_DIR"), "/src/raft/golden-log-1.bin"), &bytes).unwrap();
+            return;
+        }
+        assert!(bytes == GOLDEN, "the log's format has changed: what was written before must still be read");
+        let folder = folder("golden");
+        fs::write(folder.join("log"), GOLDEN).unwrap();
+        let (_, held) = Disk::open(folder.join("log")).unwrap();
+        let mut expected = Held::default();
+        records().into_iter().for_each(|record| expected.take(record));
+        assert_eq!(said(&held), said(&expected));
+        assert_eq!(held.entries.keys().collect::<Vec<_>>(), [&6, &7]);
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn wherever_a_write_is_torn_what_was_whole_is_held_and_what_follows_is_kept() {
+        let (folder, records) = (folder("torn"), records());
+        let path = folder.join("log");
+        let frames: Vec<Vec<u8>> = records.iter().map(framed).collect();
+        let bytes = frames.concat();
+        for cut in (0..bytes.len()).step_by(7) {
+            let mut torn = bytes[..cut].to_vec();
+            // A page that was never written reads as zeros.
+            torn.resize(torn.len() + cut % 3 * 50, 0);
+            fs::write(&path, torn).unwrap();
+            let (mut expected, mut length) = (Held::default(), 0);
+            for (frame, record) in frames.iter().zip(self::records()) {
+                length += frame.len();
+                if length <= cut {
+                    expected.take(record);
+                }
+            }
+            let (disk, held) = Disk::open(path.clone()).unwrap();
+            assert_eq!(said(&held), said(&expected), "cut at {cut}");
+            let more = || entry(50, Change::Lost { node: NodeId(7) });
+            wait(|done| disk.append(framed(&more()), done)).unwrap();
+            expected.take(more());
+            drop(disk);
+            let (disk, held) = Disk::open(path.clone()).unwrap();
+            assert_eq!(said(&held), said(&expected));
+            wait(|done| disk.rewrite(held.rewritten(), done)).unwrap();
+            wait(|done| disk.append(framed(&Record::Truncated(50)), done)).unwrap();
+            let (_, held) = Disk::open(path.clone()).unwrap();
+            assert!(!held.entries.contains_key(&50));
+        }
+        fs::remove_dir_all(folder).unwrap();
+    }
+
+    #[test]
+    fn a_flipped_bit_is_no_record() {
+        let frame = framed(&Record::Truncated(7));
+        assert!(unframed::<Record>(&frame).is_some());
+        for bit in 0..frame.len() * 8 {
+            let mut flipped = frame.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert!(unframed::<Record>(&flipped).is_none(), "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn a_disk_that_failed_promises_nothing_any_more() {
+        let folder = folder("failed");
+        let path = folder.join("log");
+        let (disk, _) = Disk::open(path).unwrap();
+        fs::remove_dir_all(folder).unwrap();
+        assert!(wait(|done| disk.rewrite(Vec::new(), done)).is_err());
+        assert!(wait(|done| disk.append(Vec::new(), done)).is_err());
+    }
+}

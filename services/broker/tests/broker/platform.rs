@@ -41,7 +41,7 @@ pub(crate) fn node(number: u16) -> Node {
         inside: vec![([10, 0, 0, number as u8], 7100).into(), ([10, 0, 0, number as u8], 7101).into()],
         addresses: vec![[198, 51, 100, number as u8].into()],
         floating: Vec::new(),
-        draining: false,
+        ..Node::default()
     }
 }
 

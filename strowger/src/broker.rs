@@ -1,0 +1,105 @@
+//! The broker worker: this host's seat among the brokers if it has one, and what tells this host what they agreed on.
+
+use std::io;
+use std::net::{IpAddr, TcpListener, UdpSocket};
+use std::time::Duration;
+
+use broker_service::{Broker, StartError};
+use bus::{Client, Server};
+use contract::cluster::Node;
+use contract::{NodeId, Role};
+use host::worker::Worker;
+
+use crate::config::Config;
+use crate::places::{PlaceError, Places};
+use crate::serve::{self, label};
+
+/// Why the broker can't work.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BrokerError {
+    #[error(transparent)]
+    Io(#[from] strowger_io::Error),
+    #[error("broker: {0}")]
+    Runtime(#[from] io::Error),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
+    #[error(transparent)]
+    Start(#[from] StartError),
+    #[error("the supervisor dealt no {0}")]
+    Undealt(&'static str),
+}
+
+/// Runs until the supervisor says to stop.
+pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), BrokerError> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    let hearing = worker.dealt.take(label::BUS).ok_or(BrokerError::Undealt(label::BUS))?;
+    let listener = worker.dealt.take(label::BROKER).map(TcpListener::from);
+    let broker = runtime.block_on(start(config, listener, &worker))?;
+    runtime.spawn(show_life(worker.progress.watch(), broker.health()));
+    let server = broker.answer(Server::new());
+    runtime.spawn(async move {
+        if let Err(error) = server.serve(hearing.into()).await {
+            tracing::error!(%error, "nothing on the bus is answered any more");
+        }
+    });
+    worker.ready()?;
+    worker.wait_for_stop()?;
+    runtime.block_on(broker.stop());
+    Ok(())
+}
+
+/// As long as the seat can go on: else the supervisor starts another.
+async fn show_life(beat: host::Beat, is_well: impl Fn() -> bool) {
+    let mut pulse = tokio::time::interval(host::worker::BEAT / 2);
+    while is_well() {
+        pulse.tick().await;
+        beat.tick();
+    }
+    tracing::error!("this broker can't go on");
+}
+
+async fn start(
+    config: &Config,
+    listener: Option<TcpListener>,
+    worker: &Worker,
+) -> Result<Broker, BrokerError> {
+    let places = Places::open(config)?;
+    let cluster = &config.cluster;
+    let settings = broker_service::Config {
+        me: me(config),
+        seats: cluster.brokers.iter().map(|seat| (NodeId(seat.node), seat.address)).collect(),
+        listener,
+        folder: places.broker(),
+        view_file: places.view(),
+        patience: Duration::from_millis(cluster.patience_ms),
+        secret: places.secret()?,
+    };
+    let bus = Client::local(serve::topology(config, &places));
+    Ok(Broker::start(settings, bus, worker.clock()).await?)
+}
+
+/// What this node says of itself.
+fn me(config: &Config) -> Node {
+    let cluster = &config.cluster;
+    let inside = if cluster.signals() { cluster.inside_of(config.signalling.threads) } else { Vec::new() };
+    let me =
+        Node { node: cluster.me(), host: cluster.host(), roles: cluster.roles(), inside, ..Node::default() };
+    if !cluster.has(Role::Edge) {
+        return me;
+    }
+    let floating = cluster.floating().into_iter().map(|it| it.address).collect();
+    Node { addresses: fixed(config), floating, ..me }
+}
+
+/// Those of the SIP listeners' addresses that are this host's for ever: not those that float, nor another node's. For
+/// a listener on all addresses, the one that this host shows to the world.
+fn fixed(config: &Config) -> Vec<IpAddr> {
+    let shown =
+        |ip: IpAddr| if ip.is_unspecified() { serve::outward_address(ip.is_ipv6()) } else { Some(ip) };
+    let mut addresses: Vec<IpAddr> =
+        config.sip.listen.iter().filter_map(|it| shown(it.address.ip())).collect();
+    addresses.retain(|&address| !config.cluster.can_hold(address) && UdpSocket::bind((address, 0)).is_ok());
+    addresses.sort_unstable();
+    addresses.dedup();
+    addresses
+}
