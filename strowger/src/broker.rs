@@ -35,7 +35,7 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), BrokerError
     let hearing = worker.dealt.take(label::BUS).ok_or(BrokerError::Undealt(label::BUS))?;
     let listener = worker.dealt.take(label::BROKER).map(TcpListener::from);
     let broker = runtime.block_on(start(config, listener, &worker))?;
-    runtime.spawn(show_life(worker.progress.watch(), broker.health()));
+    runtime.spawn(show_life(worker.progress.watch(), broker.ailment()));
     let server = broker.answer(Server::new());
     runtime.spawn(async move {
         if let Err(error) = server.serve(hearing.into()).await {
@@ -49,13 +49,16 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), BrokerError
 }
 
 /// As long as the seat can go on: else the supervisor starts another.
-async fn show_life(beat: host::Beat, is_well: impl Fn() -> bool) {
+async fn show_life(beat: host::Beat, ailment: impl Fn() -> Option<String>) {
     let mut pulse = tokio::time::interval(host::worker::BEAT / 2);
-    while is_well() {
+    loop {
         pulse.tick().await;
+        if let Some(reason) = ailment() {
+            tracing::error!(reason, "this broker can't go on");
+            return;
+        }
         beat.tick();
     }
-    tracing::error!("this broker can't go on");
 }
 
 async fn start(

@@ -47,9 +47,13 @@ pub fn check(filter: &str) -> Result<(), TelemetryError> {
     parse(filter).map(drop)
 }
 
+/// What says so much in good order that nothing else would be read. Named in a filter it is heard.
+const LOUD: &str = "openraft";
+
 fn parse(filter: &str) -> Result<EnvFilter, TelemetryError> {
+    let quiet = if filter.contains(LOUD) { String::new() } else { format!("{LOUD}=off,") };
     EnvFilter::builder()
-        .parse(filter)
+        .parse(quiet + filter)
         .map_err(|error| TelemetryError::Filter { filter: filter.to_owned(), reason: error.to_string() })
 }
 

@@ -29,11 +29,20 @@ pub(crate) struct Chair {
     patience: Duration,
     watch: Watch,
     proposals: JoinSet<()>,
+    led: bool,
 }
 
 impl Chair {
     pub(crate) fn new(raft: Raft, agreed: Shared, clock: Clock, patience: Duration) -> Self {
-        Chair { raft, agreed, clock, patience, watch: Watch::new(patience), proposals: JoinSet::new() }
+        Chair {
+            raft,
+            agreed,
+            clock,
+            patience,
+            watch: Watch::new(patience),
+            proposals: JoinSet::new(),
+            led: false,
+        }
     }
 
     /// Works until nobody says anything any more.
@@ -96,7 +105,12 @@ impl Chair {
     }
 
     async fn judge(&mut self) {
-        if !self.leads() {
+        let leads = self.leads();
+        if leads != self.led {
+            tracing::info!(leads, "who leads the brokers has changed");
+            self.led = leads;
+        }
+        if !leads {
             self.watch = Watch::new(self.patience);
             return;
         }

@@ -151,10 +151,10 @@ impl Broker {
         self.raft.as_ref().is_some_and(|raft| raft.metrics().borrow().state.is_leader())
     }
 
-    /// What becomes false when the seat can't go on (its disk failed, say): then only another start helps.
-    pub fn health(&self) -> impl Fn() -> bool + Send + 'static {
+    /// Says why, once the seat can't go on (its disk failed, say): then only another start helps.
+    pub fn ailment(&self) -> impl Fn() -> Option<String> + Send + 'static {
         let metrics = self.raft.as_ref().map(Raft::metrics);
-        move || metrics.as_ref().is_none_or(|metrics| metrics.borrow().running_state.is_ok())
+        move || metrics.as_ref()?.borrow().running_state.as_ref().err().map(ToString::to_string)
     }
 
     /// Stops; what was agreed on stays on the disk.

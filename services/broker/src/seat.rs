@@ -86,10 +86,8 @@ impl Seat {
     }
 
     async fn attend(&self, Hello { node, .. }: Hello, wire: Wire) -> Result<(), WireError> {
-        let Wire { mut reading, writing } = wire;
+        let Wire { reading, writing } = wire;
         let (answers, to_say) = mpsc::channel(ANSWERS);
-        // Nothing is said before the node has proved itself.
-        self.take(node, reading.next(crate::wire::GREETING).await?, &answers);
         tokio::select! {
             ended = self.hear(node, reading, &answers) => ended,
             ended = self.say(writing, to_say) => ended,

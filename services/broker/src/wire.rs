@@ -1,9 +1,9 @@
 //! A connection between brokers: both sides know the platform's secret, or nothing that came is believed.
 //!
 //! Whoever calls says a [`Hello`], the seat a [`Welcome`], each with fresh randomness. From then on every message is
-//! sealed, in its order and its direction, under a key that follows from the secret and from both of them: the first
-//! message that opens proves that the other one knows the secret, and nothing old can be said again. It is not
-//! hidden: what brokers say holds no secret.
+//! sealed, in its order and its direction, under a key that follows from the secret and from both of them. Each side
+//! says an empty message first, by which the other one sees that it knows the secret; nothing old can be said again. It
+//! is not hidden: what brokers say holds no secret.
 //!
 //! A message is its length (4 bytes, little endian), its seal (8 bytes), and MessagePack.
 
@@ -24,10 +24,10 @@ use tokio::time::timeout;
 const VERSION: u16 = 1;
 /// No message is longer, bytes.
 const LONGEST: usize = 16 << 20;
-/// Nobody says more before it is known, bytes.
-const LONGEST_OF_A_STRANGER: usize = 64 << 10;
+/// Nobody says more before it has proved itself, bytes.
+const LONGEST_OF_A_STRANGER: usize = 1024;
 /// How long the other side may take to connect and to say its first word.
-pub(crate) const GREETING: Duration = Duration::from_millis(500);
+const GREETING: Duration = Duration::from_millis(500);
 
 /// Purposes of the hash under the platform's secret, and under a connection's key.
 mod purpose {
@@ -85,7 +85,7 @@ struct Welcome {
     random: [u8; 16],
 }
 
-/// A connection whose other side still has to prove itself: by its first message.
+/// A connection whose other side knows the secret.
 #[derive(Debug)]
 pub(crate) struct Wire {
     pub(crate) reading: Reading,
@@ -131,8 +131,11 @@ impl Wire {
             write_plainly(&mut stream, &hello).await?;
             let said = read_plainly(&mut stream).await?;
             check_version(contract::decode::<Welcome>(&said)?.version)?;
-            let key = key(secret, &hello, &said);
-            Ok(Wire::over(stream, key, (purpose::FROM_SEAT, purpose::TO_SEAT)))
+            let mut wire =
+                Wire::over(stream, key(secret, &hello, &said), (purpose::FROM_SEAT, purpose::TO_SEAT));
+            wire.writing.say(&()).await?;
+            wire.reading.read::<()>().await?;
+            Ok(wire)
         };
         timeout(GREETING, greet).await.map_err(|_| WireError::Silent)?
     }
@@ -146,8 +149,11 @@ impl Wire {
             check_version(hello.version)?;
             let welcome = contract::encode(&Welcome { version: VERSION, random: random()? });
             write_plainly(&mut stream, &welcome).await?;
-            let key = key(secret, &said, &welcome);
-            Ok((hello, Wire::over(stream, key, (purpose::TO_SEAT, purpose::FROM_SEAT))))
+            let mut wire =
+                Wire::over(stream, key(secret, &said, &welcome), (purpose::TO_SEAT, purpose::FROM_SEAT));
+            wire.reading.read::<()>().await?;
+            wire.writing.say(&()).await?;
+            Ok((hello, wire))
         };
         timeout(GREETING, greet).await.map_err(|_| WireError::Silent)?
     }
@@ -221,7 +227,7 @@ async fn write_plainly(stream: &mut TcpStream, body: &[u8]) -> io::Result<()> {
 
 async fn read_plainly(stream: &mut TcpStream) -> Result<Vec<u8>, WireError> {
     let length = usize::from(stream.read_u16_le().await?);
-    if length > 1024 {
+    if length > LONGEST_OF_A_STRANGER {
         return Err(WireError::TooLong(length));
     }
     let mut body = vec![0; length];
