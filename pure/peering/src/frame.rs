@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use contract::NodeId;
+use contract::{Envelope, NodeId};
 use machine::{Epoch, Key, KeyedHash, Record, Shard, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -58,6 +58,16 @@ pub enum Frame {
         /// The message.
         #[serde(rename = "b", with = "serde_bytes")]
         bytes: Vec<u8>,
+    },
+    /// A question to the owner of a shard, or the answer to one. Lost if the connection breaks: who asks will ask again.
+    #[serde(rename = "q")]
+    Bus {
+        /// The version of the sender's view.
+        #[serde(rename = "v")]
+        view: u64,
+        /// The message.
+        #[serde(rename = "e")]
+        envelope: Envelope,
     },
     /// What changed in shards that the receiver follows. Acknowledged once it is remembered.
     #[serde(rename = "r")]
@@ -227,6 +237,7 @@ mod tests {
             Frame::Hello { node: NodeId(3), thread: 1, proof: 9 },
             Frame::Inward { number: 1, view: 2, shard: Shard::of(4095), bytes: b"INVITE".to_vec() },
             Frame::Outward { view: 2, wire, bytes: vec![0; 70_000] },
+            Frame::Bus { view: 3, envelope: Envelope { id: 9, body: vec![7; 300], ..Envelope::default() } },
             Frame::Begin { shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Changes { number: 2, view: 3, changes: vec![changed] },
             Frame::Whole { number: 3, shards: vec![(Shard::of(1), Epoch(2))] },

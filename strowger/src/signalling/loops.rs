@@ -22,7 +22,7 @@ use super::held_back::HeldBack;
 use super::mailbox::{Letter, Mailbox};
 use super::neighbours::{Neighbours, Said};
 use super::questions::Questions;
-use super::voice::Voice;
+use super::voice::{Asker, Voice};
 use super::{Given, WorkerError, settings, shards};
 use crate::config::Hop;
 
@@ -249,7 +249,11 @@ impl Thread {
                     self.voice.bus.ready();
                     while let Some(received) = self.voice.bus.receive() {
                         let exchange = self.turn.machine.exchange();
-                        direct.extend(self.voice.hear(received.from, received.envelope, exchange));
+                        direct.extend(self.voice.hear(
+                            Asker::OnBus(received.from),
+                            received.envelope,
+                            exchange,
+                        ));
                     }
                 }
                 MAIL => {
@@ -294,6 +298,10 @@ impl Thread {
                 false => self.voice.send_inward(now, shard, bytes),
             },
             Said::Outward(wire, bytes) => self.voice.send_here(now, wire, bytes),
+            Said::Bus(from, envelope) => {
+                let input = self.voice.hear(Asker::Neighbour(from), envelope, self.turn.machine.exchange());
+                self.voice.own.extend(input);
+            }
         }
     }
 

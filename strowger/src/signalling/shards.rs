@@ -117,7 +117,7 @@ impl Thread {
         adopted.extend(self.left_over(&gained, &adopted));
         if !gained.is_empty() {
             let (thread, shards, things) = (self.number, gained.len(), adopted.len());
-            tracing::warn!(thread, version, shards, half, things, "shards are adopted");
+            tracing::info!(thread, version, shards, half, things, "shards are adopted");
         }
         let mut direct = vec![In::Owned(owned)];
         direct.extend(adopted.into_iter().map(In::Adopt));

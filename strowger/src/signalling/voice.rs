@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus::{Endpoint, Peer};
 use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
-use contract::{CallId, Conversation, Envelope, Kind, NodeId};
+use contract::{CallId, Conversation, Envelope, Kind, NodeId, Role};
 use edge::Flow;
 use edge_service::{Front, Source};
 use exchange::Exchange;
@@ -27,6 +27,15 @@ use super::questions::Questions;
 
 /// How many inputs all threads of this process have set aside.
 static SET_ASIDE: AtomicU64 = AtomicU64::new(0);
+
+/// Who asked something.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Asker {
+    /// Somebody on the bus.
+    OnBus(Peer),
+    /// An exchange of another host.
+    Neighbour(Neighbour),
+}
 
 /// Something for the world.
 #[derive(Debug)]
@@ -51,7 +60,7 @@ pub(crate) struct Voice {
     pub(crate) unsaid: Vec<Outgoing>,
     pub(crate) questions: Questions,
     pub(crate) quarantine: PathBuf,
-    pub(crate) askers: BTreeMap<u64, (Peer, bool)>,
+    pub(crate) askers: BTreeMap<u64, (Asker, bool)>,
     pub(crate) next_asker: u64,
     pub(crate) own: VecDeque<In>,
     pub(crate) set_aside: u64,
@@ -61,7 +70,7 @@ pub(crate) struct Voice {
 
 impl Voice {
     /// An envelope came: some are answered here, the others are for the machine.
-    pub(crate) fn hear(&mut self, from: Peer, envelope: Envelope, exchange: &Exchange) -> Option<In> {
+    pub(crate) fn hear(&mut self, from: Asker, envelope: Envelope, exchange: &Exchange) -> Option<In> {
         if envelope.kind != Kind::Request {
             let envelope = self.questions.hear(envelope)?;
             return Some(In::Bus(0, envelope));
@@ -69,7 +78,7 @@ impl Voice {
         if envelope.subject == ShowLadder::SUBJECT.to_string() {
             let asked: ShowLadder = contract::decode(&envelope.body).unwrap_or_default();
             let ladder = Ladder { rungs: self.rungs(asked.call, exchange) };
-            let _ = self.bus.answer(from, &Envelope::answer::<ShowLadder>(envelope.id, &ladder));
+            self.tell(from, Envelope::answer::<ShowLadder>(envelope.id, &ladder));
             return None;
         }
         let is_gauge = envelope.subject == Gauge::SUBJECT.to_string();
@@ -95,13 +104,36 @@ impl Voice {
     }
 
     fn answer(&mut self, asker: u64, mut envelope: Envelope) {
-        let Some((peer, is_gauge)) = self.askers.remove(&asker) else { return };
+        let Some((asker, is_gauge)) = self.askers.remove(&asker) else { return };
         if is_gauge && let Ok(mut gauges) = contract::decode::<Gauges>(&envelope.body) {
             gauges.values.append(&mut self.gauges.clone());
             envelope.body = contract::encode(&gauges);
         }
-        if let Err(error) = self.bus.answer(peer, &envelope) {
-            tracing::debug!(%error, "an answer was not taken");
+        self.tell(asker, envelope);
+    }
+
+    fn tell(&mut self, asker: Asker, envelope: Envelope) {
+        match asker {
+            Asker::OnBus(peer) => {
+                if let Err(error) = self.bus.answer(peer, &envelope) {
+                    tracing::debug!(%error, "an answer was not taken");
+                }
+            }
+            Asker::Neighbour(peer) => drop(self.neighbours.as_mut().map(|it| it.ask(peer, envelope))),
+        }
+    }
+
+    /// Asks whoever owns the shard, directly; everybody else on the bus.
+    fn ask(&mut self, envelope: Envelope) {
+        let is_exchange = Role::of(&envelope.subject) == Some(Role::Exchange);
+        if let (Some(neighbours), Some(shard), true) = (&mut self.neighbours, envelope.shard, is_exchange)
+            && let Some(owner) = neighbours.owner(shard).filter(|owner| owner.node != neighbours.me().node)
+        {
+            neighbours.ask(owner, envelope);
+            return;
+        }
+        if let Err(error) = self.bus.send(&envelope) {
+            tracing::debug!(subject = envelope.subject, %error, "not sent on the bus");
         }
     }
 
@@ -215,11 +247,7 @@ impl Shell<Signalling> for Voice {
                 }
             }
             Out::Hop { shard, bytes } => self.send_inward(now, shard, bytes),
-            Out::Bus(envelope) => {
-                if let Err(error) = self.bus.send(&envelope) {
-                    tracing::debug!(subject = envelope.subject, %error, "not sent on the bus");
-                }
-            }
+            Out::Bus(envelope) => self.ask(envelope),
             Out::Answer(asker, envelope) => self.answer(asker, envelope),
             Out::Heard { bytes, said } => self.note(now, Some(&said), true, &bytes),
         }

@@ -10,8 +10,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::NodeId;
 use contract::cluster::View;
+use contract::{Envelope, NodeId};
 use edge::Flow;
 use exchange::settings::Owned;
 use journal::Journal;
@@ -37,6 +37,8 @@ pub(crate) enum Said {
     Inward(Shard, Vec<u8>),
     /// A message for the world.
     Outward(Wire, Vec<u8>),
+    /// A question about a shard of ours, or an answer to one of us.
+    Bus(Peer, Envelope),
 }
 
 /// Who hears what goes out to the world.
@@ -246,6 +248,13 @@ impl Neighbours {
         called.is_up && self.say(peer, &frame)
     }
 
+    /// Asks the owner of a shard, or answers somebody.
+    pub(crate) fn ask(&mut self, peer: Peer, envelope: Envelope) -> bool {
+        let frame = Frame::Bus { view: self.view.version, envelope };
+        let called = self.called.entry(peer).or_default();
+        called.is_up && self.say(peer, &frame)
+    }
+
     /// Tells those who follow what changed, and says what to wait for before the world hears of it.
     pub(crate) fn tell(&mut self, changes: &[Record]) -> Vec<(Peer, u64)> {
         let mut told: BTreeMap<Peer, (Vec<Changed>, bool)> = BTreeMap::new();
@@ -397,7 +406,10 @@ impl Neighbours {
 
     fn take(&mut self, from: Peer, frame: Frame, now: Moment, told: &mut impl FnMut(Said)) {
         let by = match &frame {
-            Frame::Inward { view, .. } | Frame::Outward { view, .. } | Frame::Changes { view, .. } => *view,
+            Frame::Inward { view, .. }
+            | Frame::Outward { view, .. }
+            | Frame::Bus { view, .. }
+            | Frame::Changes { view, .. } => *view,
             _ => self.view.version,
         };
         match hears(&self.view, from.node, by) {
@@ -419,6 +431,7 @@ impl Neighbours {
                 told(Said::Inward(shard, bytes));
             }
             Frame::Outward { wire, bytes, .. } => told(Said::Outward(wire, bytes)),
+            Frame::Bus { envelope, .. } => told(Said::Bus(from, envelope)),
             Frame::Changes { changes, .. } => self.replica.change(changes),
             Frame::Begin { shards } => self.replica.begin(&shards),
             Frame::Whole { shards, .. } => self.replica.whole(&shards),
