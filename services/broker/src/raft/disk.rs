@@ -159,7 +159,7 @@ fn work(mut file: File, path: &Path, jobs: &mpsc::Receiver<Job>) {
                     done
                 }
                 Job::Rewrite(bytes, done) => {
-                    written = written.and_then(|()| Ok(file = replace(path, &bytes)?));
+                    written = written.and_then(|()| replace(path, &bytes).map(|fresh| file = fresh));
                     done
                 }
             };
