@@ -9,7 +9,7 @@ use openraft::{
     StoredMembership,
 };
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use super::disk::{framed, read, replace, unframed};
 use super::{Brokers, Entry, LogId, StorageError};
@@ -40,6 +40,8 @@ struct Kept {
 pub(super) struct State {
     applied: Arc<watch::Sender<Applied>>,
     path: PathBuf,
+    /// Up to where the snapshot on disk goes. One may be built while a newer one comes from another seat.
+    written: Arc<Mutex<Option<LogId>>>,
 }
 
 impl State {
@@ -54,7 +56,8 @@ impl State {
                 return Err(io::Error::new(io::ErrorKind::InvalidData, "the brokers' snapshot is damaged"));
             }
         };
-        Ok(State { applied: Arc::new(watch::Sender::new(applied)), path })
+        let written = Arc::new(Mutex::new(applied.last));
+        Ok(State { applied: Arc::new(watch::Sender::new(applied)), path, written })
     }
 
     pub(super) fn shared(&self) -> Shared {
@@ -70,10 +73,15 @@ impl State {
     }
 
     async fn write(&self, kept: Kept) -> Result<(), StorageError> {
+        let mut written = self.written.lock().await;
+        if kept.meta.last_log_id < *written {
+            return Ok(());
+        }
+        *written = kept.meta.last_log_id;
         let path = self.path.clone();
         let write = tokio::task::spawn_blocking(move || replace(&path, &framed(&kept)).map(drop));
-        let written = write.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        written.map_err(|error| StorageIOError::write_snapshot(None, &error).into())
+        let done = write.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        done.map_err(|error| StorageIOError::write_snapshot(None, &error).into())
     }
 }
 

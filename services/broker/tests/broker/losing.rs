@@ -3,7 +3,7 @@ use std::time::{Duration, Instant};
 use contract::NodeId;
 use machine::Epoch;
 
-use crate::platform::{LONG, PATIENCE, Platform, shards};
+use crate::platform::{LONG, PATIENCE, Platform, SLACK, shards};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_falls_silent_is_lost_and_its_buddies_go_on() {
@@ -17,8 +17,8 @@ async fn who_falls_silent_is_lost_and_its_buddies_go_on() {
     drop(platform.brokers.remove(&5));
     platform.all_see("node 5 is lost", |view| view.node(NodeId(5)).is_none()).await;
     let after = fallen.elapsed();
-    assert!(after > PATIENCE - Duration::from_millis(150), "too early: {after:?}");
-    assert!(after < PATIENCE + Duration::from_millis(300), "too late: {after:?}");
+    assert!(after > PATIENCE / 2, "too early: {after:?}");
+    assert!(after < PATIENCE + SLACK, "too late: {after:?}");
     for number in [1, 2, 3, 4, 6] {
         let view = platform.view(number);
         assert_eq!(view.holder([198, 51, 100, 5].into()), None);
@@ -43,7 +43,7 @@ async fn two_who_fall_silent_together_are_lost_together() {
     let fallen = Instant::now();
     drop((platform.brokers.remove(&4), platform.brokers.remove(&6)));
     platform.all_see("both are lost", |view| view.nodes.len() == 4).await;
-    assert!(fallen.elapsed() < PATIENCE + Duration::from_millis(300), "{:?}", fallen.elapsed());
+    assert!(fallen.elapsed() < PATIENCE + SLACK, "{:?}", fallen.elapsed());
     let there = [1, 2, 3, 5].map(NodeId);
     let view = platform.view(2);
     let is_there = |node: Option<NodeId>| node.is_some_and(|node| there.contains(&node));
