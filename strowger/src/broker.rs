@@ -10,6 +10,7 @@ use contract::cluster::Node;
 use contract::{NodeId, Role};
 use host::worker::Worker;
 
+use crate::addresses;
 use crate::config::Config;
 use crate::places::{PlaceError, Places};
 use crate::serve::{self, label};
@@ -42,6 +43,9 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), BrokerError
             tracing::error!(%error, "nothing on the bus is answered any more");
         }
     });
+    let cluster = &config.cluster;
+    let floating = if cluster.has(Role::Edge) { cluster.floating() } else { Vec::new() };
+    runtime.spawn(addresses::follow(floating, cluster.me(), broker.view()));
     worker.ready()?;
     worker.wait_for_stop()?;
     runtime.block_on(broker.stop());

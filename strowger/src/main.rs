@@ -1,5 +1,6 @@
 //! A telephone exchange in one binary.
 
+mod addresses;
 mod broker;
 mod cli;
 mod config;

@@ -10,7 +10,7 @@ use machine::Failpoint;
 use serde::{Deserialize, Serialize};
 use sip::digest::Algorithm;
 
-pub(crate) use cluster::Cluster;
+pub(crate) use cluster::{Cluster, Floating};
 
 /// The whole configuration of a platform on one host.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]

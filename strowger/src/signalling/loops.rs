@@ -92,7 +92,7 @@ impl Thread {
         let path = given.places.journal(given.number);
         let region = MappedFile::create(&path, config.signalling.journal_mb << 20)?;
         let (journal, mut recovered) = Journal::open(region, began)?;
-        let view = shards::begin(config, &given.places);
+        let view = shards::begin(config, &given.places)?;
         let mut settings = settings(config, given.number);
         if let Some(view) = &view {
             settings.exchange.owned = shards::owned(view, given.number, config.signalling.threads, &[]);

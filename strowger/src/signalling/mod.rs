@@ -45,6 +45,8 @@ pub(crate) enum WorkerError {
     Journal(#[from] journal::OpenError),
     #[error("disk log: {0}")]
     DiskLog(std::io::Error),
+    #[error("the brokers have not said yet which shards are ours; is one of cluster.brokers there?")]
+    NoBroker,
     #[error("a thread ended: {0}")]
     Thread(String),
 }

@@ -11,17 +11,31 @@ use exchange::settings::Owned;
 use machine::{Epoch, Moment, Record, SHARDS, Shard};
 use worker::In;
 
+use super::WorkerError;
 use super::loops::Thread;
 use super::neighbours::copying;
 use crate::config::Config;
 use crate::places::Places;
 
+/// A view is looked for so often, and so many times: the brokers may have to find each other first.
+const LOOK: Duration = Duration::from_millis(20);
+const FIRST_TIME: usize = 500;
 /// Neighbours are looked after so often, and whenever something is copied.
 const TENDED: Duration = Duration::from_millis(5);
 
-/// What the brokers had said when this process began; none if this host is alone.
-pub(super) fn begin(config: &Config, places: &Places) -> Option<View> {
-    config.cluster.is_one_of_several().then(|| read(places).unwrap_or_default())
+/// What the brokers said last, as the broker of this host wrote it down; none if this host is alone. The first time
+/// of all it is waited for: nobody knows yet what is ours.
+pub(super) fn begin(config: &Config, places: &Places) -> Result<Option<View>, WorkerError> {
+    if !config.cluster.is_one_of_several() {
+        return Ok(None);
+    }
+    for _ in 0..FIRST_TIME {
+        if let Some(view) = read(places).filter(|view| view.version > 0 && view.me == config.cluster.me()) {
+            return Ok(Some(view));
+        }
+        std::thread::sleep(LOOK);
+    }
+    Err(WorkerError::NoBroker)
 }
 
 fn read(places: &Places) -> Option<View> {
@@ -35,12 +49,8 @@ pub(super) fn alone(inside: &[SocketAddr]) -> View {
     View { nodes: vec![node], owners: vec![owner; usize::from(SHARDS)], ..View::default() }
 }
 
-/// The shards of thread `number` by `view`, without those that it is about to hand on. As long as the brokers have
-/// said nothing, a thread goes on with what it has.
+/// The shards of thread `number` by `view`, without those that it is about to hand on.
 pub(super) fn owned(view: &View, number: u16, threads: u16, without: &[(Shard, Epoch)]) -> Owned {
-    if view.version == 0 {
-        return Owned::of_thread(number, threads);
-    }
     let mine = |shard: Shard| {
         let owner = view.owner(shard);
         let is_ours = owner.node == Some(view.me) && shard.thread(threads) == number;
@@ -98,14 +108,14 @@ impl Thread {
 
     /// The brokers have agreed on something new.
     fn go_by(&mut self, now: Moment, view: View) {
-        let Some(before) = self.voice.neighbours.as_ref().map(|it| Arc::clone(it.view())) else { return };
-        if view.version <= before.version {
+        let known = self.voice.neighbours.as_ref().map(|it| it.view().version);
+        if known.is_none_or(|known| view.version <= known) {
             return;
         }
         self.settle_handing(&view);
         let handing = self.handing.as_ref().map(|it| it.shards()).unwrap_or_default();
         let owned = owned(&view, self.number, self.threads, &handing);
-        let (gained, version) = (self.gained(&before, &owned), view.version);
+        let (gained, version) = (self.gained(&owned), view.version);
         let Some(neighbours) = &mut self.voice.neighbours else { return };
         let (mut adopted, mut half) = (Vec::new(), 0);
         for &shard in &gained {
@@ -135,12 +145,10 @@ impl Thread {
 
     /// Shards that are ours by `view` and are not, or not under this epoch, as far as our machine knows: somebody else
     /// kept what lives in them.
-    fn gained(&self, before: &View, owned: &Owned) -> Vec<Shard> {
+    fn gained(&self, owned: &Owned) -> Vec<Shard> {
         let has = self.turn.machine.owned();
         let is_known = |shard: Shard| has.owns(shard) && has.epoch(shard) == owned.epoch(shard);
-        // What a host has from the time when it was alone is its own.
-        let is_first = |shard: Shard| before.version == 0 && owned.epoch(shard) <= Epoch(1);
-        shards().filter(|&shard| owned.owns(shard) && !is_known(shard) && !is_first(shard)).collect()
+        shards().filter(|&shard| owned.owns(shard) && !is_known(shard)).collect()
     }
 
     /// What our journal has in `gained`, from the last time that they were ours, and nobody has any more.
