@@ -26,6 +26,7 @@ mod local;
 mod mailbox;
 mod server;
 mod topology;
+mod whichever;
 
 pub use addressed::Addressed;
 pub use carrier::{Carrier, Unanswered};
@@ -38,3 +39,4 @@ pub use local::Local;
 pub use mailbox::Mailbox;
 pub use server::{Served, Server};
 pub use topology::{Member, Topology, Workers};
+pub use whichever::Whichever;

@@ -282,6 +282,7 @@ impl Link {
                 self.is_connected.store(true, Ordering::Relaxed);
                 tracing::info!("the bus across hosts is connected");
                 self.each_line(|line| {
+                    line.missed();
                     for id in line.said_once(self.connection()) {
                         self.counts.repeated.fetch_add(1, Ordering::Relaxed);
                         let _ = self.request(line, id, 0);
@@ -295,6 +296,7 @@ impl Link {
             }
             Event::SlowConsumer(_) => {
                 self.counts.slow.fetch_add(1, Ordering::Relaxed);
+                self.each_line(|line| line.missed());
             }
             Event::ServerError(error) => tracing::warn!(%error, "a server of the bus complains"),
             Event::ClientError(error) => tracing::debug!(%error, "the bus across hosts"),

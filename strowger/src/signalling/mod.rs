@@ -181,6 +181,7 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     let mut settings = exchange::Settings {
         owned: Owned::of_thread(number, config.signalling.threads),
         failpoints: config.failpoints.clone(),
+        events: config.is_heard(),
         ..exchange::Settings::default()
     };
     settings.registrar.shortest = secs(config.registrar.min_expires);
