@@ -172,8 +172,12 @@ impl bus::Map for Whereabouts {
             (_, To::Node(node)) => node == self.me,
             // Each host has a broker worker, with a seat or without, and asks no other.
             (Role::Broker, _) => true,
-            (Role::Edge | Role::Exchange | Role::Apps, To::Owner(shard)) => self.views.owner(shard) == Some(self.me),
-            (Role::Edge | Role::Exchange | Role::Apps | Role::Media, To::All) if is_here => return Side::Both,
+            (Role::Edge | Role::Exchange | Role::Apps, To::Owner(shard)) => {
+                self.views.owner(shard) == Some(self.me)
+            }
+            (Role::Edge | Role::Exchange | Role::Apps | Role::Media, To::All) if is_here => {
+                return Side::Both;
+            }
             // Offices share one store: what one of them hears, all know.
             (_, To::Any | To::All | To::Owner(_)) => is_here,
         };
@@ -240,4 +244,72 @@ impl Views {
 
 fn weak_views(views: &Weak<RwLock<Arc<View>>>) -> Option<Views> {
     views.upgrade().map(Views)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bus::Map as _;
+    use contract::cluster::Owner;
+
+    fn view(version: u64, owner: u16) -> View {
+        let owner = Owner { node: Some(NodeId(owner)), ..Owner::default() };
+        View { version, owners: vec![owner; 4096], ..View::default() }
+    }
+
+    fn on(roles: &[Role]) -> Whereabouts {
+        Whereabouts { me: NodeId(1), roles: roles.to_vec(), views: Views::default() }
+    }
+
+    #[test]
+    fn what_is_here_is_near_and_what_is_not_is_far() {
+        let signalling = on(&[Role::Edge, Role::Exchange, Role::Apps]);
+        let office = on(&[Role::Api, Role::Billing]);
+        for (here, role, to, side) in [
+            (&signalling, Role::Media, To::Any, Side::Far),
+            (&signalling, Role::Media, To::Node(NodeId(1)), Side::Near),
+            (&signalling, Role::Media, To::Node(NodeId(2)), Side::Far),
+            (&signalling, Role::Exchange, To::All, Side::Both),
+            (&signalling, Role::Api, To::All, Side::Far),
+            (&signalling, Role::Broker, To::Any, Side::Near),
+            (&office, Role::Exchange, To::All, Side::Far),
+            (&office, Role::Billing, To::Any, Side::Near),
+            (&office, Role::Api, To::All, Side::Near),
+        ] {
+            assert_eq!(here.side(role, to), side, "{role:?} {to:?}");
+        }
+    }
+
+    #[test]
+    fn a_shards_owner_is_where_the_newest_view_says() {
+        let here = on(&[Role::Media]);
+        let side = || here.side(Role::Exchange, To::Owner(Shard::of(7)));
+        assert_eq!(side(), Side::Far, "nobody is known to own anything");
+        assert!(here.views.learn(view(2, 1)));
+        assert_eq!(side(), Side::Near);
+        assert!(!here.views.learn(view(1, 2)), "it is older");
+        assert_eq!(side(), Side::Near);
+        assert!(here.views.learn(view(3, 2)));
+        assert_eq!(side(), Side::Far);
+    }
+
+    #[test]
+    fn a_view_on_the_disk_is_found_as_it_changes() {
+        let path = std::env::temp_dir().join(format!("strowger-view-{}", std::process::id()));
+        let write = |view: &View| {
+            let draft = path.with_extension("draft");
+            std::fs::write(&draft, contract::encode(view)).unwrap();
+            std::fs::rename(&draft, &path).unwrap();
+        };
+        write(&view(1, 1));
+        let views = Views::follow(path.clone()).unwrap();
+        assert_eq!(views.newest().version, 1);
+        write(&view(2, 3));
+        let until = std::time::Instant::now() + Duration::from_secs(5);
+        while views.newest().version < 2 && std::time::Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        assert_eq!(views.owner(Shard::of(0)), Some(NodeId(3)));
+        std::fs::remove_file(&path).unwrap();
+    }
 }

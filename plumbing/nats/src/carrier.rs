@@ -76,7 +76,8 @@ impl Carrier for NatsCarrier {
         let (subject, until) = (request.name(), Instant::now() + within);
         let late = || Unanswered::Late { subject: subject.clone(), within };
         let beyond = self.nats.shared.options.beyond;
-        let asked = self.nats.members(request.subject.role).into_iter().filter(|who| beyond != Some(who.node));
+        let asked =
+            self.nats.members(request.subject.role).into_iter().filter(|who| beyond != Some(who.node));
         let mut expected: BTreeMap<String, Option<Body>> = asked.map(|who| (who.name, None)).collect();
         // Where there is nobody but those who are asked another way, no answer is waited for.
         if expected.is_empty() && beyond.is_some() && self.nats.shared.roster.is_settled() {

@@ -23,7 +23,7 @@ const GONE: Duration = Duration::from_millis(3_200);
 pub struct Who {
     /// Its name, for people: letters, digits, `-` and `_`.
     pub name: String,
-    /// Its number: nobody else has it.
+    /// The node that it belongs to, with others of other roles.
     pub node: NodeId,
     /// The roles that it answers for.
     pub roles: Vec<Role>,

@@ -48,7 +48,10 @@ impl Amqp {
         let mut found = Vec::new();
         let mut say = |wrong: bool, what: &str| found.extend(wrong.then(|| what.to_owned()));
         let is_address = ["amqp://", "amqps://"].iter().any(|scheme| self.url.starts_with(scheme));
-        say(self.is_on() && !is_address, "amqp.url: expected amqp://USER:PASSWORD@HOST:PORT/VHOST, or amqps://");
+        say(
+            self.is_on() && !is_address,
+            "amqp.url: expected amqp://USER:PASSWORD@HOST:PORT/VHOST, or amqps://",
+        );
         say(self.exchange.is_empty(), "amqp.exchange: expected the name of a topic exchange");
         say(
             bus::durable::check_name(&self.name).is_err(),

@@ -67,7 +67,10 @@ impl Nats {
             cluster.is_one_of_several() && !self.is_on(),
             "nats.servers: expected nats://HOST:PORT of at least one server, as cluster.node says that there are several hosts",
         );
-        say(self.user.is_empty() != self.password.is_empty(), "nats.user: expected with nats.password, or neither");
+        say(
+            self.user.is_empty() != self.password.is_empty(),
+            "nats.user: expected with nats.password, or neither",
+        );
         let ways = [
             !self.user.is_empty(),
             !self.token.is_empty(),
@@ -156,7 +159,9 @@ mod tests {
             let said = said("node = 1", &format!("{servers}{text}"));
             assert!(said.starts_with(beginning) && !said.contains(';'), "{text}: {said}");
         }
-        assert!(said("", "servers = [\"nats://[::\"]").starts_with("nats.servers: \"nats://[::\" is no server"));
+        assert!(
+            said("", "servers = [\"nats://[::\"]").starts_with("nats.servers: \"nats://[::\" is no server")
+        );
     }
 
     #[test]

@@ -168,7 +168,8 @@ async fn asks_the_office(exchange: &Exchange, office: &Host) {
     let look_up = LookUp { tenant, name: "alice".into() };
     let found = exchange.client.ask(None, &look_up).await.expect("an answer");
     assert!(matches!(&found, Found::User(user) if user.name == "alice"), "{found:?}");
-    let ask = Reserve { call: CALL, tenant, account: "alice".into(), serial: 1, seconds: 60, ..Reserve::default() };
+    let ask =
+        Reserve { call: CALL, tenant, account: "alice".into(), serial: 1, seconds: 60, ..Reserve::default() };
     let reserved = exchange.client.ask(None, &ask).await.expect("an answer");
     assert!(matches!(&reserved, Reserved::Granted { amount, .. } if amount.micros > 0), "{reserved:?}");
 

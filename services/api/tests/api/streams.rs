@@ -18,8 +18,9 @@ async fn next(consumer: &mut impl Consumer) -> Option<bus::durable::Delivery> {
 #[tokio::test]
 async fn a_record_is_in_the_stream_once_however_often_it_is_said() {
     let platform = Platform::idle().await;
-    let records: Vec<_> =
-        (1..=3).map(|id| CallRecord { id: CallId(id), tenant: TenantId(1), ..CallRecord::default() }).collect();
+    let records: Vec<_> = (1..=3)
+        .map(|id| CallRecord { id: CallId(id), tenant: TenantId(1), ..CallRecord::default() })
+        .collect();
     for _ in 0..3 {
         let kept = platform.bus.ask(None, &Keep { records: records.clone() }).await.unwrap();
         assert_eq!(kept.ids.len(), 3);

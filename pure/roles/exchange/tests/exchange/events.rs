@@ -34,11 +34,18 @@ fn what_happens_in_a_call_is_told_as_it_happens_and_once() {
     pair.platform.pass(seconds(5));
     hang_up(&mut pair, &answer);
     pair.platform.pass(seconds(60));
-    assert_eq!(told(&pair), [What::Began, What::Rang, What::Answered, What::Ended], "a restart tells nothing anew");
+    assert_eq!(
+        told(&pair),
+        [What::Began, What::Rang, What::Answered, What::Ended],
+        "a restart tells nothing anew"
+    );
     let events = &pair.platform.office.events;
     assert!(events.is_sorted_by(|one, next| one.serial < next.serial && one.call == next.call));
     let ended = &events[3];
-    assert_eq!((ended.caller.as_str(), ended.dialed.as_str(), ended.callee.as_str()), ("alice", "bob", "bob"));
+    assert_eq!(
+        (ended.caller.as_str(), ended.dialed.as_str(), ended.callee.as_str()),
+        ("alice", "bob", "bob")
+    );
     let record = &pair.platform.office.records[0];
     assert_eq!((record.id, record.ended), (ended.call, ended.at));
 }

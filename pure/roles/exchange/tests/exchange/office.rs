@@ -168,7 +168,12 @@ fn after_missed_notices_what_is_remembered_serves_once_more_and_is_confirmed() {
     pair.alice.comes(&mut pair.platform);
     assert_eq!(pair.platform.office.asked, ["api.tenants", "api.look_up"]);
     let contact = pair.alice.contact();
-    let heard =
-        pair.alice.send(&mut pair.platform, Method::Register, "sip:red.example", &[("Contact", &contact)], "");
+    let heard = pair.alice.send(
+        &mut pair.platform,
+        Method::Register,
+        "sip:red.example",
+        &[("Contact", &contact)],
+        "",
+    );
     assert_eq!(statuses(&heard), [403], "what was missed is known now");
 }
