@@ -99,6 +99,16 @@ impl Postbox {
         Ok(Postbox::Joined(Box::new(joined)))
     }
 
+    /// The postbox of signalling thread `thread`.
+    pub(crate) fn of_thread(
+        across: Option<&Across>,
+        near: Endpoint,
+        thread: u16,
+    ) -> Result<Postbox, AcrossError> {
+        let what = format!("signalling-{thread}-of");
+        Postbox::open(across, near, &what, &[Role::Edge, Role::Exchange, Role::Apps])
+    }
+
     /// From now on, what is said anywhere to the owners of exactly these shards is heard here.
     pub(crate) fn own(&self, shards: impl IntoIterator<Item = Shard>) {
         if let Postbox::Joined(joined) = self {
