@@ -182,9 +182,10 @@ impl bus::Map for Whereabouts {
             (_, To::Node(node)) => node == self.me,
             // Each host has a broker worker, with a seat or without, and asks no other.
             (Role::Broker, _) => true,
-            (Role::Edge | Role::Exchange | Role::Apps, To::Owner(shard)) => {
-                self.views.owner(shard) == Some(self.me)
-            }
+            (Role::Edge | Role::Exchange | Role::Apps, To::Owner(shard)) => match self.views.owner(shard) {
+                Ok(owner) => owner == Some(self.me),
+                Err(NothingSaid) => is_here,
+            },
             (Role::Edge | Role::Exchange | Role::Apps | Role::Media, To::All) if is_here => {
                 return Side::Both;
             }
@@ -194,6 +195,10 @@ impl bus::Map for Whereabouts {
         if is_near { Side::Near } else { Side::Far }
     }
 }
+
+/// The brokers have said nothing yet: everybody goes on with what he has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NothingSaid;
 
 /// The newest view that this process has. Clones are the same.
 #[derive(Clone, Debug, Default)]
@@ -232,8 +237,9 @@ impl Views {
     }
 
     /// Who owns `shard`, if anybody does.
-    fn owner(&self, shard: Shard) -> Option<NodeId> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).owner(shard).node
+    fn owner(&self, shard: Shard) -> Result<Option<NodeId>, NothingSaid> {
+        let newest = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        if newest.version > 0 { Ok(newest.owner(shard).node) } else { Err(NothingSaid) }
     }
 
     /// Reads the file, if it is not as it was `seen`.
@@ -294,7 +300,7 @@ mod tests {
     fn a_shards_owner_is_where_the_newest_view_says() {
         let here = on(&[Role::Media]);
         let side = || here.side(Role::Exchange, To::Owner(Shard::of(7)));
-        assert_eq!(side(), Side::Far, "nobody is known to own anything");
+        assert_eq!(side(), Side::Far, "who is not here is elsewhere");
         assert!(here.views.learn(view(2, 1)));
         assert_eq!(side(), Side::Near);
         assert!(!here.views.learn(view(1, 2)), "it is older");
@@ -319,7 +325,7 @@ mod tests {
         while views.newest().version < 2 && std::time::Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
-        assert_eq!(views.owner(Shard::of(0)), Some(NodeId(3)));
+        assert_eq!(views.owner(Shard::of(0)), Ok(Some(NodeId(3))));
         std::fs::remove_file(&path).unwrap();
     }
 }
