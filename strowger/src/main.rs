@@ -1,5 +1,6 @@
 //! A telephone exchange in one binary.
 
+mod across;
 mod addresses;
 mod broker;
 mod cli;
@@ -13,15 +14,18 @@ mod places;
 mod plan;
 mod serve;
 mod signalling;
+mod streams;
 mod trace;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use across::{Across, Postbox};
 use api_service::client::{Client, ClientError};
 use clap::Parser as _;
 use cli::{Cli, Command};
 use config::{Config, LogFormat};
+use contract::Role;
 use host::telemetry::{self, Format};
 
 /// Signalling makes and drops thousands of small things a second: with the system's allocator that was a fifth of it.
@@ -133,7 +137,7 @@ fn work(config: &Config, name: &str) -> Result<(), Failure> {
     let mut worker = host::worker::Worker::join()?;
     match name {
         "signalling" => signalling::run(config, worker)?,
-        "media" => media_service::run(&mut worker, &media(config)?)?,
+        "media" => media(config, &mut worker)?,
         "office" => office::run(config, worker)?,
         "broker" => broker::run(config, worker)?,
         other => return Err(format!("no worker is called {other:?}").into()),
@@ -141,9 +145,19 @@ fn work(config: &Config, name: &str) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What the configuration means to the media worker.
-fn media(config: &Config) -> Result<media_service::Config, Failure> {
+/// The media worker, which hears whoever is on the bus.
+fn media(config: &Config, worker: &mut host::worker::Worker) -> Result<(), Failure> {
     let places = places::Places::open(config)?;
+    let across = Across::start(config, &places)?;
+    let join = |near| {
+        let postbox = Postbox::open(across.as_ref(), near, "media", &[Role::Media]);
+        Ok(Box::new(postbox.map_err(std::io::Error::other)?) as Box<_>)
+    };
+    Ok(media_service::run(worker, &media_config(config, places)?, &join)?)
+}
+
+/// What the configuration means to the media worker.
+fn media_config(config: &Config, places: places::Places) -> Result<media_service::Config, Failure> {
     let topology = serve::topology(config, &places);
     let mut media = media_service::Config::new(places.secret()?, topology, places.runtime);
     media.node = if config.cluster.is_one_of_several() { config.cluster.me() } else { media.node };

@@ -111,6 +111,11 @@ impl Places {
         self.data.join("cluster")
     }
 
+    /// What happened in calls, for others to hear.
+    pub(crate) fn streams(&self) -> PathBuf {
+        self.data.join("streams")
+    }
+
     /// What the broker of this host must not forget.
     pub(crate) fn broker(&self) -> PathBuf {
         self.data.join("broker")

@@ -51,7 +51,7 @@ pub(crate) fn work(folder: &Path) -> Result<(), Trouble> {
     let mut worker = Worker::join()?;
     let topology = Topology::new(folder, 1);
     let config = Config::new(Secret::new([3; 16]), topology, folder.to_path_buf());
-    Ok(media_service::run(&mut worker, &config)?)
+    Ok(media_service::run(&mut worker, &config, &media_service::alone)?)
 }
 
 /// The media role at work, and the exchange's end of the bus.

@@ -89,7 +89,7 @@ impl<C: Consumer> Pouring<'_, C> {
         }
     }
 
-    async fn say(&self, delivery: &Delivery) -> Result<PublisherConfirm, AmqpError> {
+    async fn say(&mut self, delivery: &Delivery) -> Result<PublisherConfirm, AmqpError> {
         let (key, json) = json::event(&delivery.entry);
         let properties = BasicProperties::default()
             .with_delivery_mode(PERSISTENT)

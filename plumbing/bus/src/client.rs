@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::{Body, Conversation, Notice, To};
 use machine::Shard;
@@ -81,6 +82,25 @@ impl<K: Carrier> Client<K> {
     /// Tells `to`.
     pub fn tell_to<N: Notice>(&self, to: To, notice: &N) -> Result<(), NotSent> {
         self.carrier.publish(Addressed::notice(to, notice))
+    }
+}
+
+/// Whoever has a client can speak over what it speaks over.
+impl<K: Carrier> Carrier for Client<K> {
+    async fn request(&self, request: Addressed, within: Duration) -> Result<Body, Unanswered> {
+        self.carrier.request(request, within).await
+    }
+
+    async fn request_all(
+        &self,
+        request: Addressed,
+        within: Duration,
+    ) -> Vec<(String, Result<Body, Unanswered>)> {
+        self.carrier.request_all(request, within).await
+    }
+
+    fn publish(&self, notice: Addressed) -> Result<(), NotSent> {
+        self.carrier.publish(notice)
     }
 }
 

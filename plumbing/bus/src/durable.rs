@@ -125,6 +125,29 @@ pub trait Consumer: Send {
     fn ack(&mut self, delivery: &Delivery) -> impl Future<Output = Result<(), DurableError>> + Send;
 }
 
+/// Brings all that `from` hears into `stream` of `to`, in order, for as long as it is polled. What was brought and not
+/// acknowledged (the process died between) is brought again, under the same identity.
+pub async fn bring(from: &mut impl Consumer, to: &impl Streams, stream: Stream) {
+    loop {
+        let delivery = from.next().await;
+        let id = &delivery.entry.id;
+        while let Err(error) = to.append(stream, delivery.entry.clone()).await {
+            if !matches!(error, DurableError::Late { .. }) {
+                tracing::error!(%error, stream = stream.name(), id, "an entry is refused and passed over");
+                break;
+            }
+            tracing::warn!(%error, stream = stream.name(), id, "an entry waits for the stream that it goes to");
+            tokio::time::sleep(PAUSE).await;
+        }
+        if let Err(error) = from.ack(&delivery).await {
+            tracing::warn!(%error, stream = stream.name(), "an entry will be brought again");
+        }
+    }
+}
+
+/// Between attempts to bring an entry on.
+const PAUSE: Duration = Duration::from_millis(500);
+
 /// So many entries may be in the hands of a consumer.
 pub const UNACKED: usize = 256;
 /// After so long, an entry that was not acknowledged is delivered again.

@@ -11,7 +11,7 @@
 //!
 //! What any bus does, so that one that leaves the host (`strowger-nats`) can stand in its place or beside it:
 //! [`Mailbox`] for loops in epoll, [`Carrier`] for tokio, [`durable`] for what outlives processes (here: files,
-//! [`KeptStreams`] and [`KeptKeys`]); [`Joined`] makes one of two. `tests/seam` holds every bus to the same.
+//! [`KeptStreams`] and [`KeptKeys`]); [`Joined`] makes one of two, [`Whichever`] is one that nobody need name. `tests/seam` holds every bus to the same.
 
 mod addressed;
 mod carrier;
@@ -26,6 +26,7 @@ mod local;
 mod mailbox;
 mod server;
 mod topology;
+mod whichever;
 
 pub use addressed::Addressed;
 pub use carrier::{Carrier, Unanswered};
@@ -38,3 +39,4 @@ pub use local::Local;
 pub use mailbox::Mailbox;
 pub use server::{Served, Server};
 pub use topology::{Member, Topology, Workers};
+pub use whichever::Whichever;

@@ -9,7 +9,7 @@ use crate::{Counters, Endpoint, NotSent, Peer, Received};
 /// A turn of the loop: wait until the descriptor is readable; [`Mailbox::ready`]; take messages with
 /// [`Mailbox::receive`]; [`Mailbox::send`] and [`Mailbox::answer`]; [`Mailbox::flush`] at the turn's end. Whoever
 /// asks counts the time himself, and asks again: repeats do no harm.
-pub trait Mailbox: AsFd {
+pub trait Mailbox: AsFd + std::fmt::Debug {
     /// Reads and writes whatever is possible now.
     fn ready(&mut self);
 

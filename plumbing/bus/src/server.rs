@@ -66,6 +66,11 @@ impl Server {
         Self::default()
     }
 
+    /// Knows no conversation yet, and counts together with another.
+    pub fn beside(other: &Server) -> Self {
+        Server { served: other.served(), ..Self::default() }
+    }
+
     /// What it has done; also valid once it serves.
     pub fn served(&self) -> Served {
         self.served.clone()

@@ -9,12 +9,14 @@ mod seam;
 
 use std::time::{Duration, Instant};
 
-use contract::TenantId;
 use contract::account::{Found, LookUp};
 use contract::media::{Anchor, Gauge};
 use contract::query::Gauges;
+use contract::record::CallRecord;
+use contract::{CallId, Stream, TenantId};
 use members::{Dir, OneHost, thread, thread_on};
-use strowger_bus::{Client, Member, Server, Topology};
+use strowger_bus::durable::{Consumer, Entry, Streams, bring};
+use strowger_bus::{Client, KeptStreams, Member, Server, Topology};
 
 promises! { OneHost }
 
@@ -159,4 +161,48 @@ async fn media_process() {
         Ok::<_, String>(Gauges { values })
     });
     server.serve(listener).await.unwrap();
+}
+
+fn entries(calls: std::ops::Range<u64>) -> Vec<Entry> {
+    let record = |id| CallRecord { id: CallId(id), ..CallRecord::default() };
+    calls.map(|id| Entry::of(&record(id))).collect()
+}
+
+#[tokio::test]
+async fn what_reaches_the_disk_together_is_kept_once_each_and_in_order() {
+    let dir = Dir::new();
+    let streams = KeptStreams::open(dir.path().join("streams")).unwrap();
+    streams.append_all(Stream::Records, entries(0..5)).await.unwrap();
+    streams.append_all(Stream::Records, [entries(3..8), entries(7..9)].concat()).await.unwrap();
+    let successor = KeptStreams::open(dir.path().join("streams")).unwrap();
+    successor.append_all(Stream::Records, entries(8..10)).await.unwrap();
+    assert_eq!(heard(&streams, "all").await, entries(0..10));
+}
+
+#[tokio::test]
+async fn what_is_brought_from_stream_to_stream_is_there_once_whoever_dies_meanwhile() {
+    let dir = Dir::new();
+    let here = KeptStreams::open(dir.path().join("here")).unwrap();
+    let there = KeptStreams::open(dir.path().join("there")).unwrap();
+    here.append_all(Stream::Records, entries(0..100)).await.unwrap();
+    // Each one is killed at some place, and the next goes on.
+    for millis in 1..6 {
+        let mut consumer = here.consumer(Stream::Records, "carrier").await.unwrap();
+        let bringing = bring(&mut consumer, &there, Stream::Records);
+        let _ = tokio::time::timeout(Duration::from_millis(millis * 3), bringing).await;
+    }
+    let mut consumer = here.consumer(Stream::Records, "carrier").await.unwrap();
+    let bringing = bring(&mut consumer, &there, Stream::Records);
+    let _ = tokio::time::timeout(Duration::from_secs(3), bringing).await;
+    assert_eq!(heard(&there, "all").await, entries(0..100));
+}
+
+async fn heard(streams: &KeptStreams, name: &str) -> Vec<Entry> {
+    let mut consumer = streams.consumer(Stream::Records, name).await.unwrap();
+    let mut heard = Vec::new();
+    while let Ok(delivery) = tokio::time::timeout(Duration::from_millis(300), consumer.next()).await {
+        consumer.ack(&delivery).await.unwrap();
+        heard.push(delivery.entry);
+    }
+    heard
 }

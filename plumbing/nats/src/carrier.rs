@@ -43,7 +43,7 @@ impl NatsCarrier {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let to = request.to;
         let envelope = request.envelope(Kind::Request, id);
-        let subject = self.nats.shared.names.said(to, &envelope.subject);
+        let subject = self.nats.subject(to, &envelope.subject);
         let payload = Bytes::from(contract::encode(&envelope));
         self.nats.check_length(&payload)?;
         let length = payload.len();
@@ -75,8 +75,14 @@ impl Carrier for NatsCarrier {
     ) -> Vec<(String, Result<Body, Unanswered>)> {
         let (subject, until) = (request.name(), Instant::now() + within);
         let late = || Unanswered::Late { subject: subject.clone(), within };
-        let mut expected: BTreeMap<String, Option<Body>> =
-            self.nats.members(request.subject.role).into_iter().map(|who| (who.name, None)).collect();
+        let beyond = self.nats.shared.options.beyond;
+        let asked =
+            self.nats.members(request.subject.role).into_iter().filter(|who| beyond != Some(who.node));
+        let mut expected: BTreeMap<String, Option<Body>> = asked.map(|who| (who.name, None)).collect();
+        // Where there is nobody but those who are asked another way, no answer is waited for.
+        if expected.is_empty() && beyond.is_some() && self.nats.shared.roster.is_settled() {
+            return Vec::new();
+        }
         let (each, mut answers) = mpsc::unbounded_channel();
         let asked = self.ask(request, within, Waits::Each(each));
         while asked.is_ok() && (expected.is_empty() || expected.values().any(Option::is_none)) {
@@ -91,7 +97,7 @@ impl Carrier for NatsCarrier {
     fn publish(&self, notice: Addressed) -> Result<(), NotSent> {
         let to = notice.to;
         let envelope: Envelope = notice.envelope(Kind::Notice, 0);
-        let subject = self.nats.shared.names.said(to, &envelope.subject);
+        let subject = self.nats.subject(to, &envelope.subject);
         let payload = Bytes::from(contract::encode(&envelope));
         self.nats.check_length(&payload)?;
         self.nats.shared.link.say(subject, payload, None)

@@ -1,6 +1,6 @@
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_nats::{Client, Event, HeaderMap, Subject};
 use bus::NotSent;
@@ -18,6 +18,8 @@ use crate::{NatsError, Options};
 const QUEUED: usize = 4096;
 /// So many bytes.
 const QUEUED_BYTES: usize = 16 << 20;
+/// Whoever had no connection for so long at its start may have missed something already.
+const PATIENCE: Duration = Duration::from_secs(3);
 /// How often is looked for what came too late.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -46,6 +48,7 @@ pub(crate) struct Link {
     queued_bytes: AtomicUsize,
     lines: Mutex<Vec<Weak<Line>>>,
     is_connected: AtomicBool,
+    since: Instant,
     counts: Counts,
 }
 
@@ -189,6 +192,7 @@ impl Link {
             queued_bytes: AtomicUsize::new(0),
             lines: Mutex::default(),
             is_connected: AtomicBool::new(false),
+            since: Instant::now(),
             counts: Counts::default(),
         }
     }
@@ -281,7 +285,11 @@ impl Link {
             Event::Connected => {
                 self.is_connected.store(true, Ordering::Relaxed);
                 tracing::info!("the bus across hosts is connected");
+                let was_deaf = self.connection() > 0 || self.since.elapsed() > PATIENCE;
                 self.each_line(|line| {
+                    if was_deaf {
+                        line.missed();
+                    }
                     for id in line.said_once(self.connection()) {
                         self.counts.repeated.fetch_add(1, Ordering::Relaxed);
                         let _ = self.request(line, id, 0);
@@ -295,6 +303,7 @@ impl Link {
             }
             Event::SlowConsumer(_) => {
                 self.counts.slow.fetch_add(1, Ordering::Relaxed);
+                self.each_line(|line| line.missed());
             }
             Event::ServerError(error) => tracing::warn!(%error, "a server of the bus complains"),
             Event::ClientError(error) => tracing::debug!(%error, "the bus across hosts"),

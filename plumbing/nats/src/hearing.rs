@@ -10,6 +10,7 @@ use machine::Shard;
 use tokio::task::AbortHandle;
 
 use crate::inbox::Asker;
+use crate::names::but;
 use crate::roster::{announce, farewell};
 use crate::{Nats, Who};
 
@@ -32,14 +33,15 @@ impl std::fmt::Debug for Hearing {
 }
 
 impl Hearing {
-    /// What is said to `who`: to its node, to any of its roles and to all of them.
+    /// What is said to `who`: in each of its roles to its node, to anyone and to all.
     pub(crate) fn start(nats: &Nats, who: Who, sink: Sink) -> Self {
         let mut hearing =
             Hearing { nats: nats.clone(), who, sink, tasks: Vec::new(), shards: Mutex::default() };
         let names = nats.shared.names.clone();
-        let mut tasks = vec![hearing.listen(names.all_said(To::Node(hearing.who.node)), None, false)];
+        let mut tasks = Vec::new();
         for &role in &hearing.who.roles {
             let together = Some(role.name().to_owned());
+            tasks.push(hearing.listen(names.said_to_role(To::Node(hearing.who.node), role), None, false));
             tasks.push(hearing.listen(names.said_to_role(To::Any, role), together, false));
             tasks.push(hearing.listen(names.said_to_role(To::All, role), None, true));
         }
@@ -69,7 +71,8 @@ impl Hearing {
 
     fn listen(&self, subject: Subject, together: Option<String>, wants_name: bool) -> AbortHandle {
         let (client, sink) = (self.nats.shared.client.clone(), self.sink.clone());
-        self.nats.shared.runtime.spawn(hear(client, subject, together, wants_name, sink)).abort_handle()
+        let hear = Hear { subject, together, wants_name, but: but(self.who.node) };
+        self.nats.shared.runtime.spawn(hear.run(client, sink)).abort_handle()
     }
 }
 
@@ -82,22 +85,39 @@ impl Drop for Hearing {
     }
 }
 
-async fn hear(client: Client, subject: Subject, together: Option<String>, wants_name: bool, sink: Sink) {
-    let subscription = match together {
-        Some(group) => client.queue_subscribe(subject.clone(), group).await,
-        None => client.subscribe(subject.clone()).await,
-    };
-    let mut messages = match subscription {
-        Ok(messages) => messages,
-        Err(error) => {
-            tracing::error!(%error, %subject, "a subject of the bus is not heard");
-            return;
-        }
-    };
-    while let Some(message) = messages.next().await {
-        match contract::decode::<Envelope>(&message.payload) {
-            Ok(envelope) => sink(envelope, message.reply.map(|reply| Asker { reply, wants_name })),
-            Err(error) => tracing::warn!(%error, subject = %message.subject, "a message cannot be read"),
+/// One subject.
+struct Hear {
+    subject: Subject,
+    /// Of those who hear under this name, one hears each message.
+    together: Option<String>,
+    /// Whoever asks wants to know who answers.
+    wants_name: bool,
+    /// What ends so is not for us: we hear it another way.
+    but: String,
+}
+
+impl Hear {
+    async fn run(self, client: Client, sink: Sink) {
+        let Hear { subject, together, wants_name, but } = self;
+        let subscription = match together {
+            Some(group) => client.queue_subscribe(subject.clone(), group).await,
+            None => client.subscribe(subject.clone()).await,
+        };
+        let mut messages = match subscription {
+            Ok(messages) => messages,
+            Err(error) => {
+                tracing::error!(%error, %subject, "a subject of the bus is not heard");
+                return;
+            }
+        };
+        while let Some(message) = messages.next().await {
+            if message.subject.ends_with(&but) {
+                continue;
+            }
+            match contract::decode::<Envelope>(&message.payload) {
+                Ok(envelope) => sink(envelope, message.reply.map(|reply| Asker { reply, wants_name })),
+                Err(error) => tracing::warn!(%error, subject = %message.subject, "a message cannot be read"),
+            }
         }
     }
 }

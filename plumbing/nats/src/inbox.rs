@@ -6,6 +6,7 @@ use std::sync::{Mutex, PoisonError};
 
 use async_nats::Subject;
 use bus::{Peer, Received};
+use contract::account::Doubt;
 use contract::{Envelope, Kind};
 use strowger_io::Waker;
 
@@ -19,6 +20,8 @@ const ASKERS: usize = 16_384;
 pub(crate) struct Inbox {
     waiting: Mutex<Waiting>,
     waker: Waker,
+    /// Whoever it belongs to remembers accounts.
+    remembers: bool,
     dropped: AtomicU64,
     came: AtomicU64,
 }
@@ -29,6 +32,8 @@ struct Waiting {
     /// Where the answer to a request goes, by the number of its asker.
     askers: BTreeMap<u64, Asker>,
     next_asker: u64,
+    /// A notice was dropped since the loop looked last.
+    has_missed: bool,
 }
 
 /// Where an answer goes.
@@ -40,8 +45,17 @@ pub(crate) struct Asker {
 }
 
 impl Inbox {
-    pub(crate) fn new(waker: Waker) -> Self {
-        Inbox { waiting: Mutex::default(), waker, dropped: AtomicU64::new(0), came: AtomicU64::new(0) }
+    pub(crate) fn new(waker: Waker, remembers: bool) -> Self {
+        let (dropped, came) = (AtomicU64::new(0), AtomicU64::new(0));
+        Inbox { waiting: Mutex::default(), waker, remembers, dropped, came }
+    }
+
+    /// Notices may have been missed.
+    pub(crate) fn missed(&self) {
+        if self.remembers {
+            let envelope = Envelope::notice(None, &Doubt {});
+            self.push(self.lock(), Received { from: Peer::new(u64::MAX), envelope });
+        }
     }
 
     /// A request or a notice came.
@@ -49,6 +63,7 @@ impl Inbox {
         let mut waiting = self.lock();
         if waiting.messages.len() >= WAITING {
             self.dropped.fetch_add(1, Ordering::Relaxed);
+            waiting.has_missed |= envelope.kind == Kind::Notice;
             return;
         }
         let number = waiting.next_asker;
@@ -84,6 +99,10 @@ impl Inbox {
             std::mem::swap(into, &mut waiting.messages);
         } else {
             into.append(&mut waiting.messages);
+        }
+        if std::mem::take(&mut waiting.has_missed) {
+            drop(waiting);
+            self.missed();
         }
     }
 

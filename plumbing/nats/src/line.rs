@@ -95,6 +95,13 @@ impl Line {
         let _closed = self.deaf.acquire().await;
     }
 
+    /// Notices may have been missed: a loop is told.
+    pub(crate) fn missed(&self) {
+        if let Some(mailbox) = &self.mailbox {
+            mailbox.missed();
+        }
+    }
+
     /// Where all answers come.
     pub(crate) fn inbox(&self) -> Subject {
         format!("{}.*", self.inbox).into()

@@ -32,10 +32,11 @@ pub struct NatsMailbox {
 }
 
 impl Nats {
-    /// What is said to `who`, for its loop; and its voice.
+    /// What is said to `who`, for its loop; and its voice. An exchange is told [`contract::account::Doubt`] whenever
+    /// it may have missed notices.
     pub fn mailbox(&self, who: Who) -> Result<NatsMailbox, NatsError> {
         let waker = Waker::new()?;
-        let inbox = Arc::new(Inbox::new(waker.duplicate()?));
+        let inbox = Arc::new(Inbox::new(waker.duplicate()?, who.roles.contains(&Role::Exchange)));
         let line = self.shared.line(Some(inbox.clone()));
         let to = inbox.clone();
         let name = who.name.as_str().into();
@@ -43,6 +44,15 @@ impl Nats {
         let hearing = Hearing::start(self, who, sink);
         let (came, counters) = (VecDeque::new(), Counters::default());
         Ok(NatsMailbox { nats: self.clone(), hearing, name, line, inbox, waker, came, counters })
+    }
+
+    /// Where `role.verb` is said to `to`.
+    pub(crate) fn subject(&self, to: To, role_and_verb: &str) -> async_nats::Subject {
+        let shared = &self.shared;
+        match shared.options.beyond {
+            Some(node) if to == To::All => shared.names.said_beyond(node, role_and_verb),
+            Some(_) | None => shared.names.said(to, role_and_verb),
+        }
     }
 
     /// Checks that a message is not longer than a server takes.
@@ -78,7 +88,7 @@ impl NatsMailbox {
     fn say(&self, to: To, envelope: &Envelope) -> Result<(), NotSent> {
         let role = Role::of(&envelope.subject);
         role.ok_or_else(|| NotSent::Nobody(envelope.subject.clone()))?;
-        let subject = self.nats.shared.names.said(to, &envelope.subject);
+        let subject = self.nats.subject(to, &envelope.subject);
         let payload = Bytes::from(contract::encode(envelope));
         self.nats.check_length(&payload)?;
         if envelope.kind != Kind::Request {

@@ -1,5 +1,10 @@
 use async_nats::Subject;
-use contract::To;
+use contract::{NodeId, To};
+
+/// The last word of a subject that those of `node` don't hear.
+pub(crate) fn but(node: NodeId) -> String {
+    format!(".but-{}", node.0)
+}
 
 /// Writes every subject that this crate uses: `root.to.role.verb` for what roles say to each other
 /// (`strowger.main.17.exchange.locate`, `strowger.main.node-3.media.anchor`, `strowger.main.any.api.look_up`),
@@ -17,6 +22,11 @@ impl Names {
     /// Where `role.verb` is said to `to`.
     pub(crate) fn said(&self, to: To, role_and_verb: &str) -> Subject {
         format!("{}.{to}.{role_and_verb}", self.root).into()
+    }
+
+    /// Where `role.verb` is said to all but those of `node`.
+    pub(crate) fn said_beyond(&self, node: NodeId, role_and_verb: &str) -> Subject {
+        format!("{}{}", self.said(To::All, role_and_verb), but(node)).into()
     }
 
     /// All that is said to `to`, whatever the role.
@@ -67,6 +77,8 @@ mod tests {
         let said = |to| names.said(to, "exchange.locate").to_string();
         assert_eq!(said(To::Owner(Shard::of(17))), "strowger.main.17.exchange.locate");
         assert_eq!(said(To::Node(NodeId(3))), "strowger.main.node-3.exchange.locate");
+        let beyond = names.said_beyond(NodeId(3), "exchange.account_changed").to_string();
+        assert_eq!(beyond, "strowger.main.all.exchange.account_changed.but-3");
         assert_eq!(names.all_said(To::Owner(Shard::of(17))).as_str(), "strowger.main.17.>");
         assert_eq!(names.said_to_role(To::Any, Role::Api).as_str(), "strowger.main.any.api.>");
         assert_eq!(names.entry(Stream::Events, TenantId(7), "call").as_str(), "strowger.main.events.7.call");

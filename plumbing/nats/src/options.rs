@@ -2,6 +2,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use async_nats::ConnectOptions;
+use contract::NodeId;
 use serde::Deserialize;
 
 /// A server that is silent for three of these is gone.
@@ -31,6 +32,9 @@ pub struct Options {
     pub replicas: usize,
     /// How long an entry is kept in a stream, in days.
     pub keep_days: u64,
+    /// Those of this node are reached another way (see [`bus::Joined`]): what is said here to all is for the others.
+    #[serde(skip)]
+    pub beyond: Option<NodeId>,
 }
 
 impl Default for Options {
@@ -42,6 +46,7 @@ impl Default for Options {
             tls: None,
             replicas: 1,
             keep_days: 14,
+            beyond: None,
         }
     }
 }
@@ -138,6 +143,11 @@ pub enum NatsError {
 }
 
 impl Options {
+    /// What is wrong with the names of the servers or the root; nobody is connected to.
+    pub fn check(&self) -> Result<(), NatsError> {
+        self.check_root().and_then(|()| self.servers()).map(drop)
+    }
+
     pub(crate) fn servers(&self) -> Result<Vec<async_nats::ServerAddr>, NatsError> {
         if self.servers.is_empty() {
             return Err(NatsError::NoServer);

@@ -1,7 +1,7 @@
 //! Who is on the bus: everyone who hears says so each second.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use async_nats::{Client, Subject};
@@ -23,7 +23,7 @@ const GONE: Duration = Duration::from_millis(3_200);
 pub struct Who {
     /// Its name, for people: letters, digits, `-` and `_`.
     pub name: String,
-    /// Its number: nobody else has it.
+    /// The node that it belongs to, with others of other roles.
     pub node: NodeId,
     /// The roles that it answers for.
     pub roles: Vec<Role>,
@@ -41,7 +41,11 @@ struct Here {
 
 /// Those who were heard lately.
 #[derive(Debug, Default)]
-pub(crate) struct Roster(Mutex<BTreeMap<String, (Who, Instant)>>);
+pub(crate) struct Roster {
+    heard: Mutex<BTreeMap<String, (Who, Instant)>>,
+    /// Since when it has a connection to hear them on.
+    since: OnceLock<Instant>,
+}
 
 impl Roster {
     /// Listens from now on, and asks everyone to say that he is here.
@@ -52,7 +56,7 @@ impl Roster {
     }
 
     fn heard(&self, here: Here) {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         if here.is_leaving {
             known.remove(&here.name);
         } else {
@@ -62,9 +66,14 @@ impl Roster {
         }
     }
 
+    /// Whether all who are here had time to say so.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.since.get().is_some_and(|since| since.elapsed() > EACH)
+    }
+
     /// All who answer for `role`, by name.
     pub(crate) fn of(&self, role: Role) -> Vec<Who> {
-        let mut known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
         known.retain(|_, (_, heard)| heard.elapsed() < GONE);
         known.values().map(|(who, _)| who).filter(|who| who.roles.contains(&role)).cloned().collect()
     }
@@ -73,6 +82,9 @@ impl Roster {
 async fn listen(roster: Arc<Roster>, client: Client, here: Subject, who: Subject) {
     let Ok(mut announcements) = client.subscribe(here).await else { return };
     let _ = client.publish(who, Bytes::new()).await;
+    if client.flush().await.is_ok() {
+        let _ = roster.since.set(Instant::now());
+    }
     while let Some(message) = announcements.next().await {
         match contract::decode::<Here>(&message.payload) {
             Ok(here) => roster.heard(here),

@@ -9,6 +9,7 @@
 //! | what the phones are told about audio, what media is to do | `audio.rs`, `heard.rs` |
 //! | an app's call | `served.rs`, `app.rs` |
 //! | how it ends, and the record | `ending.rs`, `close.rs`, `chronicle.rs` |
+//! | what others are told of it as it happens | `news.rs` |
 //! | what is asked, and how often | `questions.rs`, `asking.rs`, `billing.rs` |
 //! | the bytes that survive us | `snapshot.rs` |
 
@@ -23,6 +24,7 @@ mod close;
 mod context;
 mod ending;
 mod heard;
+mod news;
 mod offers;
 mod out;
 mod party;
@@ -39,6 +41,7 @@ mod state;
 mod transitions;
 
 pub use call::Call;
+pub use news::Told;
 pub use out::{CallOut, LegNo, Sent};
 pub use question::{Answer, Question, Route, Wanted};
 pub use settings::{ContactHost, Settings, World};

@@ -142,3 +142,13 @@ pub struct Changed {
 impl Notice for Changed {
     const SUBJECT: Subject = Subject::new(Role::Exchange, "account_changed");
 }
+
+/// [`Changed`] may have been said and not heard: what is remembered of any account or tenant is to be confirmed before
+/// it is believed for long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Doubt {}
+
+impl Notice for Doubt {
+    const SUBJECT: Subject = Subject::new(Role::Exchange, "accounts_in_doubt");
+}

@@ -70,7 +70,7 @@ impl Subject {
 pub enum To {
     /// Whoever owns the shard.
     Owner(Shard),
-    /// That process, and no other.
+    /// Those of that node, and no others.
     Node(NodeId),
     /// One of them, whichever.
     Any,

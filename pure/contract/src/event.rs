@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::record::CallRecord;
-use crate::{CallId, TenantId};
+use crate::{CallId, Notice, Role, Subject, TenantId};
 
 /// A durable stream. What is in it is delivered at least once to each of its consumers, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -54,7 +54,7 @@ pub struct CallEvent {
     pub call: CallId,
     /// Whose.
     pub tenant: TenantId,
-    /// Counts the events of the call.
+    /// Rises from event to event of a call, and says which it is: told once more after a death it is the same.
     pub serial: u32,
     /// When.
     pub at: Moment,
@@ -116,6 +116,12 @@ impl Event for CallEvent {
     fn id(&self) -> String {
         format!("{}.{}", self.call, self.serial)
     }
+}
+
+/// An exchange tells an office, which puts it into the stream. One that was not heard is not told again: the record is
+/// the truth about a call.
+impl Notice for CallEvent {
+    const SUBJECT: Subject = Subject::new(Role::Api, "call_event");
 }
 
 impl Event for CallRecord {

@@ -3,12 +3,13 @@ use std::net::TcpListener;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use bus::{Client, Served, Server};
+use bus::{Client, KeptStreams, Served, Server, Whichever};
 use machine::Moment;
 use store::{Store, StoreError};
 use strowger_io::Clock;
 
 use crate::keeper::Keeper;
+use crate::outlet::Outlet;
 use crate::recall::Recall;
 use crate::{office, routes, token};
 
@@ -17,14 +18,48 @@ use crate::{office, routes, token};
 pub struct Dealt {
     /// Accounts and records.
     pub store: Store,
-    /// To ask the other workers.
-    pub bus: Client,
+    /// To ask each worker of this host.
+    pub host: Client,
+    /// To ask all, on whichever host they are.
+    pub bus: Client<Whichever>,
     /// What time it is.
     pub clock: Clock,
     /// The data folder: the first token is left there.
     pub data: PathBuf,
     /// Where the supervisor writes how the workers do; none: nobody supervises.
     pub status: Option<PathBuf>,
+    /// Where records and what happens in calls are put for others to hear; none: nobody wants to.
+    pub streams: Option<KeptStreams>,
+    /// What else in this process has figures to show.
+    pub figures: Figures,
+}
+
+/// Figures by their names, whenever somebody wants to see them.
+#[derive(Clone)]
+pub struct Figures(Arc<dyn Fn() -> Vec<(String, f64)> + Send + Sync>);
+
+impl Figures {
+    /// What `look` sees.
+    pub fn new(look: impl Fn() -> Vec<(String, f64)> + Send + Sync + 'static) -> Self {
+        Figures(Arc::new(look))
+    }
+
+    pub(crate) fn look(&self) -> Vec<(String, f64)> {
+        (self.0)()
+    }
+}
+
+impl Default for Figures {
+    /// None.
+    fn default() -> Self {
+        Figures::new(Vec::new)
+    }
+}
+
+impl std::fmt::Debug for Figures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Figures").finish_non_exhaustive()
+    }
 }
 
 /// Why the office cannot work.
@@ -61,9 +96,12 @@ pub(crate) type Shared = Arc<Inner>;
 #[derive(Debug)]
 pub(crate) struct Inner {
     pub(crate) store: Store,
-    pub(crate) bus: Client,
+    pub(crate) host: Client,
+    pub(crate) bus: Client<Whichever>,
     pub(crate) clock: Clock,
     pub(crate) status: Option<PathBuf>,
+    pub(crate) figures: Figures,
+    pub(crate) outlet: Outlet,
     pub(crate) keeper: Keeper,
     pub(crate) recall: Recall,
     pub(crate) served: std::sync::OnceLock<Served>,
@@ -78,11 +116,13 @@ impl Inner {
 impl Api {
     /// Makes the first token if there is none. Must be called within a tokio runtime.
     pub async fn open(dealt: Dealt) -> Result<Self, ApiError> {
-        let Dealt { store, bus, clock, data, status } = dealt;
+        let Dealt { store, host, bus, clock, data, status, streams, figures } = dealt;
         token::prepare(&data, &store, clock.now()).await?;
-        let keeper = Keeper::start(store.clone());
+        let outlet = Outlet::start(streams);
+        let keeper = Keeper::start(store.clone(), outlet.clone());
         let (recall, served) = (Recall::default(), std::sync::OnceLock::new());
-        Ok(Api { shared: Arc::new(Inner { store, bus, clock, status, keeper, recall, served }) })
+        let inner = Inner { store, host, bus, clock, status, figures, outlet, keeper, recall, served };
+        Ok(Api { shared: Arc::new(inner) })
     }
 
     /// Answers what exchanges ask about accounts, and keeps their records.

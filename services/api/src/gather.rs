@@ -1,7 +1,7 @@
 //! The same question to all signalling threads, each of which knows its own part.
 
 use axum::http::StatusCode;
-use bus::Client;
+use bus::{Client, Whichever};
 use contract::Conversation;
 
 use crate::problem::Problem;
@@ -15,7 +15,7 @@ pub(crate) struct Gathered<A> {
 
 /// Asks all threads at once. Some may be silent (being started again, say), but not all of them.
 pub(crate) async fn gather<C: Conversation>(
-    bus: &Client,
+    bus: &Client<Whichever>,
     question: &C,
 ) -> Result<Gathered<C::Answer>, Problem> {
     let (mut answers, mut missing) = (Vec::new(), Vec::new());

@@ -43,7 +43,7 @@ pub(crate) struct WorkerHealth {
     responses((status = 200, body = Health), (status = 503, body = Health)))]
 pub(crate) async fn show(State(shared): State<Shared>) -> (StatusCode, Json<Health>) {
     let asked: Vec<_> =
-        shared.bus.topology().members().map(|member| tokio::spawn(check(shared.clone(), member))).collect();
+        shared.host.topology().members().map(|member| tokio::spawn(check(shared.clone(), member))).collect();
     let mut workers = Vec::with_capacity(asked.len());
     for answer in asked {
         workers.extend(answer.await);
@@ -67,9 +67,9 @@ async fn check(shared: Shared, member: Member) -> WorkerHealth {
 
 async fn ask(shared: &Shared, member: Member) -> Result<(), String> {
     let answered = match member {
-        Member::Signalling(_) => shared.bus.ask_member(member, &query::Gauge::default()).await.map(drop),
-        Member::Media => shared.bus.ask_member(member, &media::Gauge::default()).await.map(drop),
-        Member::Broker => shared.bus.ask_member(member, &cluster::Gauge::default()).await.map(drop),
+        Member::Signalling(_) => shared.host.ask_member(member, &query::Gauge::default()).await.map(drop),
+        Member::Media => shared.host.ask_member(member, &media::Gauge::default()).await.map(drop),
+        Member::Broker => shared.host.ask_member(member, &cluster::Gauge::default()).await.map(drop),
         Member::Office => {
             let asked = shared.store.tenants().named("").await;
             return match asked {

@@ -11,6 +11,8 @@ use store::{Store, StoreError};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
+use crate::outlet::Outlet;
+
 /// So many requests may wait.
 const QUEUED: usize = 4096;
 /// So many are written together at most.
@@ -45,10 +47,10 @@ struct Job {
 pub(crate) struct NotKept;
 
 impl Keeper {
-    pub(crate) fn start(store: Store) -> Self {
+    pub(crate) fn start(store: Store, outlet: Outlet) -> Self {
         let counts = Arc::new(Counts::default());
         let (jobs, waiting) = mpsc::channel(QUEUED);
-        tokio::spawn(work(store, waiting, counts.clone()));
+        tokio::spawn(work(store, outlet, waiting, counts.clone()));
         Keeper { jobs, counts }
     }
 
@@ -69,7 +71,7 @@ impl Keeper {
     }
 }
 
-async fn work(store: Store, mut waiting: mpsc::Receiver<Job>, counts: Arc<Counts>) {
+async fn work(store: Store, outlet: Outlet, mut waiting: mpsc::Receiver<Job>, counts: Arc<Counts>) {
     let mut batch = Vec::with_capacity(TOGETHER);
     let mut next = Instant::now();
     while waiting.recv_many(&mut batch, TOGETHER).await > 0 {
@@ -88,7 +90,12 @@ async fn work(store: Store, mut waiting: mpsc::Receiver<Job>, counts: Arc<Counts
             asked.push((job.records.iter().map(|record| record.id).collect::<Vec<_>>(), job.kept));
             records.extend(job.records);
         }
-        let safe = write(&store, &records, &counts).await;
+        let mut safe = write(&store, &records, &counts).await;
+        // Whoever has them sends them again until the stream has them, too, and there each is kept once.
+        if let Err(error) = outlet.keep(records.iter().filter(|record| safe.contains(&record.id))).await {
+            tracing::error!(%error, records = safe.len(), "call records are in the store, but in no stream");
+            safe.clear();
+        }
         for (mut ids, kept) in asked {
             ids.retain(|id| safe.contains(id));
             // Whoever asked may have stopped waiting.

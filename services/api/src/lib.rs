@@ -20,6 +20,7 @@ mod names;
 mod notify;
 mod numbers;
 mod office;
+mod outlet;
 mod password;
 mod problem;
 mod recall;
@@ -33,7 +34,7 @@ mod tokens;
 mod users;
 pub mod view;
 
-pub use api::{Api, ApiError, Dealt};
+pub use api::{Api, ApiError, Dealt, Figures};
 pub use problem::Problem;
 pub use routes::openapi;
 pub use time::Time;

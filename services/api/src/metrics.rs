@@ -33,7 +33,7 @@ const PAGE: f64 = 4096.0;
 pub(crate) async fn show(State(shared): State<Shared>) -> Result<Response, Problem> {
     let mut figures = Figures::default();
     let members: Vec<_> = shared
-        .bus
+        .host
         .topology()
         .members()
         .map(|member| (member, tokio::spawn(ask(shared.clone(), member))))
@@ -55,11 +55,11 @@ pub(crate) async fn show(State(shared): State<Shared>) -> Result<Response, Probl
 
 async fn ask(shared: Shared, member: Member) -> Option<Gauges> {
     let answer = match member {
-        Member::Signalling(_) => shared.bus.ask_member(member, &query::Gauge::default()).await,
-        Member::Media => shared.bus.ask_member(member, &media::Gauge::default()).await,
-        Member::Broker => shared.bus.ask_member(member, &cluster::Gauge::default()).await,
+        Member::Signalling(_) => shared.host.ask_member(member, &query::Gauge::default()).await,
+        Member::Media => shared.host.ask_member(member, &media::Gauge::default()).await,
+        Member::Broker => shared.host.ask_member(member, &cluster::Gauge::default()).await,
         Member::Office => {
-            let billing = shared.bus.ask_member(member, &billing::Gauge::default()).await;
+            let billing = shared.host.ask_member(member, &billing::Gauge::default()).await;
             return Some(office(&shared, billing.unwrap_or_default()));
         }
     };
@@ -68,8 +68,11 @@ async fn ask(shared: Shared, member: Member) -> Option<Gauges> {
 
 fn office(shared: &Shared, mut gauges: Gauges) -> Gauges {
     let mut add = |name: &str, value: f64| gauges.values.push((name.to_owned(), value));
-    for (name, value) in shared.keeper.gauges() {
+    for (name, value) in shared.keeper.gauges().into_iter().chain(shared.outlet.gauges()) {
         add(name, value);
+    }
+    for (name, value) in shared.figures.look() {
+        add(&name, value);
     }
     let store = shared.store.state();
     add("store_away_seconds", store.away.map_or(0.0, |away| away.as_secs_f64()));

@@ -3,6 +3,7 @@
 use bus::Server;
 use contract::account::{Found, ListTenants, LookUp, Tenants};
 use contract::command::{CarryOut, Command, Done};
+use contract::event::CallEvent;
 use contract::query::{HangUp, HungUp};
 use contract::record::Keep;
 use store::StoreError;
@@ -12,7 +13,7 @@ use crate::names;
 
 pub(crate) fn answer(shared: &Shared, server: Server) -> Server {
     let (listing, looking, keeping) = (shared.clone(), shared.clone(), shared.clone());
-    let commanded = shared.clone();
+    let (commanded, told) = (shared.clone(), shared.clone());
     server
         .on(move |_: ListTenants| {
             let shared = listing.clone();
@@ -25,6 +26,10 @@ pub(crate) fn answer(shared: &Shared, server: Server) -> Server {
         .on(move |keep: Keep| {
             let shared = keeping.clone();
             async move { shared.keeper.keep(keep).await }
+        })
+        .hear(move |event: CallEvent| {
+            told.outlet.happened(event);
+            async {}
         })
         .on(move |it: CarryOut| {
             let shared = commanded.clone();

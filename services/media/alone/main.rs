@@ -57,5 +57,5 @@ fn work(folder: &Path, threads: usize) {
     let mut worker = Worker::join().unwrap();
     let topology = Topology::new(folder, 1);
     let config = Config { threads, ..Config::new(Secret::new([3; 16]), topology, folder.to_path_buf()) };
-    strowger_media_service::run(&mut worker, &config).unwrap();
+    strowger_media_service::run(&mut worker, &config, &strowger_media_service::alone).unwrap();
 }

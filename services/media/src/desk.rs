@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::mpsc::{Receiver, Sender, channel};
 
-use bus::{Endpoint, Peer};
+use bus::{Mailbox, Peer};
 use contract::media::{Anchor, Gauge, Release};
 use contract::{CallId, Conversation, DecodeError, Envelope, Kind, Role};
 use media::{Ask, In};
@@ -41,7 +41,7 @@ struct Colleague {
 
 #[derive(Debug)]
 enum Place {
-    Front { endpoint: Box<Endpoint>, colleagues: Vec<Colleague>, said: Receiver<Said> },
+    Front { mailbox: Box<dyn Mailbox + Send>, colleagues: Vec<Colleague>, said: Receiver<Said> },
     Back { work: Receiver<Work>, said: Sender<Said>, front: Waker },
 }
 
@@ -54,7 +54,7 @@ pub(crate) struct Desk {
 }
 
 /// The desks of as many threads as there are wakers. The first one has the bus.
-pub(crate) fn desks(endpoint: Endpoint, wakers: &[Waker]) -> strowger_io::Result<Vec<Desk>> {
+pub(crate) fn desks(mailbox: Box<dyn Mailbox + Send>, wakers: &[Waker]) -> strowger_io::Result<Vec<Desk>> {
     let (said, from_colleagues) = channel();
     let (mut colleagues, mut backs) = (Vec::new(), Vec::new());
     for waker in wakers.iter().skip(1) {
@@ -63,16 +63,16 @@ pub(crate) fn desks(endpoint: Endpoint, wakers: &[Waker]) -> strowger_io::Result
         let front = wakers[0].duplicate()?;
         backs.push(Place::Back { work: to_do, said: said.clone(), front });
     }
-    let front = Place::Front { endpoint: Box::new(endpoint), colleagues, said: from_colleagues };
+    let front = Place::Front { mailbox, colleagues, said: from_colleagues };
     let desk = |place| Desk { place, asked: BTreeMap::new(), next: 0 };
     Ok(std::iter::once(front).chain(backs).map(desk).collect())
 }
 
 impl Desk {
     /// The bus, if it is ours.
-    pub(crate) fn endpoint(&self) -> Option<&Endpoint> {
+    pub(crate) fn mailbox(&self) -> Option<&(dyn Mailbox + Send)> {
         match &self.place {
-            Place::Front { endpoint, .. } => Some(endpoint),
+            Place::Front { mailbox, .. } => Some(&**mailbox),
             Place::Back { .. } => None,
         }
     }
@@ -80,7 +80,7 @@ impl Desk {
     /// Takes everything that came.
     pub(crate) fn collect(&mut self, inputs: &mut Vec<In>) {
         let work = match &mut self.place {
-            Place::Front { endpoint, colleagues, said } => front(endpoint, colleagues, said),
+            Place::Front { mailbox, colleagues, said } => front(&mut **mailbox, colleagues, said),
             Place::Back { work, .. } => work.try_iter().collect(),
         };
         for Work { from, id, what } in work {
@@ -108,7 +108,7 @@ impl Desk {
 
     fn say(&mut self, what: Said) {
         match &mut self.place {
-            Place::Front { endpoint, .. } => say(endpoint, what),
+            Place::Front { mailbox, .. } => say(&mut **mailbox, what),
             Place::Back { said, front, .. } => {
                 // It fails only when the front has left, and then all of us are leaving.
                 let _ = said.send(what);
@@ -119,26 +119,26 @@ impl Desk {
 
     /// Lets go what was said.
     pub(crate) fn flush(&mut self) {
-        if let Place::Front { endpoint, .. } = &mut self.place {
-            endpoint.flush();
+        if let Place::Front { mailbox, .. } = &mut self.place {
+            mailbox.flush();
         }
     }
 }
 
-fn say(endpoint: &mut Endpoint, what: Said) {
+fn say(mailbox: &mut dyn Mailbox, what: Said) {
     let sent = match what {
-        Said::Answer(peer, answer) => endpoint.answer(peer, &answer),
-        Said::Notice(notice) => endpoint.send(&notice),
+        Said::Answer(peer, answer) => mailbox.answer(peer, &answer),
+        Said::Notice(notice) => mailbox.send(&notice),
     };
     if let Err(error) = sent {
         tracing::debug!(%error, "not said");
     }
 }
 
-fn front(endpoint: &mut Endpoint, colleagues: &[Colleague], said: &Receiver<Said>) -> Vec<Work> {
+fn front(mailbox: &mut dyn Mailbox, colleagues: &[Colleague], said: &Receiver<Said>) -> Vec<Work> {
     let mut mine = Vec::new();
-    endpoint.ready();
-    while let Some(received) = endpoint.receive() {
+    mailbox.ready();
+    while let Some(received) = mailbox.receive() {
         let (from, envelope) = (received.from, received.envelope);
         let what = match read(&envelope) {
             Ok(Some(what)) => what,
@@ -157,7 +157,7 @@ fn front(endpoint: &mut Endpoint, colleagues: &[Colleague], said: &Receiver<Said
             None => mine.push(work),
         }
     }
-    said.try_iter().for_each(|what| say(endpoint, what));
+    said.try_iter().for_each(|what| say(mailbox, what));
     mine
 }
 

@@ -23,4 +23,4 @@ mod thread;
 
 pub use config::Config;
 pub use media::Settings;
-pub use service::{Dealt, RunError, Service, run};
+pub use service::{Dealt, Join, RunError, Service, alone, run};

@@ -7,7 +7,7 @@ use std::sync::mpsc::{Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use bus::Endpoint;
+use bus::{Endpoint, Mailbox};
 use contract::query::Gauges;
 use host::worker::Worker;
 use host::{Beat, Turn};
@@ -57,24 +57,34 @@ pub enum RunError {
 /// What a media worker is dealt.
 #[derive(Debug)]
 pub struct Dealt {
-    /// Where it hears the bus.
-    pub bus: UnixListener,
+    /// Where it hears the bus, of this host or of all.
+    pub bus: Box<dyn Mailbox + Send>,
     /// The pool, RTP and RTCP in turn.
     pub ports: Vec<UdpSocket>,
 }
 
 impl Dealt {
-    /// Takes `bus` and all of `port-`.
-    pub fn take(dealt: &mut host::worker::Dealt) -> Result<Self, RunError> {
-        let bus = dealt.take(BUS).ok_or(RunError::NotDealt(BUS))?;
+    /// Takes `bus` and all of `port-`; `join` makes of the bus of this host the one that is heard.
+    pub fn take(dealt: &mut host::worker::Dealt, config: &Config, join: Join<'_>) -> Result<Self, RunError> {
+        let listener: UnixListener = dealt.take(BUS).ok_or(RunError::NotDealt(BUS))?.into();
+        let near = Endpoint::new(config.topology.clone(), listener).map_err(RunError::Bus)?;
+        let bus = join(near).map_err(RunError::Bus)?;
         let ports = dealt.take_all(PORT).into_iter().map(|(_, fd): (_, OwnedFd)| UdpSocket::from(fd));
-        Ok(Dealt { bus: bus.into(), ports: ports.collect() })
+        Ok(Dealt { bus, ports: ports.collect() })
     }
 }
 
+/// Joins the bus of this host with that of others, where there are some.
+pub type Join<'a> = &'a dyn Fn(Endpoint) -> io::Result<Box<dyn Mailbox + Send>>;
+
+/// Hears this host alone.
+pub fn alone(near: Endpoint) -> io::Result<Box<dyn Mailbox + Send>> {
+    Ok(Box::new(near))
+}
+
 /// Runs as `worker` until its supervisor says to stop.
-pub fn run(worker: &mut Worker, config: &Config) -> Result<(), RunError> {
-    let dealt = Dealt::take(&mut worker.dealt)?;
+pub fn run(worker: &mut Worker, config: &Config, join: Join<'_>) -> Result<(), RunError> {
+    let dealt = Dealt::take(&mut worker.dealt, config, join)?;
     let progress = worker.progress.clone();
     let service = Service::start(config, dealt, worker.clock(), || Some(progress.watch()))?;
     worker.ready()?;
@@ -101,11 +111,10 @@ impl Service {
     ) -> Result<Service, RunError> {
         let count = config.threads.max(1);
         let wakers = (0..count).map(|_| Waker::new()).collect::<Result<Vec<_>, _>>()?;
-        let endpoint = Endpoint::new(config.topology.clone(), dealt.bus).map_err(RunError::Bus)?;
         let board: Board = Arc::new((0..count).map(|_| Mutex::new(Gauges::default())).collect());
         let mut service = Service { threads: Vec::new(), wakers, stop: Arc::new(AtomicBool::new(false)) };
         let mut learners = Vec::new();
-        let places = desks(endpoint, &service.wakers)?.into_iter().zip(share(dealt.ports, count));
+        let places = desks(dealt.bus, &service.wakers)?.into_iter().zip(share(dealt.ports, count));
         for (number, (desk, ports)) in places.enumerate() {
             let (sounds, learned) = channel();
             learners.push((sounds, service.wakers[number].duplicate()?));

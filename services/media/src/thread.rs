@@ -61,8 +61,8 @@ impl PacketThread {
             tracing::debug!("packets are of usual priority: the system allows no other");
         }
         self.hands.ports.poller.add(&self.waker, WAKER, Interest::READ)?;
-        if let Some(endpoint) = self.hands.desk.endpoint() {
-            self.hands.ports.poller.add(endpoint, BUS, Interest::READ)?;
+        if let Some(mailbox) = self.hands.desk.mailbox() {
+            self.hands.ports.poller.add(mailbox, BUS, Interest::READ)?;
         }
         let mut work = Work {
             events: Events::new(EVENTS),

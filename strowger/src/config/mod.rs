@@ -1,6 +1,8 @@
 //! One TOML file says it all; every key has a default, unknown ones are refused.
 
+mod amqp;
 mod cluster;
+mod nats;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
@@ -10,7 +12,9 @@ use machine::Failpoint;
 use serde::{Deserialize, Serialize};
 use sip::digest::Algorithm;
 
+pub(crate) use amqp::Amqp;
 pub(crate) use cluster::{Cluster, Floating};
+pub(crate) use nats::Nats;
 
 /// The whole configuration of a platform on one host.
 #[derive(Clone, Debug, PartialEq, Deserialize, Serialize)]
@@ -35,6 +39,8 @@ pub(crate) struct Config {
     pub(crate) billing: Billing,
     pub(crate) api: Api,
     pub(crate) cluster: Cluster,
+    pub(crate) nats: Nats,
+    pub(crate) amqp: Amqp,
     /// Faults planted on purpose, for drills: `[[failpoints]] dialed = "...", fault = "panic"`.
     pub(crate) failpoints: Vec<Failpoint>,
 }
@@ -234,6 +240,8 @@ impl Default for Config {
             billing: Billing::default(),
             api: Api::default(),
             cluster: Cluster::default(),
+            nats: Nats::default(),
+            amqp: Amqp::default(),
             failpoints: Vec::new(),
         }
     }
@@ -387,6 +395,8 @@ impl Config {
         let legs = usize::from(self.media.legs) * self.media_bind().len();
         say(legs > 7_000, "media.legs: expected at most 7000, for both families together (descriptors)");
         self.cluster.contradictions().iter().for_each(|what| say(true, what));
+        self.nats.contradictions(&self.cluster).iter().for_each(|what| say(true, what));
+        self.amqp.contradictions().iter().for_each(|what| say(true, what));
         if let Err(error) = store::Address::read(&self.store, &self.data) {
             say(true, &error.to_string());
         }
@@ -394,6 +404,11 @@ impl Config {
         say(self.billing.reserve_seconds < 10, "billing.reserve_seconds: expected at least 10");
         say(self.billing.currency.len() != 3, "billing.currency: expected three letters (ISO 4217)");
         found
+    }
+
+    /// Whether somebody can hear what happens in calls: then it is told, and kept for them.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.nats.is_on() || self.amqp.is_on()
     }
 
     /// RFC 3261's timers as values.

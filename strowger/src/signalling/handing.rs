@@ -70,6 +70,7 @@ impl Thread {
         let back = neighbours.go_by(Arc::clone(&view), owned.clone());
         neighbours.keep_own(&mut self.turn.journal, &some);
         back.into_iter().for_each(|it| self.voice.send_inward(now, it.shard, it.bytes));
+        self.voice.own_on_bus(&owned, &view);
         self.handing = Some(Handing { to, shards: some, waits, is_asked: false });
         let mut direct = vec![In::Owned(owned)];
         self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], &mut direct, &mut self.voice);

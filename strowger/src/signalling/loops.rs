@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use bus::Mailbox as _;
 use edge_service::{Arrivals, Front, Limits, Source};
 use exchange::kept;
 use exchange_service::LadderRing;
@@ -24,6 +25,7 @@ use super::neighbours::{Neighbours, Said};
 use super::questions::Questions;
 use super::voice::{Asker, Voice};
 use super::{Given, WorkerError, settings, shards};
+use crate::across::Postbox;
 use crate::config::Hop;
 
 const BUS: u64 = 0;
@@ -108,7 +110,8 @@ impl Thread {
             idle: Duration::from_secs(config.sip.idle_connection_seconds),
         };
         let front = Front::new(given.number as u8, given.ears, limits, &poller, WORLD)?;
-        let bus = bus::Endpoint::new(given.topology.clone(), given.hearing).map_err(WorkerError::Bus)?;
+        let near = bus::Endpoint::new(given.topology.clone(), given.hearing).map_err(WorkerError::Bus)?;
+        let bus = Postbox::of_thread(given.across.as_ref(), near, given.number)?;
         poller.add(&bus, BUS, Interest::READ)?;
         poller.add(given.mailboxes[usize::from(given.number)].waker(), MAIL, Interest::READ)?;
         let me = Peer { node: config.cluster.me(), thread: given.number };
@@ -119,6 +122,8 @@ impl Thread {
             poller,
             front,
             bus,
+            across: given.across,
+            breaks: 0,
             ladder: LadderRing::open(ladder),
             mailboxes: Arc::clone(&given.mailboxes),
             number: given.number,
@@ -329,6 +334,7 @@ impl Thread {
     }
 
     fn chores(&mut self, now: Moment) {
+        self.voice.doubt();
         self.voice.front.close_idle(now, &self.voice.poller);
         let (stats, turn, tally) = (self.turn.journal.stats(), self.turn.stats(), self.voice.front.tally());
         if stats.unprotected > self.unprotected {

@@ -24,6 +24,7 @@ use machine::Secret;
 use strowger_io::start_thread;
 use worker::Hop;
 
+use crate::across::{Across, AcrossError};
 use crate::config::{self, Config};
 use crate::places::Places;
 use crate::serve::{label, outward_address};
@@ -47,6 +48,8 @@ pub(crate) enum WorkerError {
     DiskLog(std::io::Error),
     #[error("the brokers have not said yet which shards are ours; is one of cluster.brokers there?")]
     NoBroker,
+    #[error(transparent)]
+    Across(#[from] AcrossError),
     #[error("a thread ended: {0}")]
     Thread(String),
 }
@@ -60,6 +63,8 @@ pub(crate) struct Given {
     pub(crate) topology: Topology,
     pub(crate) ears: Vec<Ear>,
     pub(crate) hearing: std::os::unix::net::UnixListener,
+    /// The bus between hosts, if there are others.
+    pub(crate) across: Option<Across>,
     /// Where it hears its neighbours.
     pub(crate) inside: Option<strowger_io::Listener>,
     /// Where all threads of this host do.
@@ -103,6 +108,7 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
     let secret = places.secret()?;
     redeal::redeal(&places, threads, config.signalling.journal_mb << 20, worker.clock().now())?;
     let topology = crate::serve::topology(config, &places);
+    let across = Across::start(config, &places)?;
     let mailboxes = (0..threads).map(|_| Mailbox::new()).collect::<Result<Vec<_>, _>>()?;
     let mailboxes = Arc::new(mailboxes);
     let mut hops = Vec::new();
@@ -134,6 +140,7 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
             topology: topology.clone(),
             ears,
             hearing: hearing.into(),
+            across: across.clone(),
             inside,
             inside_of: hops.clone(),
             mailboxes: Arc::clone(&mailboxes),
@@ -183,6 +190,7 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     let mut settings = exchange::Settings {
         owned: Owned::of_thread(number, config.signalling.threads),
         failpoints: config.failpoints.clone(),
+        events: config.is_heard(),
         ..exchange::Settings::default()
     };
     settings.registrar.shortest = secs(config.registrar.min_expires);

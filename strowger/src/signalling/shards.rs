@@ -6,6 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use bus::Mailbox as _;
 use contract::cluster::{Node, Owner, View};
 use exchange::settings::Owned;
 use machine::{Epoch, Moment, Record, SHARDS, Shard};
@@ -67,6 +68,7 @@ impl Thread {
     /// Begins with `view`: what is ours by it is in our journal.
     pub(super) fn believe(&mut self, view: View) {
         let owned = self.turn.machine.owned().clone();
+        self.voice.own_on_bus(&owned, &view);
         if let Some(neighbours) = &mut self.voice.neighbours {
             neighbours.go_by(Arc::new(view), owned);
         }
@@ -116,6 +118,7 @@ impl Thread {
         let handing = self.handing.as_ref().map(|it| it.shards()).unwrap_or_default();
         let owned = owned(&view, self.number, self.threads, &handing);
         let (gained, version) = (self.gained(&owned), view.version);
+        self.voice.own_on_bus(&owned, &view);
         let Some(neighbours) = &mut self.voice.neighbours else { return };
         let (mut adopted, mut half) = (Vec::new(), 0);
         for &shard in &gained {

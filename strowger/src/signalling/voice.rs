@@ -8,12 +8,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use bus::{Endpoint, Peer};
+use bus::{Mailbox as _, Peer};
+use contract::account::Doubt;
+use contract::cluster::View;
 use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
 use contract::{CallId, Conversation, Envelope, Kind, NodeId, Role};
 use edge::Flow;
 use edge_service::{Front, Source};
 use exchange::Exchange;
+use exchange::settings::Owned;
 use exchange_service::LadderRing;
 use host::{Beat, Blame, Damage, Shell};
 use machine::{Key, Moment, Shard, Tag};
@@ -24,6 +27,7 @@ use worker::{In, Out, Said, Signalling};
 use super::mailbox::{Letter, Mailbox};
 use super::neighbours::{Neighbours, Way};
 use super::questions::Questions;
+use crate::across::{Across, Postbox};
 
 /// How many inputs all threads of this process have set aside.
 static SET_ASIDE: AtomicU64 = AtomicU64::new(0);
@@ -49,7 +53,10 @@ pub(crate) struct Outgoing {
 pub(crate) struct Voice {
     pub(crate) poller: Poller,
     pub(crate) front: Front,
-    pub(crate) bus: Endpoint,
+    pub(crate) bus: Postbox,
+    pub(crate) across: Option<Across>,
+    /// How often connections of the bus had broken when it was looked at last.
+    pub(crate) breaks: u64,
     pub(crate) ladder: LadderRing<MappedFile>,
     pub(crate) mailboxes: Arc<Vec<Mailbox>>,
     pub(crate) number: u16,
@@ -85,6 +92,23 @@ impl Voice {
         self.next_asker += 1;
         self.askers.insert(self.next_asker, (from, is_gauge));
         Some(In::Bus(self.next_asker, envelope))
+    }
+
+    /// From now on, what is said anywhere to the owners of these shards is heard here; whoever asks where somebody is
+    /// goes by `view`.
+    pub(crate) fn own_on_bus(&self, owned: &Owned, view: &View) {
+        self.bus.own(owned.all());
+        if let Some(across) = &self.across {
+            across.views().learn(view.clone());
+        }
+    }
+
+    /// After a break of the bus notices may have been missed: what is remembered of accounts is in doubt.
+    pub(crate) fn doubt(&mut self) {
+        let breaks = self.bus.counters().broken;
+        if std::mem::replace(&mut self.breaks, breaks) < breaks && self.across.is_some() {
+            self.own.push_back(In::Bus(0, Envelope::notice(None, &Doubt {})));
+        }
     }
 
     /// What was said in a call, and before it: while its caller was asked who it is.

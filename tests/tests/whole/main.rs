@@ -1,5 +1,7 @@
 //! The platform as a whole: real processes, real sockets, real peers. One behaviour a file.
 
+#[cfg(nats_server)]
+mod across;
 mod api;
 mod bad_input;
 mod calls;
@@ -8,7 +10,17 @@ mod deaths;
 mod demo;
 mod failpoints;
 mod families;
+#[cfg(nats_server)]
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../../../plumbing/nats/tests/server/mod.rs"]
+mod nats_server;
 mod power_loss;
+#[cfg(rabbitmq)]
+#[allow(dead_code, clippy::unwrap_used)]
+#[path = "../../../plumbing/amqp/tests/rabbit/mod.rs"]
+mod rabbit;
+#[cfg(rabbitmq)]
+mod rabbit_hears;
 #[cfg(postgres)]
 #[path = "../../../plumbing/store/tests/store/server.rs"]
 mod server;
@@ -29,6 +41,16 @@ use strowger_tests::Platform;
 #[test]
 #[ignore = "PostgreSQL is not installed (Debian's package postgresql)"]
 fn postgres() {}
+
+#[cfg(not(nats_server))]
+#[test]
+#[ignore = "nats-server is not installed (Debian's package nats-server)"]
+fn nats_server() {}
+
+#[cfg(not(rabbitmq))]
+#[test]
+#[ignore = "RabbitMQ is not installed (Debian's package rabbitmq-server)"]
+fn rabbitmq() {}
 
 /// A platform with alice, bob (number 1002) and the echo app (600).
 fn furnished(lines: &str) -> Platform {

@@ -135,7 +135,12 @@ impl Log {
     }
 
     /// Appends `body` and waits until the disk has it. Everything must have been read under the lock before.
-    pub(super) fn append(&mut self, _held: &Held, body: &[u8]) -> io::Result<u64> {
+    pub(super) fn append(&mut self, held: &Held, body: &[u8]) -> io::Result<u64> {
+        self.append_all(held, &[body])
+    }
+
+    /// Appends all `bodies` at once; the number of the first.
+    pub(super) fn append_all(&mut self, _held: &Held, bodies: &[impl AsRef<[u8]>]) -> io::Result<u64> {
         let number = self.next();
         let is_torn = self.segment.metadata()?.len() > self.at;
         if self.at == 0 && is_torn {
@@ -145,11 +150,12 @@ impl Log {
             self.segment = self.begin(number)?;
             (self.first, self.at) = (number, 0);
         }
-        let bytes = write(number, body);
+        let bytes: Vec<u8> =
+            (number..).zip(bodies).flat_map(|(number, body)| write(number, body.as_ref())).collect();
         std::io::Write::write_all(&mut self.segment, &bytes)?;
         self.segment.sync_data()?;
         self.at += bytes.len() as u64;
-        self.next = number + 1;
+        self.next = number + bodies.len() as u64;
         Ok(number)
     }
 

@@ -30,6 +30,12 @@ pub struct KeptStreams {
 #[derive(Debug)]
 struct Writer {
     log: Log,
+    known: Known,
+}
+
+/// The identities of those kept last.
+#[derive(Debug, Default)]
+struct Known {
     ids: BTreeSet<String>,
     in_order: VecDeque<String>,
 }
@@ -41,36 +47,71 @@ impl KeptStreams {
         let mut writers = BTreeMap::new();
         for stream in Stream::ALL {
             let log = Log::open(&folder.join(stream.name()), SEGMENT)?;
-            writers
-                .insert(stream, Mutex::new(Writer { log, ids: BTreeSet::new(), in_order: VecDeque::new() }));
+            writers.insert(stream, Mutex::new(Writer { log, known: Known::default() }));
         }
         Ok(KeptStreams { folder, writers: Arc::new(writers), appended: Arc::new(Notify::new()) })
     }
 }
 
+impl KeptStreams {
+    /// Keeps all `entries`, in order, and returns once they are kept: they reach the disk together.
+    pub async fn append_all(&self, stream: Stream, entries: Vec<Entry>) -> Result<(), DurableError> {
+        entries.iter().try_for_each(|entry| check_name(&entry.topic))?;
+        let writers = self.writers.clone();
+        let write = move || {
+            let writer = writers.get(&stream).ok_or(io::ErrorKind::NotFound)?;
+            writer.lock().unwrap_or_else(PoisonError::into_inner).append(entries)
+        };
+        blocking(stream.name(), write).await?;
+        self.appended.notify_waiters();
+        Ok(())
+    }
+}
+
 impl Writer {
-    fn append(&mut self, entry: &Entry) -> io::Result<()> {
-        let held = self.log.hold()?;
-        let mut came = Vec::new();
-        self.log.read(&mut |_, body| came.extend(contract::decode::<Entry>(body).map(|entry| entry.id)))?;
-        came.into_iter().for_each(|id| self.remember(id));
-        if self.ids.contains(&entry.id) {
+    fn append(&mut self, mut entries: Vec<Entry>) -> io::Result<()> {
+        let Writer { log, known } = self;
+        let held = log.hold()?;
+        log.read(&mut |_, body| {
+            if let Ok(entry) = contract::decode::<Entry>(body) {
+                known.is_new(&entry.id);
+            }
+        })?;
+        entries.retain(|entry| known.is_new(&entry.id));
+        if entries.is_empty() {
             return Ok(());
         }
-        self.log.append(&held, &contract::encode(entry))?;
-        self.remember(entry.id.clone());
-        self.log.keep_at_most(&held, MOST)
-    }
-
-    fn remember(&mut self, id: String) {
-        if !id.is_empty() && self.ids.insert(id.clone()) {
-            self.in_order.push_back(id);
+        let bodies: Vec<Vec<u8>> = entries.iter().map(contract::encode).collect();
+        if let Err(error) = log.append_all(&held, &bodies) {
+            entries.iter().for_each(|entry| known.forget(&entry.id));
+            return Err(error);
         }
+        log.keep_at_most(&held, MOST)
+    }
+}
+
+impl Known {
+    /// Whether `id` is none of those remembered; it is from now on. Whoever has none is always new.
+    fn is_new(&mut self, id: &str) -> bool {
+        if id.is_empty() {
+            return true;
+        }
+        if !self.ids.insert(id.to_owned()) {
+            return false;
+        }
+        self.in_order.push_back(id.to_owned());
         if self.in_order.len() > REMEMBERED
             && let Some(old) = self.in_order.pop_front()
         {
             self.ids.remove(&old);
         }
+        true
+    }
+
+    /// It was not kept after all.
+    fn forget(&mut self, id: &str) {
+        self.ids.remove(id);
+        self.in_order.retain(|it| it != id);
     }
 }
 
@@ -78,15 +119,7 @@ impl Streams for KeptStreams {
     type Consumer = KeptConsumer;
 
     async fn append(&self, stream: Stream, entry: Entry) -> Result<(), DurableError> {
-        check_name(&entry.topic)?;
-        let writers = self.writers.clone();
-        let write = move || {
-            let writer = writers.get(&stream).ok_or(io::ErrorKind::NotFound)?;
-            writer.lock().unwrap_or_else(PoisonError::into_inner).append(&entry)
-        };
-        blocking(stream.name(), write).await?;
-        self.appended.notify_waiters();
-        Ok(())
+        self.append_all(stream, vec![entry]).await
     }
 
     async fn consumer(&self, stream: Stream, name: &str) -> Result<KeptConsumer, DurableError> {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use bus::durable::{DurableError, Entry, Streams};
 use bus::{Addressed, Carrier, Mailbox, NotSent, Server as Answers, Unanswered};
-use contract::account::{Changed, Found, LookUp};
+use contract::account::{Changed, Doubt, Found, LookUp};
 use contract::event::CallEvent;
 use contract::record::{Keep, Kept};
-use contract::{Envelope, Role, Stream, TenantId, To};
+use contract::{Envelope, NodeId, Notice, Role, Stream, TenantId, To};
 use strowger_nats::{Nats, Options};
 
 use crate::across::{connect, signalling, who};
@@ -144,4 +144,71 @@ async fn who_goes_is_missed_and_who_gave_his_shards_away_is_not_asked() {
     drop(one);
     tokio::time::sleep(Duration::from_millis(100)).await;
     assert_eq!(names(&nats), ["buddy"]);
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn an_exchange_that_may_have_missed_notices_is_told() {
+    let mut server = Server::start();
+    let mut exchange = Looped::start(signalling(&connect(&server), 0, 1));
+    let media = Looped::start(connect(&server).mailbox(who("media", 1, &[Role::Media])).unwrap());
+    until_answered_by(&server).await;
+    assert_eq!(exchange.waiting(), 0);
+    server.kill();
+    server.run();
+    assert_eq!(exchange.next().await.envelope.subject, Doubt::SUBJECT.to_string());
+    assert_eq!(media.waiting(), 0, "it remembers no accounts");
+}
+
+async fn until_answered_by(server: &Server) {
+    let nats = connect(server);
+    let _office = office(connect(server));
+    until_answered(&nats).await;
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn what_is_said_to_all_beyond_a_node_is_not_heard_there() {
+    let server = Server::start();
+    let beyond = |node| {
+        let servers = vec![server.url()];
+        Nats::start(Options { servers, beyond: Some(NodeId(node)), ..Options::default() }).unwrap()
+    };
+    let (one, other) = (beyond(1), beyond(2));
+    let (first, second) = (who("office-1", 1, &[Role::Api]), who("office-2", 2, &[Role::Api]));
+    let mut here = Looped::start(one.mailbox(first).unwrap());
+    let mut there = Looped::start(other.mailbox(second).unwrap());
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(one.members(Role::Api).len(), 2);
+
+    one.client().tell(None, &CallEvent::default()).unwrap();
+    there.next().await;
+    assert_eq!(here.waiting(), 0);
+    let client = one.client();
+    let asking = tokio::spawn(async move { client.ask_all(&anna()).await });
+    let asked = there.next().await;
+    there.answer::<LookUp>(&asked, &Found::Nobody);
+    let answers = asking.await.unwrap();
+    assert!(matches!(&answers[..], [(name, Ok(Found::Nobody))] if name == "office-2"), "{answers:?}");
+    other.client().tell(None, &CallEvent::default()).unwrap();
+    here.next().await;
+    // Where there is nobody else, no answer is waited for.
+    let began = Instant::now();
+    assert_eq!(one.client().ask_all(&contract::media::Gauge {}).await.len(), 0);
+    assert!(began.elapsed() < Duration::from_millis(100), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn of_the_members_of_a_node_the_one_of_that_role_is_meant() {
+    let server = Server::start();
+    let nats = connect(&server);
+    let mut office = Looped::start(connect(&server).mailbox(who("office-1", 1, &[Role::Api])).unwrap());
+    let media = Looped::start(connect(&server).mailbox(who("media-1", 1, &[Role::Media])).unwrap());
+    let client = nats.client();
+    let asking = tokio::spawn(async move { client.ask_at(To::Node(NodeId(1)), &anna()).await });
+    let asked = office.next().await;
+    office.answer::<LookUp>(&asked, &Found::Nobody);
+    assert_eq!(asking.await.unwrap().unwrap(), Found::Nobody);
+    assert_eq!(media.waiting(), 0);
 }

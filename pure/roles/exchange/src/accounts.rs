@@ -98,6 +98,8 @@ pub(crate) struct Accounts {
     hash: KeyedHash,
     known: Memory<Remembered>,
     absent: Memory<Moment>,
+    /// What was confirmed before this second must be confirmed again.
+    doubted: u32,
 }
 
 #[derive(Debug)]
@@ -123,6 +125,7 @@ impl Accounts {
             hash,
             known: Memory::new(settings.room),
             absent: Memory::new(settings.absent_room),
+            doubted: 0,
         }
     }
 
@@ -150,7 +153,8 @@ impl Accounts {
     /// Says so once, then not for a while.
     pub(crate) fn due(&mut self, key: u128, now: Moment) -> Option<LookUp> {
         let remembered = self.known.get_mut(key)?;
-        if now.as_secs() < u64::from(remembered.confirmed) + self.settings.fresh.as_secs() {
+        let is_fresh = now.as_secs() < u64::from(remembered.confirmed) + self.settings.fresh.as_secs();
+        if is_fresh && remembered.confirmed >= self.doubted {
             return None;
         }
         remembered.confirmed = second(now);
@@ -185,6 +189,13 @@ impl Accounts {
         let remembered = Remembered { body: body.clone().into_boxed_slice(), confirmed: second(now) };
         let forgotten = self.known.insert(key, remembered);
         [Some(Learned { key, body }), forgotten.map(|(key, _)| Learned { key, body: Vec::new() })]
+    }
+
+    /// Any of it may have changed: it is confirmed when it is next needed, and who was nobody is asked for.
+    pub(crate) fn doubt(&mut self, now: Moment) {
+        // What was confirmed within this second is asked once more than it need be.
+        self.doubted = second(now).saturating_add(1);
+        self.absent = Memory::new(self.settings.absent_room);
     }
 
     /// Forgets what is under `key`.

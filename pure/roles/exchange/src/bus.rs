@@ -1,7 +1,7 @@
 //! What comes on the bus: answers to our questions, notices, and questions of others.
 
 use call::Answer;
-use contract::account::{Changed, Found, LookUp, Tenants};
+use contract::account::{Changed, Doubt, Found, LookUp, Tenants};
 use contract::app::Instructions;
 use contract::billing::{Reserved, Settled};
 use contract::domains::Domains;
@@ -199,6 +199,10 @@ impl Exchange {
             Some(verb) if verb == Changed::SUBJECT.verb => {
                 read(&envelope.body).map(|changed| self.changed(changed, now, out))
             }
+            Some(verb) if verb == Doubt::SUBJECT.verb => {
+                self.doubt(now, out);
+                Some(())
+            }
             Some(_) | None => None,
         };
         if understood.is_none() {
@@ -207,17 +211,26 @@ impl Exchange {
     }
 
     fn changed(&mut self, changed: Changed, now: Moment, out: &mut Outbox<Out>) {
-        let Some(name) = changed.name else {
-            self.questions.doubt(&About::Tenants);
-            self.view.domains_in_doubt = true;
-            return self.ask(About::Tenants, now, out);
-        };
+        let Some(name) = changed.name else { return self.doubt_tenants(now, out) };
         self.questions.doubt(&About::Account(LookUp { tenant: changed.tenant, name: name.clone() }));
         let key = self.view.accounts.key(changed.tenant, name.as_bytes());
         self.view.accounts.forget_absence(key);
         if let Some(forgotten) = self.view.accounts.forget(key) {
             keep_account(forgotten, out);
         }
+    }
+
+    /// Whatever we remember of others may have changed. As after a restart: it is used, and confirmed at its next use.
+    fn doubt(&mut self, now: Moment, out: &mut Outbox<Out>) {
+        self.questions.doubt_accounts();
+        self.view.accounts.doubt(now);
+        self.doubt_tenants(now, out);
+    }
+
+    fn doubt_tenants(&mut self, now: Moment, out: &mut Outbox<Out>) {
+        self.questions.doubt(&About::Tenants);
+        self.view.domains_in_doubt = true;
+        self.ask(About::Tenants, now, out);
     }
 
     fn asked(&mut self, envelope: &Envelope, now: Moment, out: &mut Outbox<Out>) {

@@ -50,6 +50,10 @@ impl Exchange {
                 self.hear(&mut held, question, &mut said, now, out);
             }
         }
+        if self.view.settings.events {
+            let Held { call, told, .. } = &mut *held;
+            call.news(told, now, |event| out.emit(Out::Bus(Envelope::notice(None, &event))));
+        }
         let key = kept::call_key(id);
         if held.call.is_over() {
             self.timers.set(Timer::Call(id), None);

@@ -1,4 +1,4 @@
-use call::Call;
+use call::{Call, Told};
 use contract::CallId;
 use machine::KeyedHash;
 
@@ -29,6 +29,8 @@ pub(crate) struct Held {
     pub(crate) branch: u64,
     /// The questions on the bus that it waits for.
     pub(crate) questions: Vec<u64>,
+    /// What others were told of it.
+    pub(crate) told: Told,
 }
 
 /// Which call an INVITE began.
@@ -113,7 +115,7 @@ impl Calls {
 impl Held {
     /// A call that has just begun.
     pub(crate) fn new(call: Call, invite: u64, branch: u64) -> Box<Self> {
-        Box::new(Held { call, invite, branch, questions: Vec::new() })
+        Box::new(Held { call, invite, branch, questions: Vec::new(), told: Told::default() })
     }
 
     /// Whether this leg's messages have this Call-ID.
@@ -140,6 +142,8 @@ impl Held {
             return None;
         }
         let call = Call::restore(snapshot).ok()?;
-        Some(Held::new(call, u64::from_le_bytes(*invite), u64::from_le_bytes(*branch)))
+        let told = call.all_told();
+        let held = Held::new(call, u64::from_le_bytes(*invite), u64::from_le_bytes(*branch));
+        Some(Box::new(Held { told, ..*held }))
     }
 }

@@ -141,6 +141,15 @@ impl Questions {
         }
     }
 
+    /// The same of all that is asked about accounts.
+    pub(crate) fn doubt_accounts(&mut self) {
+        for open in self.open.values_mut() {
+            if let Open::Own { about: About::Account(_), in_doubt, .. } = open {
+                *in_doubt = true;
+            }
+        }
+    }
+
     /// Whether the answer that came may be of before a change; the next one is believed.
     pub(crate) fn was_in_doubt(&mut self, id: u64) -> bool {
         match self.open.get_mut(&id) {

@@ -28,6 +28,8 @@ pub struct Settings {
     pub call: call::Settings,
     /// How many records go to the store at once.
     pub records_at_once: usize,
+    /// Offices are told what happens in calls, as it happens: somebody may want to hear it.
+    pub events: bool,
     /// Faults that drills plant: they strike when an INVITE is for their user.
     pub failpoints: Vec<Failpoint>,
 }
@@ -44,6 +46,7 @@ impl Default for Settings {
             overload: Overload::default(),
             call: call::Settings::default(),
             records_at_once: 1024,
+            events: false,
             failpoints: Vec::new(),
         }
     }
@@ -84,6 +87,11 @@ impl Owned {
         let any = owned.next();
         let count = usize::from(any.is_some()) + owned.count();
         Owned { epochs, count, any: any.unwrap_or_default() }
+    }
+
+    /// All that it owns.
+    pub fn all(&self) -> impl Iterator<Item = Shard> {
+        (0..SHARDS).map(|number| Shard::of(number.into())).filter(|&shard| self.owns(shard))
     }
 
     /// Whether this thread owns `shard`.

@@ -11,3 +11,4 @@ mod office;
 mod operation;
 mod platform;
 mod records;
+mod streams;

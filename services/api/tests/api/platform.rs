@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
 
-use bus::{Client, Member, Server, Topology};
+use bus::{Client, KeptStreams, Member, Server, Topology};
 use contract::account::Changed;
 use contract::query::{
     CallView, Calls, Gauge, Gauges, HangUp, HungUp, Ladder, ListCalls, ListRegistrations, Registration,
@@ -16,7 +16,7 @@ use contract::{CallId, TenantId, media};
 use machine::Moment;
 use serde_json::Value;
 use store::Store;
-use strowger_api_service::{Api, Dealt, TOKEN_FILE};
+use strowger_api_service::{Api, Dealt, Figures, TOKEN_FILE};
 use strowger_io::Clock;
 
 /// What an exchange thread knows.
@@ -32,6 +32,7 @@ pub(crate) struct Thread {
 pub(crate) struct Platform {
     pub(crate) address: SocketAddr,
     pub(crate) store: Store,
+    pub(crate) streams: KeptStreams,
     pub(crate) bus: Client,
     pub(crate) dir: PathBuf,
     pub(crate) token: String,
@@ -89,7 +90,17 @@ impl Platform {
         let store = Store::open(&dir.join("strowger.db")).await.unwrap();
         let bus = Client::local(topology.clone());
         let clock = Clock::start(Moment::START);
-        let dealt = Dealt { store: store.clone(), bus: bus.clone(), clock, data: dir.clone(), status: None };
+        let streams = KeptStreams::open(dir.join("streams")).unwrap();
+        let dealt = Dealt {
+            store: store.clone(),
+            host: bus.clone(),
+            bus: bus.clone().erased(),
+            clock,
+            data: dir.clone(),
+            status: None,
+            streams: Some(streams.clone()),
+            figures: Figures::new(|| vec![("far_connected".into(), 1.0)]),
+        };
         let api = Api::open(dealt).await.unwrap();
         let office = api.answer(Server::new());
         tokio::spawn(office.serve(topology.bind(Member::Office).unwrap()));
@@ -97,7 +108,7 @@ impl Platform {
         let address = listener.local_addr().unwrap();
         tokio::spawn(api.serve(listener, std::future::pending()));
         let token = std::fs::read_to_string(dir.join(TOKEN_FILE)).unwrap().trim().to_owned();
-        Platform { address, store, bus, dir, token, changed, hung_up, held }
+        Platform { address, store, streams, bus, dir, token, changed, hung_up, held }
     }
 
     pub(crate) async fn tenant(&self, name: &str) -> TenantId {

@@ -1,7 +1,7 @@
 //! The office is away: what is remembered serves on, the rest waits, and not for ever.
 
 use contract::Envelope;
-use contract::account::Changed;
+use contract::account::{Changed, Doubt};
 use exchange::In;
 use sip::{Method, Name, Status};
 
@@ -149,4 +149,31 @@ fn who_is_of_a_domain_that_may_be_new_waits_until_that_is_known() {
     let heard = eve.send(&mut platform, Method::Register, "sip:green.example", &[], "");
     assert_eq!(statuses(&heard), [0; 0], "whether there is a green.example is not known yet");
     assert_eq!(statuses(&platform.late_answers_come()), [401]);
+}
+
+#[test]
+fn after_missed_notices_what_is_remembered_serves_once_more_and_is_confirmed() {
+    let mut pair = Pair::new(Platform::new());
+    pair.alice.comes(&mut pair.platform);
+    pair.platform.office.asked.clear();
+    pair.alice.comes(&mut pair.platform);
+    assert_eq!(pair.platform.office.asked, [""; 0], "it is fresh");
+    pair.platform.pass(seconds(2));
+
+    pair.platform.tell(In::Bus(Envelope::notice(None, &Doubt {})));
+    assert_eq!(pair.platform.office.asked, ["api.tenants"]);
+    pair.platform.pass(seconds(2));
+    let user = pair.platform.office.users.get_mut(&(RED, "alice".to_owned())).unwrap();
+    user.blocked = true;
+    pair.alice.comes(&mut pair.platform);
+    assert_eq!(pair.platform.office.asked, ["api.tenants", "api.look_up"]);
+    let contact = pair.alice.contact();
+    let heard = pair.alice.send(
+        &mut pair.platform,
+        Method::Register,
+        "sip:red.example",
+        &[("Contact", &contact)],
+        "",
+    );
+    assert_eq!(statuses(&heard), [403], "what was missed is known now");
 }

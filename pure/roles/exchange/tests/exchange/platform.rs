@@ -6,6 +6,7 @@ use std::time::Duration;
 use contract::account::{Destination, Found, ListTenants, LookUp, Number, Tenant, Tenants, User};
 use contract::app::{Happened, Instruction, Instructions};
 use contract::billing::{Reserve, Reserved, Settle, Settled};
+use contract::event::CallEvent;
 use contract::media::{Anchor, Anchored, LegPort, Release, Released};
 use contract::query::Gauge;
 use contract::record::{CallRecord, Keep, Kept};
@@ -53,6 +54,7 @@ pub(crate) struct Office {
     pub(crate) asked: Vec<String>,
     pub(crate) tenants: Tenants,
     pub(crate) records: Vec<CallRecord>,
+    pub(crate) events: Vec<CallEvent>,
     pub(crate) users: BTreeMap<(TenantId, String), User>,
     pub(crate) numbers: BTreeMap<(TenantId, String), Destination>,
 }
@@ -74,6 +76,7 @@ impl Platform {
             asked: Vec::new(),
             tenants: tenants(),
             records: Vec::new(),
+            events: Vec::new(),
             users: BTreeMap::new(),
             numbers: BTreeMap::new(),
         };
@@ -307,7 +310,8 @@ impl Platform {
                     self.queue.push_back((thread, In::Bus(answer)));
                 }
             }
-            (Kind::Answer | Kind::Notice, _) => {}
+            (Kind::Notice, _) => self.office.events.extend(decode::<CallEvent>(&envelope.body)),
+            (Kind::Answer, _) => {}
         }
     }
 
