@@ -58,6 +58,19 @@ impl Asking {
         self.open.push(Asked { topic, serial, tries: 1, again: now.after(topic.within()) });
     }
 
+    /// Opens a question that is asked as soon as the call goes on (see [`Asking::asked_now`]).
+    pub(crate) fn owe(&mut self, topic: Topic, serial: u32) {
+        self.close(topic);
+        self.open.push(Asked { topic, serial, tries: 1, again: Moment::START });
+    }
+
+    /// All that is open was asked just now: nothing is overdue.
+    pub(crate) fn asked_now(&mut self, now: Moment) {
+        for asked in self.open.iter_mut().filter(|asked| asked.again <= now) {
+            asked.again = now.after(asked.topic.within());
+        }
+    }
+
     /// Whether an answer to `serial` is one to an open question, which is closed thereby.
     pub(crate) fn answered(&mut self, topic: Topic, serial: u32) -> bool {
         let before = self.open.len();

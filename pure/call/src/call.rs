@@ -229,8 +229,22 @@ impl Call {
         for topic in self.asking.topics().collect::<Vec<_>>() {
             self.repeat(topic, &mut cx);
         }
+        self.asking.asked_now(now);
         self.settle_down(&mut cx);
         out.keep |= out.send.len() != sent;
+    }
+
+    /// Another owner goes on with the call, under a higher epoch (a lower one changes nothing). Call
+    /// [`Call::resume`] next: it tells media, which hears the former owner no more.
+    pub fn adopt(&mut self, epoch: Epoch) {
+        if epoch <= self.epoch {
+            return;
+        }
+        self.epoch = epoch;
+        let is_over = matches!(self.state, State::Ending(_));
+        if self.audio.was_wished() && !self.audio.is_direct() && !is_over {
+            self.asking.owe(Topic::Anchor, self.audio.version());
+        }
     }
 
     /// When [`Call::expire`] wants to be called next.

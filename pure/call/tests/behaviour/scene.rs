@@ -176,6 +176,16 @@ impl Scene {
         self.input(|call, world, now, out| call.resume(world, now, out));
     }
 
+    /// Another host goes on.
+    pub(crate) fn is_adopted(&mut self, epoch: Epoch) {
+        self.call = Some(Call::restore(&self.kept).unwrap());
+        self.input(|call, world, now, out| {
+            call.adopt(epoch);
+            out.keep = true;
+            call.resume(world, now, out);
+        });
+    }
+
     pub(crate) fn passes(&mut self, secs: u64) {
         self.passes_millis(secs * 1000);
     }
