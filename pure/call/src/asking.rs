@@ -15,6 +15,7 @@ pub(crate) enum Topic {
     Settle,
     App,
     Keep,
+    Leave,
 }
 
 impl Topic {
@@ -24,7 +25,7 @@ impl Topic {
             // The owner asks others in turn: for the account, then for the bindings.
             Topic::Route => Duration::from_secs(1),
             Topic::Anchor => contract::media::Anchor::WITHIN,
-            Topic::Release => contract::media::Release::WITHIN,
+            Topic::Release | Topic::Leave => contract::media::Release::WITHIN,
             Topic::Reserve => contract::billing::Reserve::WITHIN,
             Topic::Settle => contract::billing::Settle::WITHIN,
             Topic::App => contract::app::Happened::WITHIN,

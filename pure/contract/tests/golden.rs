@@ -214,7 +214,7 @@ fn media(to: &mut impl Reader) {
     to.message("media.ready", Anchored::Ready { node: NodeId(3), legs });
     to.message("media.full", Anchored::Full { retry_ms: 500 });
     to.message("media.stale", Anchored::Stale);
-    to.message("media.release", Release { call: CALL, epoch: Epoch(2) });
+    to.message("media.release", Release { call: CALL, epoch: Epoch(2), version: 0 });
     to.message("media.released", Released { quality: vec![quality()] });
     let happenings = [
         ("media.inactive", Happening::Inactive),
@@ -222,7 +222,7 @@ fn media(to: &mut impl Reader) {
         ("media.said", Happening::Said { serial: 3 }),
     ];
     for (name, what) in happenings {
-        to.message(name, Noticed { call: CALL, leg: 1, what });
+        to.message(name, Noticed { call: CALL, leg: 1, what, node: NodeId(0) });
     }
 }
 

@@ -40,7 +40,7 @@ fn whoever_adopts_a_call_is_heard_by_media_from_then_on() {
     assert_eq!(scene.wish(), Anchor { epoch: Epoch(2), ..wish });
     scene.alice().hangs_up();
     let released = scene.asked.iter().find_map(|question| match question {
-        Question::Release(release) => Some(release.epoch),
+        Question::Release(_, release) => Some(release.epoch),
         _ => None,
     });
     assert_eq!(released, Some(Epoch(2)));
