@@ -323,6 +323,7 @@ impl Call {
             started: self.chronicle.started,
             answered: self.chronicle.answered,
             sip_call_id: self.leg(LegNo::CALLER).map(|leg| leg.call_id().to_owned()).unwrap_or_default(),
+            media: self.audio.node(),
         }
     }
 

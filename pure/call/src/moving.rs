@@ -215,8 +215,8 @@ impl Call {
 
     /// A phone stays with the ports that it knows. If they are still there, so does the call.
     fn stays(&mut self, side: Side, status: Status, cx: &mut Context<'_>) {
-        if status == Status::REQUEST_PENDING {
-            return self.audio.tell_later(cx.now.after(LATER));
+        if status == Status::REQUEST_PENDING && self.audio.tell_later(cx.now.after(LATER)) {
+            return;
         }
         if self.audio.go_back() {
             self.ask_anew(cx);

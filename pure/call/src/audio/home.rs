@@ -29,6 +29,9 @@ pub(crate) struct Home {
     /// When a phone that could not hear of the new place is told again.
     #[serde(skip_serializing_if = "is_default")]
     again: Option<Moment>,
+    /// How often it was told again since all of them knew.
+    #[serde(skip_serializing_if = "is_default")]
+    agains: u8,
 }
 
 /// The session that is being left.
@@ -170,6 +173,9 @@ impl Audio {
             self.home.left.retain(|left| left.node != node);
         }
         self.home.tried.clear();
+        if self.is_known() {
+            self.home.agains = 0;
+        }
         Ok(())
     }
 
@@ -260,9 +266,16 @@ impl Audio {
         }
     }
 
-    /// A phone that could not hear of the new place is told again then.
-    pub(crate) fn tell_later(&mut self, at: Moment) {
-        self.home.again = Some(at);
+    /// A phone that could not hear of the new place is told again then; false: it was told often enough.
+    pub(crate) fn tell_later(&mut self, at: Moment) -> bool {
+        /// How often it is told again.
+        const MOST: u8 = 5;
+        let is_worthwhile = self.home.agains < MOST;
+        if is_worthwhile {
+            self.home.agains += 1;
+            self.home.again = Some(at);
+        }
+        is_worthwhile
     }
 
     /// When that is.

@@ -367,6 +367,25 @@ fn a_phone_that_refuses_keeps_its_call() {
 }
 
 #[test]
+fn a_phone_that_always_has_something_else_in_hand_is_not_asked_for_ever() {
+    let mut scene = talking();
+    node_1_dies(&mut scene);
+    scene.bob().answers_with(&answer(BOBS_SDP, "sendrecv"));
+    let offers = |scene: &mut Scene| scene.alice().heard().iter().filter(|it| *it == "INVITE").count();
+    let mut before = 0;
+    for _ in 0..100 {
+        let now = offers(&mut scene);
+        if now > before {
+            scene.alice().responds(491, None);
+        }
+        before = now;
+        scene.passes(5);
+    }
+    assert_eq!(before, 36, "six times, and as often after glare as always");
+    assert_eq!((scene.state().as_str(), scene.left().is_empty()), ("answered", false));
+}
+
+#[test]
 fn a_phone_that_knows_nothing_of_the_call_ends_it() {
     let mut scene = talking();
     node_1_dies(&mut scene);

@@ -9,6 +9,7 @@ mod platform;
 mod authentication;
 mod bounds;
 mod calls;
+mod moving;
 mod office;
 mod registration;
 mod restart;
