@@ -3,9 +3,11 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use contract::media::Release;
 use contract::moving::MoveCall;
-use contract::{Envelope, NodeId};
+use contract::{Conversation as _, Envelope, NodeId};
 
+use crate::fault::Fault;
 use crate::world::{Event, Process, Who, World};
 
 /// How often exchanges are told who is there.
@@ -31,7 +33,9 @@ impl World {
         if !self.is_one_of_several() {
             return;
         }
-        let is_there = |lost: Option<machine::Moment>| lost.is_none_or(|at| at.after(PATIENCE) > self.now);
+        let is_blind = self.fault == Some(Fault::DeadHostsStayOnTheRoll);
+        let is_there =
+            |lost: Option<machine::Moment>| is_blind || lost.is_none_or(|at| at.after(PATIENCE) > self.now);
         let there: Vec<NodeId> = self.media.iter().filter(|it| is_there(it.lost)).map(|it| it.node).collect();
         self.signalling.hears_of_media(&there);
         (0..self.signalling.threads()).for_each(|thread| self.wake(Who::Signalling(thread)));
@@ -72,6 +76,9 @@ impl World {
 
     /// Who hears what is for media: the host that is meant, or any that lives.
     pub(crate) fn media_meant(&mut self, envelope: &Envelope) -> Option<usize> {
+        if self.fault == Some(Fault::LeftSessionsStay) && is_leave(envelope) {
+            return None;
+        }
         match envelope.node {
             Some(node) => self.media.iter().position(|media| media.node == node),
             None => Some(*self.chance.pick(&self.living())),
@@ -110,4 +117,10 @@ impl World {
         self.plan(crate::signalling::REBIRTH, Event::Start(Process::Media(host)));
         self.witness.watch.outage(self.now, crate::signalling::REBIRTH);
     }
+}
+
+/// Whether only what is left of a call there is to be released.
+fn is_leave(envelope: &Envelope) -> bool {
+    envelope.subject == Release::SUBJECT.to_string()
+        && contract::decode(&envelope.body).is_ok_and(|release: Release| release.version != 0)
 }
