@@ -71,11 +71,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// Another owner goes on with it: what it says from now on is said under `epoch`.
-    pub fn adopt(&mut self, epoch: Epoch) {
-        self.epoch = epoch;
-    }
-
     /// Begins with the caller's INVITE: 100 goes out, the way and the money are asked for.
     ///
     /// # Errors

@@ -197,8 +197,8 @@ impl Exchange {
                 let is_here = self.with_call(noticed.call, now, out, |call, world, now, said| {
                     call.noticed(&noticed, world, now, said);
                 });
-                if !is_here && envelope.shard.is_some_and(|shard| self.owns(shard)) {
-                    self.lay_ghost(&noticed, out);
+                if let Some(shard) = envelope.shard.filter(|shard| !is_here && self.owns(*shard)) {
+                    self.lay_ghost(&noticed, shard, out);
                 }
             }),
             Some(verb) if verb == Changed::SUBJECT.verb => {

@@ -4,7 +4,7 @@ use call::Moving;
 use contract::media::{Happening, Noticed, Release};
 use contract::moving::{MoveCall, Moved};
 use contract::{Envelope, NodeId};
-use machine::{Moment, Outbox};
+use machine::{Moment, Outbox, Shard};
 
 use crate::exchange::{Exchange, Out, Timer};
 
@@ -20,11 +20,12 @@ impl Exchange {
 
     /// Media has the audio of a call of ours that nobody knows, and nobody talks there: its host was away when the
     /// call ended, or was moved. Its ports are wanted back.
-    pub(crate) fn lay_ghost(&mut self, noticed: &Noticed, out: &mut Outbox<Out>) {
+    pub(crate) fn lay_ghost(&self, noticed: &Noticed, shard: Shard, out: &mut Outbox<Out>) {
         if noticed.what != Happening::Inactive {
             return;
         }
-        let release = Release { call: noticed.call, epoch: self.view.settings.epoch, version: 0 };
+        let epoch = self.view.settings.owned.epoch(shard);
+        let release = Release { call: noticed.call, epoch, version: 0 };
         let node = (noticed.node != NodeId(0)).then_some(noticed.node);
         // Nobody waits for the answer: media tells its silence again as long as it is not released.
         out.emit(Out::Bus(Envelope { node, ..Envelope::request(0, None, &release) }));

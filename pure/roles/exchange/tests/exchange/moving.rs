@@ -1,9 +1,11 @@
 //! Media nodes come and go, and calls go where they are.
 
-use contract::NodeId;
+use contract::media::{Happening, Noticed};
 use contract::moving::{MoveCall, Moved};
 use contract::query::ListCalls;
+use contract::{CallId, Envelope, NodeId};
 use exchange::In;
+use machine::Shard;
 use sip::Method;
 
 use crate::calls::Pair;
@@ -79,6 +81,21 @@ fn a_call_is_moved_by_hand() {
     assert_eq!(pair.platform.ask(0, &wanted), Moved::Accepted, "twice is as good as once");
     assert_eq!(reinvites(&pair.platform.pass(seconds(0))).len(), 0);
     assert_eq!(pair.platform.ask(0, &MoveCall { call, to: NodeId(9) }), Moved::NoSuchNode);
-    let nobody = MoveCall { call: contract::CallId(1), to: NodeId(2) };
+    let nobody = MoveCall { call: CallId(1), to: NodeId(2) };
     assert_eq!(pair.platform.ask(0, &nobody), Moved::NotFound);
+}
+
+#[test]
+fn audio_that_nobody_knows_of_is_released_where_nobody_talks() {
+    let mut pair = talking();
+    let shard = Shard::of(1);
+    let noticed = |what| Noticed { call: CallId(1), leg: 0, what, node: NodeId(2) };
+    let released = |platform: &Platform| {
+        platform.office.asked.iter().filter(|subject| *subject == "media.release").count()
+    };
+    let digit = noticed(Happening::Digit { digit: '1', serial: 1 });
+    pair.platform.tell(In::Bus(Envelope::notice(Some(shard), &digit)));
+    assert_eq!(released(&pair.platform), 0);
+    pair.platform.tell(In::Bus(Envelope::notice(Some(shard), &noticed(Happening::Inactive))));
+    assert_eq!(released(&pair.platform), 1);
 }
