@@ -13,6 +13,10 @@ pub enum Fault {
     NobodyIsTold,
     /// Callees whose answer was slower than another's never hear of that.
     LosersAreNotTold,
+    /// Nobody hears that a media host died.
+    DeadHostsStayOnTheRoll,
+    /// Media hosts keep what was left on them.
+    LeftSessionsStay,
     /// No follower brings anything to the disk.
     DiskIsNotWritten,
 }

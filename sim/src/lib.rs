@@ -26,6 +26,7 @@
 //! | `world.rs` | the loop: the next event of all, and whose it is |
 //! | `chance.rs`, `wire.rs` | randomness from a seed; what a network does to packets |
 //! | `signalling.rs`, `media.rs`, `office.rs`, `handset.rs` | who lives here |
+//! | `hosts.rs` | several media hosts, and those that die for ever |
 //! | `death.rs` | where within a turn a process dies |
 //! | `power.rs`, `disk.rs` | a power loss, and what it leaves |
 //! | `witness.rs`, `watch.rs`, `books.rs` | what must hold after each step, and at the end |
@@ -38,6 +39,7 @@ mod death;
 mod disk;
 mod fault;
 mod handset;
+mod hosts;
 mod media;
 mod office;
 mod platform;

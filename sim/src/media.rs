@@ -28,6 +28,11 @@ pub(crate) enum Wish {
 /// The media process, and its journal, which outlives it.
 #[derive(Debug)]
 pub(crate) struct MediaProcess {
+    /// Its number; 0: it is alone.
+    pub(crate) node: NodeId,
+    /// When its host died for ever.
+    pub(crate) lost: Option<Moment>,
+    pairs: Vec<PortPair>,
     turn: Option<Box<Turn<Media, Vec<u8>>>>,
     region: Vec<u8>,
     secret: Secret,
@@ -46,15 +51,20 @@ struct Hands<'a> {
 }
 
 impl MediaProcess {
-    pub(crate) fn new(secret: Secret) -> Self {
+    /// The one of the `host`th of so many hosts.
+    pub(crate) fn new(host: u16, hosts: u16, secret: Secret) -> Self {
+        let pairs = pairs(host);
         let (mut sockets, mut addresses) = (BTreeMap::new(), BTreeMap::new());
-        for (number, pair) in (0..).zip(pairs()) {
+        for (number, pair) in (0..).zip(&pairs) {
             for (socket, address) in [(Socket::rtp(number), pair.rtp), (Socket::rtcp(number), pair.rtcp)] {
                 sockets.insert(address, socket);
                 addresses.insert(socket, address);
             }
         }
         MediaProcess {
+            node: NodeId(if hosts > 1 { host + 1 } else { 0 }),
+            lost: None,
+            pairs,
             turn: None,
             region: vec![0; 4096 + SEGMENT * SEGMENTS],
             secret,
@@ -119,7 +129,7 @@ impl MediaProcess {
     ) {
         let Some(&socket) = self.sockets.get(&to) else { return };
         let Some(turn) = &mut self.turn else {
-            if self.waiting.len() < SOCKET_ROOM {
+            if self.lost.is_none() && self.waiting.len() < SOCKET_ROOM {
                 self.waiting.push((from, to, bytes));
             }
             return;
@@ -163,7 +173,7 @@ impl MediaProcess {
             Ok(opened) => opened,
             Err(error) => panic!("a journal that nobody harmed can't be opened: {error}"),
         };
-        let machine = Media::new(NodeId(1), self.secret.clone(), pairs(), Settings::default());
+        let machine = Media::new(self.node, self.secret.clone(), self.pairs.clone(), Settings::default());
         let mut turn = Box::new(Turn::new(machine, journal));
         let mut hands = Hands { said, asks: &mut self.asks, addresses: &self.addresses };
         turn.restore(now, &mut recovered, &mut hands);
@@ -184,8 +194,9 @@ impl MediaProcess {
     }
 }
 
-fn pairs() -> Vec<PortPair> {
-    let at = |port| ([198, 51, 100, 2], port).into();
+/// Each host has an address of its own.
+fn pairs(host: u16) -> Vec<PortPair> {
+    let at = |port| ([198, 51, 100, 2 + host as u8], port).into();
     (0..PAIRS).map(|n| PortPair { rtp: at(20_000 + 2 * n), rtcp: at(20_001 + 2 * n) }).collect()
 }
 

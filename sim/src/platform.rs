@@ -50,6 +50,15 @@ pub struct CallView {
     call: CallNo,
 }
 
+fn usual() -> exchange::Settings {
+    let mut settings = exchange::Settings::default();
+    settings.call.inactivity = secs(20);
+    settings.call.ring = secs(30);
+    settings.call.leg.session_expires = Some(secs(120));
+    settings.call.leg.min_se = secs(90);
+    settings
+}
+
 impl Platform {
     /// A platform that has just been switched on.
     pub fn new(seed: u64) -> Self {
@@ -58,17 +67,21 @@ impl Platform {
 
     /// The same, with so many signalling threads.
     pub fn with_threads(seed: u64, threads: u16) -> Self {
-        let mut settings = exchange::Settings::default();
-        settings.call.inactivity = secs(20);
-        settings.call.ring = secs(30);
-        settings.call.leg.session_expires = Some(secs(120));
-        settings.call.leg.min_se = secs(90);
-        Platform::with(seed, threads, settings)
+        Platform::with(seed, threads, usual())
     }
 
-    /// The same, with these settings of the exchange.
+    /// The same, with so many media hosts.
+    pub fn with_media(seed: u64, threads: u16, hosts: u16) -> Self {
+        Platform::set_up(seed, threads, hosts, usual())
+    }
+
+    /// The same with one, and with these settings of the exchange.
     pub fn with(seed: u64, threads: u16, settings: exchange::Settings) -> Self {
-        let mut world = World::new(seed, threads, settings);
+        Platform::set_up(seed, threads, 1, settings)
+    }
+
+    fn set_up(seed: u64, threads: u16, hosts: u16, settings: exchange::Settings) -> Self {
+        let mut world = World::new(seed, threads, hosts, settings);
         for (tenant, domain) in [(RED, "red.example"), (BLUE, "blue.example")] {
             world.office.add_tenant(tenant, domain);
             let bob = Destination::User { name: "bob".into() };
@@ -153,16 +166,17 @@ impl Platform {
         let calls = world.signalling.calls(clock);
         let busy: Vec<_> = world.phones.iter().filter(|phone| phone.is_alive && phone.is_busy()).collect();
         let open: Vec<_> = world.office.reservations().filter(|it| it.state == ledger::State::Open).collect();
-        panic!("calls do not end: {calls:?}, media has {}, {open:?}, {busy:?}", world.media.calls());
+        let media: Vec<usize> = world.media.iter().map(|media| media.calls()).collect();
+        panic!("calls do not end: {calls:?}, media has {media:?}, {open:?}, {busy:?}");
     }
 
     fn is_at_rest(&self) -> bool {
         let world = &mut *self.world.borrow_mut();
         let clock = world.clock();
-        let is_quiet = world.signalling.is_alive && world.media.is_alive() && world.office.is_there;
+        let is_quiet = world.signalling.is_alive && world.is_media_at_rest() && world.office.is_there;
         let phones = world.phones.iter().filter(|phone| phone.is_alive).all(|phone| !phone.is_busy());
         let settled = world.office.reservations().all(|it| it.state != ledger::State::Open);
-        is_quiet && phones && settled && world.signalling.calls(clock).is_empty() && world.media.calls() == 0
+        is_quiet && phones && settled && world.signalling.calls(clock).is_empty()
     }
 
     /// The signalling process dies at once, and is started again by its supervisor.
@@ -174,8 +188,26 @@ impl Platform {
 
     /// The media process dies at once, and is started again.
     pub fn kill_media(&self) {
-        self.plan(Duration::ZERO, Mishap::MediaDies);
+        self.plan(Duration::ZERO, Mishap::MediaDies(0));
         self.advance(Duration::ZERO);
+    }
+
+    /// A media host (1 is the first) dies with all that it has, and never comes back.
+    pub fn media_host_dies(&self, node: u16) {
+        self.plan(Duration::ZERO, Mishap::MediaHostDies(usize::from(node) - 1));
+        self.advance(Duration::ZERO);
+    }
+
+    /// The only call is wanted on that media host.
+    pub fn move_call(&self, node: u16) {
+        // Which call: whichever.
+        self.plan(Duration::ZERO, Mishap::CallMoves(u64::from(node) - 1));
+        self.advance(Duration::ZERO);
+    }
+
+    /// How many sessions each media host holds.
+    pub fn sessions(&self) -> Vec<usize> {
+        self.world.borrow().media.iter().map(|media| media.calls()).collect()
     }
 
     /// Billing, accounts and store can't be reached for a while.

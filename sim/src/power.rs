@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use machine::Moment;
 
+use crate::media::MediaProcess;
 use crate::world::{Event, Process, World};
 
 /// How far what is on the disk may lag behind.
@@ -15,7 +16,7 @@ impl World {
         let clock = self.clock();
         let views = self.signalling.calls(clock);
         let recorded = self.signalling.lose_power(&mut self.chance);
-        self.media.lose_power();
+        self.media.iter_mut().for_each(MediaProcess::lose_power);
         self.office.is_there = false;
         self.cut_connections();
         self.witness.power_fails(self.now, &self.office, views, &recorded);
@@ -23,7 +24,8 @@ impl World {
         self.office.power_failed = Some(self.now);
         let dark = Duration::from_millis(self.chance.between(100, 3000));
         self.witness.watch.outage(self.now, dark);
-        for process in [Process::Media, Process::Signalling, Process::Office] {
+        let media = (0..self.media.len()).map(Process::Media);
+        for process in media.chain([Process::Signalling, Process::Office]).collect::<Vec<_>>() {
             self.plan(dark, Event::Start(process));
         }
     }

@@ -3,7 +3,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use contract::query::{Calls, ListCalls, ListRegistrations, Registration, Registrations};
-use contract::{CallId, Conversation, Envelope};
+use contract::{CallId, Conversation, Envelope, NodeId};
 use edge::{Flow, Listener};
 use exchange::settings::Owned;
 use journal::{Blame, Damage, Journal, Recovered, Shell, Turn};
@@ -140,6 +140,14 @@ impl SignallingProcess {
     pub(crate) fn reads(&mut self, thread: usize, asker: u64, envelope: Envelope) {
         if self.is_alive {
             self.threads[thread].direct.push(In::Bus(asker, envelope));
+        }
+    }
+
+    /// These media hosts are there. A process that is started later knows it, too.
+    pub(crate) fn hears_of_media(&mut self, there: &[NodeId]) {
+        self.settings.call.media = there.to_vec();
+        for thread in self.threads.iter_mut().filter(|thread| thread.turn.is_some()) {
+            thread.direct.push(In::Media(there.to_vec()));
         }
     }
 

@@ -42,7 +42,8 @@ pub fn tell(seed: u64) -> Result<Told, String> {
 /// # Errors
 /// With the seed, the step and what happened last, if something does not hold.
 pub fn tell_with(seed: u64, fault: Option<Fault>) -> Result<Told, String> {
-    let platform = Platform::with_threads(seed, 1 + (seed % 2) as u16);
+    let (threads, hosts) = (1 + (seed % 2) as u16, 1 + (seed / 2 % 3) as u16);
+    let platform = Platform::with_media(seed, threads, hosts);
     platform.plant(fault);
     let told = catch_unwind(AssertUnwindSafe(|| play(&platform, seed)));
     told.map_err(|panic| {
@@ -69,7 +70,8 @@ fn play(platform: &Platform, seed: u64) -> Told {
         a_call(platform, &phones, &mut chance);
     }
     for _ in 0..chance.below(6) {
-        let mishap = mishap(&mut chance, phones.len());
+        let hosts = platform.sessions().len();
+        let mishap = mishap(&mut chance, phones.len(), hosts);
         platform.plan(within(&mut chance, BUSY), mishap);
     }
     platform.advance(BUSY + secs(20));
@@ -159,10 +161,16 @@ fn reaction(chance: &mut Chance) -> Reaction {
     }
 }
 
-fn mishap(chance: &mut Chance, phones: usize) -> Mishap {
+fn mishap(chance: &mut Chance, phones: usize, hosts: usize) -> Mishap {
+    if hosts > 1 && chance.happens(400) {
+        return match chance.below(2) {
+            0 => Mishap::MediaHostDies(chance.below(hosts as u64) as usize),
+            _ => Mishap::CallMoves(chance.next()),
+        };
+    }
     match chance.below(10) {
         0..=3 => Mishap::SignallingDies(Death::any(chance)),
-        4 | 5 => Mishap::MediaDies,
+        4 | 5 => Mishap::MediaDies(chance.below(hosts as u64) as usize),
         6 => Mishap::OfficeIsAway(within(chance, secs(5))),
         7 => Mishap::PowerFails,
         8 => Mishap::SignallingStands(within(chance, secs(2))),

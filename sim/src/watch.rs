@@ -11,6 +11,9 @@ use crate::wire::Conditions;
 /// How long a 2xx is sent again when no ACK comes, and a BYE when no answer comes: 64 times T1 (RFC 3261,
 /// 13.3.1.4 and 17.1.2.2).
 pub(crate) const PATIENCE: Duration = Duration::from_secs(32);
+/// How long two who offer at once wait for each other (RFC 3261 14.1), and how long it takes to find out that a
+/// host does not answer.
+const GLARE: Duration = Duration::from_secs(10);
 /// What is decided and said at once comes about within this, and the time that it travels.
 const AT_ONCE: Duration = Duration::from_secs(1);
 
@@ -104,6 +107,13 @@ impl Watch {
     /// Whether so long a difference is no more than what travels takes.
     pub(crate) fn is_short(&self, phone: &Handset, from: Moment, to: Moment) -> bool {
         self.grace(phone).is_none_or(|grace| self.served(from, to) <= grace)
+    }
+
+    /// Whether a phone may still speak to a media host that died at `lost`: it is told at once, or a little later
+    /// if it had something else to say at that moment.
+    pub(crate) fn may_not_know(&self, phone: &Handset, lost: Moment, now: Moment) -> bool {
+        let limit = GLARE + 6 * self.slowest + if self.is_lossless { Duration::ZERO } else { 2 * PATIENCE };
+        phone.was_cut || self.is_haunted || self.served(lost, now) <= limit
     }
 
     /// A phone takes part in a call from now on.

@@ -11,6 +11,7 @@ use crate::chance::Chance;
 use crate::death::Death;
 use crate::fault::Fault;
 use crate::handset::{self, Handset, Noticed, Place};
+use crate::hosts::OPERATOR;
 use crate::media::{self, MediaProcess};
 use crate::office::Office;
 use crate::power;
@@ -52,20 +53,23 @@ pub(crate) enum Event {
     Start(Process),
     /// The disks are written.
     Sync,
+    /// Exchanges are told which media hosts are there.
+    Roll,
 }
 
 /// Who does something by himself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
     Signalling(usize),
-    Media,
+    Media(usize),
     Phone(usize),
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Process {
     Signalling,
-    Media,
+    /// Of a media host.
+    Media(usize),
     Office,
 }
 
@@ -74,8 +78,12 @@ pub(crate) enum Process {
 pub(crate) enum Mishap {
     /// The signalling process dies, somewhere in its next turn.
     SignallingDies(Death),
-    /// The media process dies.
-    MediaDies,
+    /// The media process of a host dies.
+    MediaDies(usize),
+    /// A media host dies with all that it has, for ever.
+    MediaHostDies(usize),
+    /// A call is moved to another media host; which and where follows from the number.
+    CallMoves(u64),
     /// The office is away for so long.
     OfficeIsAway(Duration),
     /// The signalling process stands still for so long.
@@ -97,7 +105,7 @@ pub(crate) struct World {
     pub(crate) chance: Chance,
     pub(crate) weather: Conditions,
     pub(crate) signalling: SignallingProcess,
-    pub(crate) media: MediaProcess,
+    pub(crate) media: Vec<MediaProcess>,
     pub(crate) office: Office,
     pub(crate) phones: Vec<Handset>,
     pub(crate) witness: Witness,
@@ -152,7 +160,7 @@ pub(crate) enum Reaction {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, threads: u16, settings: exchange::Settings) -> Self {
+    pub(crate) fn new(seed: u64, threads: u16, hosts: u16, settings: exchange::Settings) -> Self {
         let mut chance = Chance::new(seed);
         let mut key = [0; 16];
         key[..8].copy_from_slice(&chance.next().to_le_bytes());
@@ -161,7 +169,7 @@ impl World {
             now: Moment::from_secs(1_800_000_000),
             weather: Conditions::GOOD,
             signalling: SignallingProcess::new(threads, settings, secret.clone()),
-            media: MediaProcess::new(secret.clone()),
+            media: (0..hosts).map(|host| MediaProcess::new(host, hosts, secret.clone())).collect(),
             office: Office::new(),
             phones: Vec::new(),
             witness: Witness::new(secret),
@@ -182,7 +190,10 @@ impl World {
             lately: VecDeque::new(),
             chance,
         };
-        world.plan(Duration::ZERO, Event::Start(Process::Media));
+        for host in 0..world.media.len() {
+            world.plan(Duration::ZERO, Event::Start(Process::Media(host)));
+        }
+        world.tell_who_is_there();
         world.plan(Duration::from_millis(1), Event::Start(Process::Signalling));
         world.plan(power::LAG, Event::Sync);
         world
@@ -246,6 +257,7 @@ impl World {
             Event::Mishap(mishap) => self.mishap(mishap),
             Event::Start(process) => self.start(process),
             Event::Sync => self.sync(),
+            Event::Roll => self.tell_who_is_there(),
         }
         self.look();
     }
@@ -253,9 +265,10 @@ impl World {
     /// All that must hold after each step.
     fn look(&mut self) {
         let (panics, unprotected) = self.signalling.troubles();
-        let (media_panics, media_unprotected) = self.media.troubles();
-        assert!(panics + media_panics <= self.witness.panics_allowed, "a decision panicked");
-        assert_eq!(unprotected + media_unprotected, 0, "a journal has no room");
+        let all = self.media.iter().map(MediaProcess::troubles);
+        let (panics, unprotected) = all.fold((panics, unprotected), |sum, it| (sum.0 + it.0, sum.1 + it.1));
+        assert!(panics <= self.witness.panics_allowed, "a decision panicked");
+        assert_eq!(unprotected, 0, "a journal has no room");
         if !self.office.fresh.is_empty() {
             let clock = self.clock();
             let views = self.signalling.calls(clock);
@@ -279,7 +292,7 @@ impl World {
                 return;
             }
         }
-        if matches!(event, Event::Wake(_) | Event::Sync) {
+        if matches!(event, Event::Wake(_) | Event::Sync | Event::Roll) {
             return;
         }
         if self.lately.len() == MEMORY {
@@ -294,11 +307,11 @@ impl World {
             let thread = self.signalling.hears(Flow { listener: UDP, thread: 0, remote: from }, bytes);
             return self.wake(Who::Signalling(thread));
         }
-        if self.media.owns(&to) {
+        if let Some(host) = self.media_at(&to) {
             let mut said = Vec::new();
-            self.media.hears(self.now, from, to, bytes, &mut said);
+            self.media[host].hears(self.now, from, to, bytes, &mut said);
             self.carry_out_media(said);
-            return self.wake(Who::Media);
+            return self.wake(Who::Media(host));
         }
         // Nobody else is there: a packet to the private address of a phone behind a NAT, say.
         let Some(&(phone, place)) = self.places.get(&to) else { return };
@@ -310,8 +323,9 @@ impl World {
     fn asked(&mut self, role: Role, thread: usize, envelope: Envelope) {
         match role {
             Role::Media => {
-                self.media.reads(thread, &envelope);
-                self.wake(Who::Media);
+                let Some(host) = self.media_meant(&envelope) else { return };
+                self.media[host].reads(thread, &envelope);
+                self.wake(Who::Media(host));
             }
             Role::Billing | Role::Api => {
                 let Some(envelope) = self.office.reads(self.now, &envelope) else { return };
@@ -327,9 +341,9 @@ impl World {
         self.wakes.remove(&who);
         match who {
             Who::Signalling(thread) => self.turn(thread),
-            Who::Media => {
+            Who::Media(host) => {
                 let mut said = Vec::new();
-                self.media.turn(self.now, &mut said);
+                self.media[host].turn(self.now, &mut said);
                 self.carry_out_media(said);
             }
             Who::Phone(phone) => {
@@ -365,25 +379,18 @@ impl World {
                 (0..self.signalling.threads()).for_each(|thread| self.wake(Who::Signalling(thread)));
                 self.has_begun();
             }
-            Process::Media if !self.media.is_alive() => {
-                let mut said = Vec::new();
-                self.media.start(self.now, &mut said);
-                self.carry_out_media(said);
-                self.wake(Who::Media);
-            }
+            Process::Media(host) => self.start_media(host),
             Process::Office => self.office.is_there = true,
-            Process::Signalling | Process::Media => {}
+            Process::Signalling => {}
         }
     }
 
     pub(crate) fn mishap(&mut self, mishap: Mishap) {
         match mishap {
             Mishap::SignallingDies(death) => self.signalling.doom = Some(death),
-            Mishap::MediaDies => {
-                self.media.die();
-                self.plan(REBIRTH, Event::Start(Process::Media));
-                self.witness.watch.outage(self.now, REBIRTH);
-            }
+            Mishap::MediaDies(host) => self.media_dies(host),
+            Mishap::MediaHostDies(host) => self.media_host_dies(host),
+            Mishap::CallMoves(which) => self.move_a_call(which),
             Mishap::OfficeIsAway(time) => {
                 self.office.is_there = false;
                 self.plan(time, Event::Start(Process::Office));
@@ -446,6 +453,7 @@ impl World {
                     Some(role) => self.plan(BUS, Event::Asked { role, thread, envelope }),
                     None => panic!("nobody hears {envelope:?}"),
                 },
+                signalling::Wish::Answer { asker: OPERATOR, .. } => {}
                 signalling::Wish::Answer { asker, envelope } => self.tell(asker as usize - 1, envelope),
             }
         }
@@ -473,7 +481,7 @@ impl World {
         Some(envelope.shard?.thread(self.signalling.threads() as u16).into())
     }
 
-    fn carry_out_media(&mut self, said: Vec<media::Wish>) {
+    pub(crate) fn carry_out_media(&mut self, said: Vec<media::Wish>) {
         for wish in said {
             match wish {
                 media::Wish::Audio { from, to, bytes } => self.send(from, to, bytes),
@@ -498,7 +506,10 @@ impl World {
                     self.push(self.phones[phone].sip, true, bytes);
                 }
                 handset::Wish::Sip(bytes) => self.send(self.phones[phone].sip, EDGE.into(), bytes),
-                handset::Wish::Audio { from, to, bytes } => self.send(from, to, bytes),
+                handset::Wish::Audio { from, to, bytes } => {
+                    self.check_audio(phone, &to);
+                    self.send(from, to, bytes);
+                }
             }
         }
         for noticed in noticed {
@@ -613,11 +624,11 @@ impl World {
     }
 
     /// Sees to it that somebody wakes up when something is due.
-    fn wake(&mut self, who: Who) {
+    pub(crate) fn wake(&mut self, who: Who) {
         let due = match who {
             Who::Signalling(_) if !self.signalling.is_alive => None,
             Who::Signalling(thread) => self.signalling.deadline(thread).map(|at| self.true_time(at)),
-            Who::Media => self.media.deadline(),
+            Who::Media(host) => self.media[host].deadline(),
             Who::Phone(phone) => self.phones[phone].deadline(),
         };
         let Some(due) = due else { return };
@@ -665,6 +676,7 @@ fn brief(event: &Event) -> String {
         Event::HangUp { phone, call } => format!("phone {phone}: hangs up {call:?}"),
         Event::Mishap(mishap) => format!("{mishap:?}"),
         Event::Start(process) => format!("{process:?} starts"),
+        Event::Roll => "the roll of media hosts is told".to_owned(),
         Event::Sync => "the disks are written".to_owned(),
     }
 }

@@ -47,6 +47,11 @@ impl App {
         Some(Event::Digit { digit })
     }
 
+    /// Another media node counts the caller's digits from now on, from 1.
+    pub(crate) fn hears_elsewhere(&mut self) {
+        self.digits = 0;
+    }
+
     /// The app has answered the event in front, and stands here now; whether there is more to tell.
     pub(crate) fn stands_at(&mut self, position: Vec<u8>) -> bool {
         self.position = position;

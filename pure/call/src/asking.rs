@@ -15,6 +15,7 @@ pub(crate) enum Topic {
     Settle,
     App,
     Keep,
+    Leave,
 }
 
 impl Topic {
@@ -24,7 +25,7 @@ impl Topic {
             // The owner asks others in turn: for the account, then for the bindings.
             Topic::Route => Duration::from_secs(1),
             Topic::Anchor => contract::media::Anchor::WITHIN,
-            Topic::Release => contract::media::Release::WITHIN,
+            Topic::Release | Topic::Leave => contract::media::Release::WITHIN,
             Topic::Reserve => contract::billing::Reserve::WITHIN,
             Topic::Settle => contract::billing::Settle::WITHIN,
             Topic::App => contract::app::Happened::WITHIN,
@@ -56,6 +57,19 @@ impl Asking {
     pub(crate) fn open(&mut self, topic: Topic, serial: u32, now: Moment) {
         self.close(topic);
         self.open.push(Asked { topic, serial, tries: 1, again: now.after(topic.within()) });
+    }
+
+    /// Opens a question that is asked as soon as the call goes on (see [`Asking::asked_now`]).
+    pub(crate) fn owe(&mut self, topic: Topic, serial: u32) {
+        self.close(topic);
+        self.open.push(Asked { topic, serial, tries: 1, again: Moment::START });
+    }
+
+    /// All that is open was asked just now: nothing is overdue.
+    pub(crate) fn asked_now(&mut self, now: Moment) {
+        for asked in self.open.iter_mut().filter(|asked| asked.again <= now) {
+            asked.again = now.after(asked.topic.within());
+        }
     }
 
     /// Whether an answer to `serial` is one to an open question, which is closed thereby.

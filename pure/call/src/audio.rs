@@ -1,7 +1,9 @@
+mod home;
+
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
 use contract::CallId;
-use contract::media::{Anchor, LegPort, LegWish, Say, Sound};
+use contract::media::{Anchor, LegWish, Say, Sound};
 use machine::terse::{address, is_default, maybe_address};
 use sdp::{Author, Direction, Session};
 use serde::{Deserialize, Serialize};
@@ -35,6 +37,9 @@ pub(crate) struct Passed {
     pub(crate) heard: Heard,
     #[serde(with = "serde_bytes")]
     pub(crate) told: Vec<u8>,
+    /// Of which ports it is told (see [`Audio::moves`]).
+    #[serde(default, skip_serializing_if = "is_default")]
+    of: u16,
 }
 
 /// Where the anchor hears a leg's phone.
@@ -61,6 +66,12 @@ struct Half {
     /// The host that its signalling comes from.
     #[serde(with = "maybe_address", skip_serializing_if = "is_default")]
     source: Option<IpAddr>,
+    /// How often its ports have changed.
+    #[serde(skip_serializing_if = "is_default")]
+    moves: u16,
+    /// Of which of them its phone knows.
+    #[serde(skip_serializing_if = "is_default")]
+    told_of: u16,
 }
 
 /// The audio of a call: what both phones said and were told, and what the anchor should be.
@@ -82,6 +93,9 @@ pub(crate) struct Audio {
     /// Where the anchor hears us.
     #[serde(skip_serializing_if = "is_default")]
     ports: Vec<Place>,
+    /// Which media node holds it.
+    #[serde(skip_serializing_if = "is_default")]
+    home: home::Home,
     halves: [Half; 2],
     /// The caller's first offer, until the call is answered.
     #[serde(with = "serde_bytes", skip_serializing_if = "Vec::is_empty")]
@@ -156,16 +170,6 @@ impl Audio {
         self.version += 1;
     }
 
-    /// The anchor stands.
-    pub(crate) fn opened(&mut self, ports: Vec<LegPort>) -> Result<(), Unfit> {
-        let has = |leg: u8| ports.iter().any(|port| port.leg == leg);
-        if !(0..self.legs).all(has) {
-            return Err(Unfit);
-        }
-        self.ports = ports.into_iter().map(|port| Place { leg: port.leg, rtp: port.rtp }).collect();
-        Ok(())
-    }
-
     /// The call is answered.
     pub(crate) fn go_live(&mut self) {
         self.live = true;
@@ -190,7 +194,8 @@ impl Audio {
     pub(crate) fn pass(&mut self, from: Side, body: &[u8], id: CallId) -> Result<Passed, Unfit> {
         let session = Session::parse(body).map_err(|_| Unfit)?;
         let heard = Heard::of(&session, body);
-        Ok(Passed { heard, told: self.pass_on(from.other(), session, id)? })
+        let of = self.moves(from.other());
+        Ok(Passed { heard, told: self.pass_on(from.other(), session, id)?, of })
     }
 
     fn pass_on(&mut self, to: Side, mut session: Session, id: CallId) -> Result<Vec<u8>, Unfit> {
@@ -203,7 +208,8 @@ impl Audio {
     /// What `from` said holds, and the other side was told of it.
     pub(crate) fn agree(&mut self, from: Side, passed: Passed) {
         self.hear(from, passed.heard);
-        self.half_mut(from.other()).told = passed.told;
+        let other = self.half_mut(from.other());
+        (other.told, other.told_of) = (passed.told, passed.of);
     }
 
     /// What `from` said holds.
@@ -257,6 +263,7 @@ impl Audio {
         };
         let told = self.sign(Side::Caller, session, id);
         self.half_mut(Side::Caller).told.clone_from(&told);
+        self.knows_all(Side::Caller);
         Ok(told)
     }
 

@@ -71,11 +71,6 @@ pub struct Call {
 }
 
 impl Call {
-    /// Another owner goes on with it: what it says from now on is said under `epoch`.
-    pub fn adopt(&mut self, epoch: Epoch) {
-        self.epoch = epoch;
-    }
-
     /// Begins with the caller's INVITE: 100 goes out, the way and the money are asked for.
     ///
     /// # Errors
@@ -111,7 +106,7 @@ impl Call {
             tenant: start.tenant,
             caller: start.caller,
             namer,
-            parties: vec![Party { no: LegNo::CALLER, contact: String::new(), source: None, leg }],
+            parties: vec![Party { no: LegNo::CALLER, contact: String::new(), source: None, told_of: 0, leg }],
             dialled: 0,
             hops,
             gives_up: gives_up(invite, now),
@@ -166,6 +161,7 @@ impl Call {
                 (Topic::App, serial, Happening::Instructed(instructions))
             }
             Answer::Released(released) => (Topic::Release, 0, Happening::Released(released)),
+            Answer::Left { serial, released } => (Topic::Leave, serial, Happening::Left(serial, released)),
             Answer::Settled(settled) => (Topic::Settle, 0, Happening::Settled(settled)),
             Answer::Kept => (Topic::Keep, 0, Happening::Kept),
         };
@@ -173,13 +169,17 @@ impl Call {
             let said = out.said();
             self.happen(what, &mut Context::new(world, now, out));
             // These give the same answer when they are asked again.
-            let is_lasting = matches!(topic, Topic::Anchor | Topic::Release | Topic::Settle);
+            let is_lasting = matches!(topic, Topic::Anchor | Topic::Release | Topic::Leave | Topic::Settle);
             out.keep |= !is_lasting || out.said() != said;
         }
     }
 
     /// Takes what media noticed.
     pub fn noticed(&mut self, noticed: &Noticed, world: &World<'_>, now: Moment, out: &mut CallOut) {
+        if !self.audio.is_heard_from(noticed.node) {
+            out.keep = true;
+            return self.leave_sessions(&mut Context::new(world, now, out));
+        }
         let what = match noticed.what {
             Noticing::Inactive if self.audio.is_held() => return,
             Noticing::Inactive => Happening::Silent,
@@ -229,8 +229,22 @@ impl Call {
         for topic in self.asking.topics().collect::<Vec<_>>() {
             self.repeat(topic, &mut cx);
         }
+        self.asking.asked_now(now);
         self.settle_down(&mut cx);
         out.keep |= out.send.len() != sent;
+    }
+
+    /// Another owner goes on with the call, under a higher epoch (a lower one changes nothing). Call
+    /// [`Call::resume`] next: it tells media, which hears the former owner no more.
+    pub fn adopt(&mut self, epoch: Epoch) {
+        if epoch <= self.epoch {
+            return;
+        }
+        self.epoch = epoch;
+        let is_over = matches!(self.state, State::Ending(_));
+        if self.audio.was_wished() && !self.audio.is_direct() && !is_over {
+            self.asking.owe(Topic::Anchor, self.audio.version());
+        }
     }
 
     /// When [`Call::expire`] wants to be called next.
@@ -241,13 +255,15 @@ impl Call {
             State::Routing(_) | State::Anchoring(_) => None,
             State::Talking(_) | State::Served(_) | State::Ending(_) => None,
         };
-        [legs, ringing, self.asking.deadline(), self.billing.deadline()].into_iter().flatten().min()
+        let questions = self.asking.deadline();
+        let deadlines = [legs, ringing, questions, self.billing.deadline(), self.audio.deadline()];
+        deadlines.into_iter().flatten().min()
     }
 
     /// Whether nothing is left to do: the record is kept, all transactions are over. Forget it.
     pub fn is_over(&self) -> bool {
         let is_kept = matches!(&self.state, State::Ending(it) if it.is_kept);
-        is_kept && self.parties.iter().all(|party| party.leg.is_over())
+        is_kept && !self.asking.is_open(Topic::Leave) && self.parties.iter().all(|party| party.leg.is_over())
     }
 
     /// The call's number.
@@ -302,6 +318,7 @@ impl Call {
             started: self.chronicle.started,
             answered: self.chronicle.answered,
             sip_call_id: self.leg(LegNo::CALLER).map(|leg| leg.call_id().to_owned()).unwrap_or_default(),
+            media: self.audio.node(),
         }
     }
 
@@ -322,6 +339,9 @@ impl Call {
     fn pass_time(&mut self, cx: &mut Context<'_>) {
         if let State::Ringing(it) = &self.state {
             cx.news.extend(it.due(cx.now));
+        }
+        if self.audio.is_due(cx.now) {
+            cx.news.push_back(Happening::TellAgain);
         }
         if let Some(why) = self.billing.cut(cx.now) {
             cx.news.push_back(Happening::Spent(why));

@@ -35,6 +35,17 @@ impl Chronicle {
         Chronicle { dialed, started: now, ..Chronicle::default() }
     }
 
+    /// How the audio sounded on one media node: what was counted on several is added up.
+    pub(crate) fn sounded(&mut self, quality: Vec<LegQuality>) {
+        for part in quality {
+            match self.quality.iter_mut().find(|leg| leg.leg == part.leg) {
+                Some(leg) => *leg = together(leg, &part),
+                None => self.quality.push(part),
+            }
+        }
+        self.quality.sort_by_key(|leg| leg.leg);
+    }
+
     /// Milliseconds from answer to end.
     pub(crate) fn talked_ms(&self) -> u64 {
         self.answered.map_or(0, |answered| self.ended.since(answered).as_millis() as u64)
@@ -56,5 +67,18 @@ impl Chronicle {
             quality: self.quality.clone(),
             ..CallRecord::default()
         })
+    }
+}
+
+/// Counts are added up; how it sounded is how the longer part did.
+fn together(one: &LegQuality, other: &LegQuality) -> LegQuality {
+    let longer = if one.received >= other.received { one } else { other };
+    let remote_lost = one.remote_lost.into_iter().chain(other.remote_lost).reduce(|one, other| one + other);
+    LegQuality {
+        received: one.received + other.received,
+        sent: one.sent + other.sent,
+        lost: one.lost + other.lost,
+        remote_lost,
+        ..longer.clone()
     }
 }

@@ -3,7 +3,6 @@ use sip::Status;
 use sip::leg::{LegCommand, LegEvent as Leg, LegOut};
 
 use crate::asking::Topic;
-use crate::audio::Audio;
 use crate::context::Context;
 use crate::ending::End;
 use crate::state::{Ending, Happening, State};
@@ -21,13 +20,15 @@ impl Call {
         for leg in self.parties.iter().map(|party| party.no).collect::<Vec<_>>() {
             self.end_leg(leg, &end, &headers, cx);
         }
-        if self.audio.was_wished() && !self.audio.is_direct() {
+        let there = &cx.settings().media;
+        if self.audio.was_wished() && !self.audio.is_direct() && !self.audio.misses_node(there) {
             self.ask(Topic::Release, cx);
         }
         if self.billing.serial > 0 {
             self.ask(Topic::Settle, cx);
         }
-        self.audio = Audio::default();
+        self.audio = std::mem::take(&mut self.audio).over(there);
+        self.leave_sessions(cx);
         self.close(Ending::default(), cx)
     }
 
@@ -74,7 +75,7 @@ impl Call {
 
     pub(crate) fn while_ending(&mut self, mut it: Ending, what: Happening, cx: &mut Context<'_>) -> State {
         match what {
-            Happening::Released(released) => self.chronicle.quality = released.quality,
+            Happening::Released(released) => self.chronicle.sounded(released.quality),
             // The record can do without the quality.
             Happening::GaveUp(Topic::Release) => self.asking.close(Topic::Release),
             Happening::Settled(settled) => self.billing.settled = Some(settled),
@@ -85,6 +86,7 @@ impl Call {
             Happening::Routed(_) | Happening::Anchored(_) | Happening::Instructed(_) => {}
             Happening::Reserved(_) | Happening::GaveUp(_) | Happening::Spent(_) => {}
             Happening::Digit(..) | Happening::Said(_) | Happening::Silent => {}
+            Happening::Left(..) | Happening::TellAgain => {}
             Happening::RungOut | Happening::HuntOn | Happening::HangUp(_) => {}
         }
         self.close(it, cx)

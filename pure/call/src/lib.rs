@@ -7,6 +7,7 @@
 //! | which phones ring, which one wins, which refusal counts | `ringing.rs`, `ring.rs` |
 //! | hold, re-INVITE, UPDATE, glare | `offers.rs` |
 //! | what the phones are told about audio, what media is to do | `audio.rs`, `heard.rs` |
+//! | a media node dies, or a call is moved to another | `moving.rs`, `audio/home.rs` |
 //! | an app's call | `served.rs`, `app.rs` |
 //! | how it ends, and the record | `ending.rs`, `close.rs`, `chronicle.rs` |
 //! | what others are told of it as it happens | `news.rs` |
@@ -24,6 +25,7 @@ mod close;
 mod context;
 mod ending;
 mod heard;
+mod moving;
 mod news;
 mod offers;
 mod out;
@@ -41,6 +43,7 @@ mod state;
 mod transitions;
 
 pub use call::Call;
+pub use moving::Moving;
 pub use news::Told;
 pub use out::{CallOut, LegNo, Sent};
 pub use question::{Answer, Question, Route, Wanted};

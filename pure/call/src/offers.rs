@@ -35,6 +35,15 @@ pub(crate) enum Offering {
     },
     /// An offer of our own: whatever comes back holds.
     Ours,
+    /// Offers of our own to both sides, or to one: their audio is elsewhere now.
+    Moved {
+        /// Which ports the caller was told, if it has still to answer.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        caller: Option<u16>,
+        /// The same of the callee.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        callee: Option<u16>,
+    },
     /// The offer that went on was taken back; the other side may have agreed to it already.
     Withdrawn {
         /// Who took it back.
@@ -54,7 +63,7 @@ impl Offering {
 }
 
 impl Talking {
-    fn leg(&self, side: Side) -> LegNo {
+    pub(crate) fn leg(&self, side: Side) -> LegNo {
         match side {
             Side::Caller => LegNo::CALLER,
             Side::Callee => self.peer,
@@ -77,6 +86,10 @@ impl Call {
         }
         let Some(sdp) = sdp else { return self.wants_offer(it, side, cx) };
         if self.audio.is_repeated(side, &sdp) {
+            let renewal = self.audio.is_stale(side).then(|| self.audio.renewal(side, self.id));
+            if let Some(Ok(_)) = renewal {
+                self.audio.knows_all(side);
+            }
             let sdp = self.audio.told(side).to_vec();
             return self.command(it.leg(side), LegCommand::AcceptOffer { sdp }, cx);
         }
@@ -139,6 +152,12 @@ impl Call {
                 Offering::Quiet
             }
             (Offering::Ours | Offering::Asked { .. }, Err(_)) => Offering::Quiet,
+            (Offering::Moved { caller, callee }, Ok(answer)) => {
+                self.moved((caller, callee), side, Ok(answer.heard), cx)
+            }
+            (Offering::Moved { caller, callee }, Err(_)) => {
+                self.moved((caller, callee), side, Err(Status::NOT_ACCEPTABLE_HERE), cx)
+            }
             // Nothing that was waited for.
             (other, _) => other,
         };
@@ -159,6 +178,7 @@ impl Call {
             }
             Offering::Withdrawn { by } if by != side => Offering::Quiet,
             Offering::Ours | Offering::Quiet => Offering::Quiet,
+            Offering::Moved { caller, callee } => self.moved((caller, callee), side, Err(status), cx),
             other => other,
         };
     }

@@ -1,9 +1,9 @@
-use contract::TenantId;
 use contract::app::{Happened, Instructions};
 use contract::billing::{Reserve, Reserved, Settle, Settled};
 use contract::media::{Anchor, Anchored, Release, Released};
 use contract::record::CallRecord;
 use contract::registration::Contact;
+use contract::{NodeId, TenantId};
 use serde::{Deserialize, Serialize};
 use sip::Status;
 
@@ -12,10 +12,12 @@ use sip::Status;
 pub enum Question {
     /// Where does this call lead? Answered by the owner.
     Route(Wanted),
-    /// The whole wish for the call's audio.
-    Anchor(Anchor),
-    /// The audio is over.
-    Release(Release),
+    /// The whole wish for the call's audio, for that media node. (0: for whichever hears it.)
+    Anchor(NodeId, Anchor),
+    /// The audio is over, on that media node.
+    Release(NodeId, Release),
+    /// The audio is elsewhere now: what is left of it on that media node is over.
+    Leave(NodeId, Release),
     /// More seconds to talk.
     Reserve(Reserve),
     /// The money is to be settled.
@@ -32,10 +34,11 @@ impl Question {
     pub fn serial(&self) -> u32 {
         match self {
             Question::Route(wanted) => wanted.serial,
-            Question::Anchor(anchor) => anchor.version,
+            Question::Anchor(_, anchor) => anchor.version,
+            Question::Leave(_, release) => release.version,
             Question::Reserve(reserve) => reserve.serial,
             Question::App(happened) => happened.serial,
-            Question::Release(_) | Question::Settle(_) | Question::Keep(_) => 0,
+            Question::Release(..) | Question::Settle(_) | Question::Keep(_) => 0,
         }
     }
 }
@@ -103,6 +106,13 @@ pub enum Answer {
     },
     /// Of [`Question::Release`].
     Released(Released),
+    /// Of [`Question::Leave`].
+    Left {
+        /// The question's.
+        serial: u32,
+        /// The answer.
+        released: Released,
+    },
     /// Of [`Question::Reserve`].
     Reserved {
         /// The question's.

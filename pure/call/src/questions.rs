@@ -8,6 +8,9 @@ use crate::context::Context;
 use crate::state::Happening;
 use crate::{Call, LegNo, Question, Wanted};
 
+/// How often a media node is asked before another one is.
+const PATIENCE: u8 = 3;
+
 impl Call {
     /// Asks about `topic`, as things stand.
     pub(crate) fn ask(&mut self, topic: Topic, cx: &mut Context<'_>) {
@@ -28,6 +31,9 @@ impl Call {
     /// Asks again what waited too long. What can't be waited for any longer is news, once.
     pub(crate) fn ask_again(&mut self, cx: &mut Context<'_>) {
         while let Some(asked) = self.asking.overdue(cx.now) {
+            if asked.topic == Topic::Anchor && asked.tries > PATIENCE && self.go_elsewhere(true, cx) {
+                continue;
+            }
             if asked.tries == cx.settings().tries.saturating_add(1) {
                 cx.news.push_back(Happening::GaveUp(asked.topic));
             } else {
@@ -59,9 +65,17 @@ impl Call {
             Topic::Anchor => {
                 let inactivity_ms = cx.settings().inactivity.as_millis() as u32;
                 let wish = self.audio.wish(inactivity_ms);
-                Question::Anchor(Anchor { call: self.id, shard: self.shard, epoch: self.epoch, ..wish })
+                let wish = Anchor { call: self.id, shard: self.shard, epoch: self.epoch, ..wish };
+                Question::Anchor(self.audio.node(), wish)
             }
-            Topic::Release => Question::Release(Release { call: self.id, epoch: self.epoch }),
+            Topic::Release => {
+                let release = Release { call: self.id, epoch: self.epoch, ..Release::default() };
+                Question::Release(self.audio.node(), release)
+            }
+            Topic::Leave => {
+                let (at, release) = self.audio.next_left()?;
+                Question::Leave(at, Release { call: self.id, epoch: self.epoch, ..release })
+            }
             Topic::Reserve => Question::Reserve(Reserve {
                 call: self.id,
                 tenant: self.tenant.id,

@@ -1,4 +1,3 @@
-use contract::media::Anchored;
 use contract::registration::Contact;
 use sip::leg::{Leg, LegCommand, LegOut};
 use sip::{Status, Uri};
@@ -26,6 +25,7 @@ impl Call {
         if self.audio.first_offer(self.id).is_err() {
             return self.end(End::refused(Status::NOT_ACCEPTABLE_HERE, "unusable SDP"), cx);
         }
+        self.audio.knows_all(Side::Callee);
         contacts.sort_by_key(|contact| std::cmp::Reverse(contact.q));
         let longest = cx.now.after(cx.settings().ring);
         let until = self.gives_up.map_or(longest, |at| at.min(longest));
@@ -90,6 +90,7 @@ impl Call {
             Some(_) if passed.told != self.audio.told(Side::Caller) => Offering::Retell,
             _ => Offering::Quiet,
         };
+        self.audio.knows(Side::Callee, self.told_of(leg));
         let sdp = Some(passed.told.clone());
         self.audio.comes_from(Side::Callee, self.source(leg));
         self.audio.agree(Side::Callee, passed);
@@ -99,7 +100,14 @@ impl Call {
         }
         self.asking.close(Topic::Route);
         self.goes_live(cx);
-        State::Talking(Talking { peer: leg, offering })
+        let mut it = Talking { peer: leg, offering };
+        if it.offering == Offering::Retell && self.audio.is_stale(Side::Callee) {
+            // Both are told anew, and neither waits for the other.
+            self.audio.doubts(Side::Caller);
+            it.offering = Offering::Quiet;
+        }
+        self.renew(&mut it, cx);
+        State::Talking(it)
     }
 
     /// From now on silence counts, and seconds cost.
@@ -173,6 +181,10 @@ impl Call {
         self.parties.iter().find(|party| party.no == leg)?.source
     }
 
+    fn told_of(&self, leg: LegNo) -> u16 {
+        self.parties.iter().find(|party| party.no == leg).map_or(0, |party| party.told_of)
+    }
+
     fn dial(&mut self, it: &mut Ringing, to: &Contact, cx: &mut Context<'_>) {
         if self.dialled >= MOST_PHONES {
             return;
@@ -193,7 +205,9 @@ impl Call {
         let rings = it.until.since(cx.now).as_secs().max(1);
         let headers = [("Expires".to_owned(), rings.to_string())];
         let leg = self.namer.lend(world, |env| Leg::dial(identity, offer, &headers, cx.now, env, &mut out));
-        self.parties.push(Party { no, contact: to.uri.clone(), source: source_of_contact(to), leg });
+        let (contact, source) = (to.uri.clone(), source_of_contact(to));
+        let told_of = self.audio.moves(Side::Callee);
+        self.parties.push(Party { no, contact, source, told_of, leg });
         it.open.push(no);
         cx.take(no, out);
     }
@@ -204,19 +218,5 @@ impl Call {
         let host = uri.host.to_string();
         let is_ours = self.tenant.domains.iter().any(|domain| domain.eq_ignore_ascii_case(&host));
         is_ours.then(|| uri.user_text().map(|user| user.into_owned())).flatten()
-    }
-
-    /// Tells media what the audio should be now.
-    pub(crate) fn wish(&mut self, cx: &mut Context<'_>) {
-        if !self.audio.is_direct() {
-            self.ask(Topic::Anchor, cx);
-        }
-    }
-
-    /// A later wish was not granted: it is asked again, after a while.
-    pub(crate) fn check_anchor(&mut self, anchored: &Anchored, cx: &Context<'_>) {
-        if !matches!(anchored, Anchored::Ready { .. }) {
-            self.asking.open(Topic::Anchor, self.audio.version(), cx.now);
-        }
     }
 }

@@ -5,6 +5,7 @@ use sip::{Host, Status, Uri};
 use crate::asking::Topic;
 use crate::context::Context;
 use crate::ending::End;
+use crate::moving::Placed;
 use crate::state::{Plan, Routing, State};
 use crate::{Call, Route};
 
@@ -54,20 +55,20 @@ impl Call {
             Plan::Phones(contacts) => self.audio.join_two(contacts.iter().all(is_ipv6)),
             Plan::App(_) => self.audio.join_one(),
         }
-        self.ask(Topic::Anchor, cx);
+        self.audio.prefer(&cx.settings().media);
+        self.wish(cx);
         State::Anchoring(plan)
     }
 
     /// The place for the audio is there, or isn't.
     pub(crate) fn anchored(&mut self, plan: Plan, anchored: Anchored, cx: &mut Context<'_>) -> State {
-        let failed = |cause| End::failed(Status::SERVICE_UNAVAILABLE, cause);
-        match anchored {
-            Anchored::Ready { legs, .. } => match self.audio.opened(legs) {
-                Ok(()) => self.go(plan, cx),
-                Err(_) => self.end(failed("media gave too few ports"), cx),
-            },
-            Anchored::Full { .. } => self.end(failed("no media port is free"), cx),
-            Anchored::Stale | Anchored::Unknown => self.end(failed("media refused"), cx),
+        match self.placed(anchored, cx) {
+            Placed::Here => {
+                self.leave_sessions(cx);
+                self.go(plan, cx)
+            }
+            Placed::Elsewhere => State::Anchoring(plan),
+            Placed::Nowhere(cause) => self.end(End::failed(Status::SERVICE_UNAVAILABLE, cause), cx),
         }
     }
 

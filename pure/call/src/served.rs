@@ -40,7 +40,9 @@ impl Call {
             Happening::Caller(Leg::Reoffered { sdp }) => {
                 // An answer that can't be read changes nothing.
                 let _ = self.hear_answer(&mut it, Some(&sdp), cx);
+                self.app_moved(&mut it, None, cx);
             }
+            Happening::Caller(Leg::ReofferRefused { status }) => self.app_moved(&mut it, Some(status), cx),
             Happening::Caller(Leg::Info { content_type, body }) => {
                 if let Some(digit) = digit_of_info(&content_type, &body) {
                     self.tell_app(Event::Digit { digit }, cx);
@@ -53,9 +55,10 @@ impl Call {
             }
             Happening::Said(serial) => self.app_was_heard(serial, cx),
             Happening::Reserved(reserved) => self.late_reserved(&reserved, cx),
-            Happening::Anchored(anchored) => self.check_anchor(&anchored, cx),
+            Happening::Anchored(anchored) => self.check_anchor(anchored, cx),
             _ => {}
         }
+        self.renew_for_app(&mut it, cx);
         State::Served(it)
     }
 

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use contract::NodeId;
 use machine::Mint;
 use sip::leg::LegTiming;
 
@@ -28,6 +29,9 @@ pub struct Settings {
     pub offline_limit: Duration,
     /// How often a question that the call cannot do without is asked before the call fails.
     pub tries: u8,
+    /// The media nodes that are there, in order of preference: a call whose node is none of them is moved. None:
+    /// nobody knows, or the platform is alone.
+    pub media: Vec<NodeId>,
 }
 
 impl Default for Settings {
@@ -44,6 +48,7 @@ impl Default for Settings {
             renew_before: Duration::from_secs(15),
             offline_limit: Duration::from_secs(300),
             tries: 4,
+            media: Vec::new(),
         }
     }
 }

@@ -80,6 +80,9 @@ pub(crate) struct Served {
     /// The caller has to answer an offer of ours.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) awaits_answer: bool,
+    /// The caller has to answer where its audio is now; which ports it was told.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) renews: Option<u16>,
 }
 
 /// It is over.
@@ -102,6 +105,10 @@ pub(crate) enum Happening {
     Reserved(Reserved),
     Anchored(Anchored),
     Released(Released),
+    /// What was left on another media node is released; of which wish.
+    Left(u32, Released),
+    /// A phone is to be told again where its audio is.
+    TellAgain,
     Settled(Settled),
     Instructed(Instructions),
     Kept,

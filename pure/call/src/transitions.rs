@@ -14,6 +14,7 @@ use crate::{Call, Route};
 impl Call {
     /// Lets one thing happen.
     pub(crate) fn step(&mut self, what: Happening, cx: &mut Context<'_>) {
+        let Some(what) = self.left_behind(what, cx) else { return };
         let nowhere = State::Ending(Ending::default());
         self.state = match std::mem::replace(&mut self.state, nowhere) {
             State::Ending(it) => self.while_ending(it, what, cx),
@@ -116,6 +117,11 @@ impl Call {
                 self.refuse_offer(Side::Caller, None, cx);
                 State::Ringing(it)
             }
+            Happening::Anchored(anchored) => {
+                self.check_anchor(anchored, cx);
+                self.audio.renew_first_offer(self.id);
+                State::Ringing(it)
+            }
             _ => State::Ringing(it),
         }
     }
@@ -132,7 +138,12 @@ impl Call {
                 return State::Talking(it);
             }
             Happening::Anchored(anchored) => {
-                self.check_anchor(&anchored, cx);
+                self.check_anchor(anchored, cx);
+                self.renew(&mut it, cx);
+                return State::Talking(it);
+            }
+            Happening::TellAgain => {
+                self.renew(&mut it, cx);
                 return State::Talking(it);
             }
             _ => return State::Talking(it),
@@ -148,6 +159,7 @@ impl Call {
             Leg::Trying | Leg::Progress { .. } | Leg::Answered { .. } | Leg::Invited { .. } => {}
             Leg::Refused { .. } | Leg::Cancelled { .. } | Leg::NoAck | Leg::Ended { .. } => {}
         }
+        self.renew(&mut it, cx);
         State::Talking(it)
     }
 }

@@ -15,6 +15,7 @@ pub mod domains;
 pub mod event;
 mod ids;
 pub mod media;
+pub mod moving;
 pub mod query;
 pub mod record;
 pub mod registration;

@@ -6,6 +6,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
+use machine::terse::is_default;
 use machine::{Epoch, Shard};
 use serde::{Deserialize, Serialize};
 
@@ -156,6 +157,9 @@ pub struct Release {
     pub call: CallId,
     /// The owner's epoch.
     pub epoch: Epoch,
+    /// The last wish that counts: a session of a later one stays. 0: whichever.
+    #[serde(skip_serializing_if = "is_default")]
+    pub version: u32,
 }
 
 /// The answer to [`Release`]. A session already gone answers with what it measured, for some minutes.
@@ -219,6 +223,9 @@ pub struct Noticed {
     pub leg: u8,
     /// What.
     pub what: Happening,
+    /// By whom: a session that its call has left notices things, too.
+    #[serde(skip_serializing_if = "is_default")]
+    pub node: NodeId,
 }
 
 /// What can be noticed.

@@ -3,10 +3,11 @@
 use std::time::Duration;
 
 use machine::Moment;
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 
 use crate::registration::Contact;
-use crate::{Aor, CallId, Conversation, Repeat, Role, Subject, TenantId};
+use crate::{Aor, CallId, Conversation, NodeId, Repeat, Role, Subject, TenantId};
 
 /// The calls in progress, in order of their number.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -50,6 +51,9 @@ pub struct CallView {
     pub answered: Option<Moment>,
     /// The Call-ID of the caller's leg.
     pub sip_call_id: String,
+    /// The media node that holds its audio, or builds it; 0: none, or the platform is alone.
+    #[serde(skip_serializing_if = "is_default")]
+    pub media: NodeId,
 }
 
 impl Conversation for ListCalls {

@@ -16,6 +16,7 @@ use contract::media::{
     Anchor, Anchored, Happening, LegPort, LegQuality, LegWish, Noticed, Payload, Release, Released, Say,
     Sound,
 };
+use contract::moving::{MoveCall, Moved};
 use contract::query::{
     CallView, Calls, Gauges, HangUp, HungUp, Ladder, ListCalls, ListRegistrations, Registration,
     Registrations, Rung, ShowLadder,
@@ -214,7 +215,8 @@ fn media(to: &mut impl Reader) {
     to.message("media.ready", Anchored::Ready { node: NodeId(3), legs });
     to.message("media.full", Anchored::Full { retry_ms: 500 });
     to.message("media.stale", Anchored::Stale);
-    to.message("media.release", Release { call: CALL, epoch: Epoch(2) });
+    to.message("media.release", Release { call: CALL, epoch: Epoch(2), version: 0 });
+    to.message("media.leave", Release { call: CALL, epoch: Epoch(2), version: 4 });
     to.message("media.released", Released { quality: vec![quality()] });
     let happenings = [
         ("media.inactive", Happening::Inactive),
@@ -222,7 +224,19 @@ fn media(to: &mut impl Reader) {
         ("media.said", Happening::Said { serial: 3 }),
     ];
     for (name, what) in happenings {
-        to.message(name, Noticed { call: CALL, leg: 1, what });
+        to.message(name, Noticed { call: CALL, leg: 1, what, node: NodeId(0) });
+    }
+    let silent = Noticed { call: CALL, leg: 1, what: Happening::Inactive, node: NodeId(3) };
+    to.message("media.inactive_on_node", silent);
+    to.message("moving.move_call", MoveCall { call: CALL, to: NodeId(3) });
+    let came = [
+        ("moving.accepted", Moved::Accepted),
+        ("moving.not_found", Moved::NotFound),
+        ("moving.no_such_node", Moved::NoSuchNode),
+        ("moving.direct", Moved::Direct),
+    ];
+    for (name, moved) in came {
+        to.message(name, moved);
     }
 }
 
@@ -238,6 +252,7 @@ fn queries(to: &mut impl Reader) {
         started: NOW,
         answered: Some(NOW),
         sip_call_id: "a@b".into(),
+        media: NodeId(0),
     };
     to.message("query.calls", Calls { calls: vec![call] });
     let list = ListRegistrations { tenant: None, after: Some(aor()), limit: 9 };

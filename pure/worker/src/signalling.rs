@@ -5,7 +5,7 @@ use std::time::Duration;
 use apps::Apps;
 use contract::account::Tenants;
 use contract::domains::Domains;
-use contract::{CallId, Envelope, Kind, Role};
+use contract::{CallId, Envelope, Kind, NodeId, Role};
 use edge::{Edge, Flow, Inbound, Listener, Outbound};
 use exchange::settings::Owned;
 use exchange::{Exchange, Missed, kept};
@@ -50,6 +50,8 @@ pub enum In {
     Owned(Owned),
     /// Something that another owner kept lives in a shard of the exchange here now.
     Adopt(Record),
+    /// These media nodes are there, the best for new calls first.
+    Media(Vec<NodeId>),
 }
 
 /// What a signalling thread wants done.
@@ -327,6 +329,7 @@ impl Machine for Signalling {
                 self.to_exchange.push_back(exchange::In::Owned(owned));
             }
             In::Adopt(record) => self.to_exchange.push_back(exchange::In::Adopt(record)),
+            In::Media(nodes) => self.to_exchange.push_back(exchange::In::Media(nodes)),
         }
         self.settle(now, out);
     }
@@ -361,7 +364,7 @@ impl Durable for Signalling {
             Some(In::Bus(_, envelope)) => self.exchange.missed_by_envelope(envelope),
             // What lives in shards that go, and in those that come, must be known.
             Some(In::Owned(_)) => Missed::Everything,
-            Some(In::Unsent(_) | In::Pressure(_) | In::Adopt(_)) => Missed::Nothing,
+            Some(In::Unsent(_) | In::Pressure(_) | In::Adopt(_) | In::Media(_)) => Missed::Nothing,
             None => self.exchange.missed_by_route(now),
         };
         match missed {
@@ -392,7 +395,9 @@ impl Durable for Signalling {
         match input {
             In::Bus(_, envelope) => self.exchange.concerned(envelope),
             In::Adopt(record) => Some((record.tag, record.key)),
-            In::World { .. } | In::Hop(_) | In::Unsent(_) | In::Pressure(_) | In::Owned(_) => None,
+            In::World { .. } | In::Hop(_) | In::Unsent(_) | In::Pressure(_) | In::Owned(_) | In::Media(_) => {
+                None
+            }
         }
     }
 

@@ -37,7 +37,7 @@ impl Config {
     /// The usual, for a platform whose runtime folder is that of `topology`.
     pub fn new(secret: Secret, topology: Topology, runtime: PathBuf) -> Self {
         Config {
-            node: NodeId(1),
+            node: NodeId(0),
             secret,
             topology,
             runtime,

@@ -40,6 +40,16 @@ fn callees_who_go_on_talking_are_found() {
     is_found(Fault::NobodyIsTold, "recorded as over, and phone");
 }
 
+#[test]
+fn phones_that_go_on_speaking_to_a_dead_media_host_are_found() {
+    is_found(Fault::DeadHostsStayOnTheRoll, "still speaks to");
+}
+
+#[test]
+fn sessions_that_are_left_behind_are_found() {
+    is_found(Fault::LeftSessionsStay, "calls do not end: []");
+}
+
 fn two_answer_at_once(platform: &Platform) -> (Phone, [Phone; 2]) {
     let (alice, bobs) = (platform.phone("alice"), [platform.phone("bob"), platform.phone("bob")]);
     alice.invite("bob");

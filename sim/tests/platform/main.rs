@@ -5,5 +5,6 @@ extern crate strowger_sim as sim;
 mod calls;
 mod deaths;
 mod faults;
+mod hosts;
 mod power;
 mod stories;

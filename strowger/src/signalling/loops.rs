@@ -97,6 +97,7 @@ impl Thread {
         let view = shards::begin(config, &given.places)?;
         let mut settings = settings(config, given.number);
         if let Some(view) = &view {
+            settings.exchange.call.media = shards::media(view);
             settings.exchange.owned = shards::owned(view, given.number, config.signalling.threads, &[]);
         }
         let listens = settings.listeners.iter().map(|listener| listener.local).collect();

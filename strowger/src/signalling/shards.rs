@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bus::Mailbox as _;
 use contract::cluster::{Node, Owner, View};
+use contract::{NodeId, Role};
 use exchange::settings::Owned;
 use machine::{Epoch, Moment, Record, SHARDS, Shard};
 use worker::In;
@@ -58,6 +59,15 @@ pub(super) fn owned(view: &View, number: u16, threads: u16, without: &[(Shard, E
         (is_ours && !without.contains(&(shard, owner.epoch))).then_some(owner.epoch)
     };
     Owned::of(mine)
+}
+
+/// Where calls can have their audio, the best place first: here, then on the other hosts, each host in another order,
+/// and at last where nothing new should be.
+pub(super) fn media(view: &View) -> Vec<NodeId> {
+    let is_media = |node: &&Node| node.roles.contains(&Role::Media);
+    let mut nodes: Vec<&Node> = view.nodes.iter().filter(is_media).collect();
+    nodes.sort_by_key(|node| (node.draining, node.node.0.wrapping_sub(view.me.0)));
+    nodes.into_iter().map(|node| node.node).collect()
 }
 
 fn shards() -> impl Iterator<Item = Shard> {
@@ -117,6 +127,7 @@ impl Thread {
         self.settle_handing(&view);
         let handing = self.handing.as_ref().map(|it| it.shards()).unwrap_or_default();
         let owned = owned(&view, self.number, self.threads, &handing);
+        let media = media(&view);
         let (gained, version) = (self.gained(&owned), view.version);
         self.voice.own_on_bus(&owned, &view);
         let Some(neighbours) = &mut self.voice.neighbours else { return };
@@ -132,7 +143,7 @@ impl Thread {
             let (thread, shards, things) = (self.number, gained.len(), adopted.len());
             tracing::info!(thread, version, shards, half, things, "shards are adopted");
         }
-        let mut direct = vec![In::Owned(owned)];
+        let mut direct = vec![In::Media(media), In::Owned(owned)];
         direct.extend(adopted.into_iter().map(In::Adopt));
         self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], &mut direct, &mut self.voice);
         self.say_when_safe(now);

@@ -9,7 +9,7 @@ fn asked(scene: &Scene, what: fn(&Question) -> bool) -> usize {
 }
 
 fn releases(scene: &Scene) -> usize {
-    asked(scene, |question| matches!(question, Question::Release(_)))
+    asked(scene, |question| matches!(question, Question::Release(..)))
 }
 
 fn settles(scene: &Scene) -> usize {

@@ -20,6 +20,7 @@ mod hang_up;
 mod hold;
 mod info;
 mod loops;
+mod media_nodes;
 mod no_answer;
 mod offerless;
 mod phone;

@@ -1,7 +1,9 @@
 use call::{Call, Question};
+use contract::media::Anchor;
+use machine::Epoch;
 
 use crate::phone::ALICES_SDP;
-use crate::scene::{Down, scene, talking};
+use crate::scene::{Down, Scene, scene, talking};
 
 #[test]
 fn after_a_death_every_open_question_is_asked_again() {
@@ -27,6 +29,49 @@ fn after_a_death_nothing_is_said_that_was_said_before() {
     assert_eq!(scene.bob().heard(), ["INVITE", "ACK"]);
     scene.bob().hangs_up();
     assert_eq!(scene.record().cause, "callee hung up");
+}
+
+#[test]
+fn whoever_adopts_a_call_is_heard_by_media_from_then_on() {
+    let mut scene = talking();
+    let (before, wish) = (scene.asked.len(), scene.wish());
+    scene.is_adopted(Epoch(2));
+    assert_eq!(scene.asked.len(), before + 1, "media is told at once, and once");
+    assert_eq!(scene.wish(), Anchor { epoch: Epoch(2), ..wish });
+    scene.alice().hangs_up();
+    let released = scene.asked.iter().find_map(|question| match question {
+        Question::Release(_, release) => Some(release.epoch),
+        _ => None,
+    });
+    assert_eq!(released, Some(Epoch(2)));
+    assert_eq!(scene.record().cause, "caller hung up");
+}
+
+#[test]
+fn a_call_that_is_adopted_while_media_is_away_asks_until_it_is_heard() {
+    let mut scene = talking();
+    scene.is_down.push(Down::Media);
+    scene.is_adopted(Epoch(2));
+    let before = scene.asked.len();
+    scene.passes_millis(299);
+    assert_eq!(scene.asked.len(), before);
+    scene.passes_millis(1);
+    assert_eq!(scene.asked.len(), before + 1);
+    scene.is_adopted(Epoch(1));
+    assert_eq!(scene.wish().epoch, Epoch(2), "a ghost adopts nothing");
+}
+
+#[test]
+fn a_call_that_is_adopted_while_it_ends_asks_for_no_audio() {
+    let mut scene = talking();
+    scene.is_down.push(Down::Billing);
+    scene.alice().hangs_up();
+    let wishes = |scene: &Scene| scene.asked.iter().filter(|it| matches!(it, Question::Anchor(..))).count();
+    let before = wishes(&scene);
+    scene.is_adopted(Epoch(2));
+    assert_eq!(wishes(&scene), before);
+    scene.is_down.clear();
+    assert_eq!(scene.record().cause, "caller hung up");
 }
 
 #[test]

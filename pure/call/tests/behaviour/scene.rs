@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use call::{Answer, Call, CallOut, Caller, LegNo, Question, Route, Settings, Start, Tenant, World};
+use call::{Answer, Call, CallOut, Caller, LegNo, Moving, Question, Route, Settings, Start, Tenant, World};
 use contract::app::Instructions;
 use contract::billing::{Reserved, Settled};
 use contract::media::{Anchor, Anchored, Happening, LegPort, LegQuality, Noticed, Released};
@@ -31,6 +31,8 @@ pub(crate) struct Scene {
     pub(crate) grants: Vec<u32>,
     /// Who does not answer.
     pub(crate) is_down: Vec<Down>,
+    /// Media nodes without a free port.
+    pub(crate) full: Vec<NodeId>,
     pub(crate) asked: Vec<Question>,
     pub(crate) records: Vec<CallRecord>,
     pub(crate) refusal: Option<Refusal>,
@@ -45,6 +47,8 @@ pub(crate) struct Scene {
 pub(crate) enum Down {
     Routing,
     Media,
+    /// One of several media nodes.
+    Node(NodeId),
     Billing,
     Apps,
     Store,
@@ -81,6 +85,7 @@ pub(crate) fn scene() -> Scene {
         instructions: VecDeque::new(),
         grants: vec![3600],
         is_down: Vec::new(),
+        full: Vec::new(),
         asked: Vec::new(),
         records: Vec::new(),
         refusal: None,
@@ -155,8 +160,36 @@ impl Scene {
     }
 
     pub(crate) fn notices(&mut self, leg: u8, what: Happening) {
-        let noticed = Noticed { call: self.call().id(), leg, what };
+        let noticed = Noticed { call: self.call().id(), leg, what, ..Noticed::default() };
         self.input(|call, world, now, out| call.noticed(&noticed, world, now, out));
+    }
+
+    /// Something that a certain media node noticed.
+    pub(crate) fn notices_at(&mut self, node: u16, leg: u8, what: Happening) {
+        let noticed = Noticed { call: self.call().id(), leg, what, node: NodeId(node) };
+        self.input(|call, world, now, out| call.noticed(&noticed, world, now, out));
+    }
+
+    /// Those media nodes are there now, and no others.
+    pub(crate) fn media_is(&mut self, nodes: &[u16]) {
+        self.settings.media = nodes.iter().map(|node| NodeId(*node)).collect();
+        self.input(|call, world, now, out| call.media_changed(world, now, out));
+    }
+
+    /// Somebody wants the audio on that media node.
+    pub(crate) fn is_moved(&mut self, to: u16) -> Moving {
+        let mut came = Moving::Over;
+        self.input(|call, world, now, out| came = call.move_media(NodeId(to), world, now, out));
+        came
+    }
+
+    /// On which media nodes something was left to be released, in order.
+    pub(crate) fn left(&self) -> Vec<u16> {
+        let left = self.asked.iter().filter_map(|question| match question {
+            Question::Leave(at, _) => Some(at.0),
+            _ => None,
+        });
+        left.collect()
     }
 
     pub(crate) fn hang_up(&mut self, reason: &str) {
@@ -174,6 +207,16 @@ impl Scene {
             self.call = Some(Call::restore(&self.kept).unwrap());
         }
         self.input(|call, world, now, out| call.resume(world, now, out));
+    }
+
+    /// Another host goes on.
+    pub(crate) fn is_adopted(&mut self, epoch: Epoch) {
+        self.call = Some(Call::restore(&self.kept).unwrap());
+        self.input(|call, world, now, out| {
+            call.adopt(epoch);
+            out.keep = true;
+            call.resume(world, now, out);
+        });
     }
 
     pub(crate) fn passes(&mut self, secs: u64) {
@@ -202,7 +245,7 @@ impl Scene {
     /// The last wish for the audio.
     pub(crate) fn wish(&self) -> Anchor {
         let wishes = self.asked.iter().rev().filter_map(|question| match question {
-            Question::Anchor(anchor) => Some(anchor.clone()),
+            Question::Anchor(_, anchor) => Some(anchor.clone()),
             _ => None,
         });
         wishes.into_iter().next().expect("no audio was wished")
@@ -258,10 +301,17 @@ impl Scene {
                 let route = self.ways.get(&wanted.dialed).cloned().unwrap_or(nobody);
                 Answer::Route { serial, route }
             }
-            Question::Anchor(anchor) if !down(Down::Media) => {
-                Answer::Anchored { serial, anchored: anchored(&anchor) }
+            Question::Anchor(at, _) if !down(Down::Media) && self.full.contains(&at) => {
+                Answer::Anchored { serial, anchored: Anchored::Full { retry_ms: 500 } }
             }
-            Question::Release(_) if !down(Down::Media) => {
+            Question::Anchor(at, anchor) if !down(Down::Media) && !down(Down::Node(at)) => {
+                Answer::Anchored { serial, anchored: anchored(at, &anchor) }
+            }
+            Question::Leave(at, _) if !down(Down::Media) && !down(Down::Node(at)) => {
+                let quality = vec![LegQuality { leg: 0, received: 100, ..LegQuality::default() }];
+                Answer::Left { serial, released: Released { quality } }
+            }
+            Question::Release(at, _) if !down(Down::Media) && !down(Down::Node(at)) => {
                 let quality = vec![LegQuality { leg: 0, mos: Some(4.4), ..LegQuality::default() }];
                 Answer::Released(Released { quality })
             }
@@ -297,11 +347,12 @@ impl Scene {
     }
 }
 
-fn anchored(anchor: &Anchor) -> Anchored {
+/// Each node has an address of its own: 203.0.113.1 is that of a platform that is alone.
+fn anchored(node: NodeId, anchor: &Anchor) -> Anchored {
     let legs = anchor.legs.iter().map(|wish| {
         let port = 30_000 + 2 * u16::from(wish.leg);
-        let at = |port| ([203, 0, 113, 1], port).into();
+        let at = |port| ([203, 0, 113, 1 + node.0 as u8], port).into();
         LegPort { leg: wish.leg, rtp: at(port), rtcp: at(port + 1) }
     });
-    Anchored::Ready { node: NodeId(1), legs: legs.collect() }
+    Anchored::Ready { node, legs: legs.collect() }
 }

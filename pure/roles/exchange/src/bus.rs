@@ -6,6 +6,7 @@ use contract::app::Instructions;
 use contract::billing::{Reserved, Settled};
 use contract::domains::Domains;
 use contract::media::{Anchored, Noticed, Released};
+use contract::moving::MoveCall;
 use contract::query::{Gauge, HangUp, ListCalls, ListRegistrations};
 use contract::record::Kept;
 use contract::registration::{Locate, Located};
@@ -150,6 +151,7 @@ impl Exchange {
         let answer = match topic {
             Topic::Anchor => Answer::Anchored { serial, anchored: read::<Anchored>(body)? },
             Topic::Release => Answer::Released(read::<Released>(body)?),
+            Topic::Leave => Answer::Left { serial, released: read::<Released>(body)? },
             Topic::Reserve => Answer::Reserved { serial, reserved: read::<Reserved>(body)? },
             Topic::Settle => Answer::Settled(read::<Settled>(body)?),
             Topic::App => Answer::Instructions { serial, instructions: read::<Instructions>(body)? },
@@ -192,9 +194,12 @@ impl Exchange {
     fn noticed(&mut self, envelope: &Envelope, now: Moment, out: &mut Outbox<Out>) {
         let understood = match verb(&envelope.subject) {
             Some(verb) if verb == Noticed::SUBJECT.verb => read(&envelope.body).map(|noticed: Noticed| {
-                self.with_call(noticed.call, now, out, |call, world, now, said| {
+                let is_here = self.with_call(noticed.call, now, out, |call, world, now, said| {
                     call.noticed(&noticed, world, now, said);
                 });
+                if let Some(shard) = envelope.shard.filter(|shard| !is_here && self.owns(*shard)) {
+                    self.lay_ghost(&noticed, shard, out);
+                }
             }),
             Some(verb) if verb == Changed::SUBJECT.verb => {
                 read(&envelope.body).map(|changed| self.changed(changed, now, out))
@@ -247,6 +252,9 @@ impl Exchange {
             }),
             Some(verb) if verb == HangUp::SUBJECT.verb => {
                 read(body).map(|asked| Envelope::answer::<HangUp>(id, &self.hang_up(&asked, now, out)))
+            }
+            Some(verb) if verb == MoveCall::SUBJECT.verb => {
+                read(body).map(|asked| Envelope::answer::<MoveCall>(id, &self.move_call(&asked, now, out)))
             }
             Some(verb) if verb == Gauge::SUBJECT.verb => Some(Envelope::answer::<Gauge>(id, &self.gauges())),
             Some(_) | None => None,

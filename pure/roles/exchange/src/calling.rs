@@ -1,13 +1,16 @@
 //! Calls decide, and what they say and ask goes its way.
 
 use call::{Answer, Call, CallOut, Question, World};
-use contract::{CallId, Envelope};
+use contract::{CallId, Envelope, NodeId};
 use machine::{Moment, Outbox, Record};
 
 use crate::calls::Held;
 use crate::exchange::{Exchange, Out, Rung, Timer};
 use crate::kept;
 use crate::questions::Topic;
+
+/// Whichever node hears it.
+const ANY: NodeId = NodeId(0);
 
 impl Exchange {
     /// Lets a call decide; false if there is no such call.
@@ -92,11 +95,14 @@ impl Exchange {
                 self.keep_records(now, out);
                 Answer::Kept
             }
-            Question::Anchor(wish) => return self.ask_for(held, Topic::Anchor, serial, &wish, out),
-            Question::Release(wish) => return self.ask_for(held, Topic::Release, serial, &wish, out),
-            Question::Reserve(wish) => return self.ask_for(held, Topic::Reserve, serial, &wish, out),
-            Question::Settle(wish) => return self.ask_for(held, Topic::Settle, serial, &wish, out),
-            Question::App(happened) => return self.ask_for(held, Topic::App, serial, &happened, out),
+            Question::Anchor(at, wish) => return self.ask_for(held, (Topic::Anchor, serial, at), &wish, out),
+            Question::Release(at, wish) => {
+                return self.ask_for(held, (Topic::Release, serial, at), &wish, out);
+            }
+            Question::Leave(at, wish) => return self.ask_for(held, (Topic::Leave, serial, at), &wish, out),
+            Question::Reserve(wish) => return self.ask_for(held, (Topic::Reserve, serial, ANY), &wish, out),
+            Question::Settle(wish) => return self.ask_for(held, (Topic::Settle, serial, ANY), &wish, out),
+            Question::App(happened) => return self.ask_for(held, (Topic::App, serial, ANY), &happened, out),
         };
         let world = World { mint: &self.view.mint, settings: &self.view.settings.call };
         held.call.answer(answer, &world, now, said);
@@ -105,8 +111,7 @@ impl Exchange {
     fn ask_for<C: contract::Conversation>(
         &mut self,
         held: &mut Held,
-        topic: Topic,
-        serial: u32,
+        (topic, serial, at): (Topic, u32, NodeId),
         wish: &C,
         out: &mut Outbox<Out>,
     ) {
@@ -114,7 +119,8 @@ impl Exchange {
         if !held.questions.contains(&id) {
             held.questions.push(id);
         }
-        out.emit(Out::Bus(Envelope::request(id, None, wish)));
+        let node = (at != ANY).then_some(at);
+        out.emit(Out::Bus(Envelope { node, ..Envelope::request(id, None, wish) }));
     }
 
     /// Nobody waits for the answers any more.

@@ -4,7 +4,7 @@ use std::time::Duration;
 use call::Wanted;
 use contract::account::Tenants;
 use contract::domains::Domains;
-use contract::{CallId, Envelope, Kind, sharding};
+use contract::{CallId, Envelope, Kind, NodeId, sharding};
 use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag, Timers};
 use sip::Message;
 
@@ -34,6 +34,9 @@ pub enum In {
     Owned(Owned),
     /// Something that another owner kept lives in a shard of ours now.
     Adopt(Record),
+    /// These media nodes are there, and no others; the best for new calls first. Calls whose node is none of them
+    /// are moved. None at all means that nobody knows.
+    Media(Vec<NodeId>),
 }
 
 /// What an exchange thread wants done.
@@ -80,6 +83,7 @@ pub struct Rung {
 pub(crate) enum Timer {
     Call(CallId),
     Resume(CallId),
+    Media(CallId),
     Question(u64),
     Tenants,
     Records,
@@ -237,7 +241,8 @@ impl Exchange {
     /// Which call has the next deadline, if a call has it.
     pub fn due(&self) -> Option<(Tag, Key)> {
         let call = match (self.ready.front(), self.timers.first()) {
-            (Some(&(call, _)), _) | (None, Some(Timer::Call(call) | Timer::Resume(call))) => call,
+            (Some(&(call, _)), _) => call,
+            (None, Some(Timer::Call(call) | Timer::Resume(call) | Timer::Media(call))) => call,
             (None, Some(Timer::Question(_) | Timer::Tenants | Timer::Records) | None) => return None,
         };
         Some((kept::CALL, kept::call_key(call)))
@@ -301,6 +306,7 @@ impl Machine for Exchange {
             }
             In::Owned(owned) => self.own(owned, out),
             In::Adopt(record) => self.adopt(now, record, out),
+            In::Media(nodes) => self.learn_media(nodes, now),
         }
     }
 
@@ -317,6 +323,9 @@ impl Machine for Exchange {
             }
             Some(Timer::Resume(id)) => {
                 self.with_call(id, now, out, |call, world, now, said| call.resume(world, now, said));
+            }
+            Some(Timer::Media(id)) => {
+                self.with_call(id, now, out, |call, world, now, said| call.media_changed(world, now, said));
             }
             Some(Timer::Question(id)) => self.ask_again(id, now, out),
             Some(Timer::Tenants) => self.ask(About::Tenants, now, out),

@@ -10,7 +10,7 @@
 //! | `phones.rs`, `binding.rs`, `bindings.rs` | a user's phones, their bytes, all of them |
 //! | `location.rs` | finding phones, here or at another thread |
 //! | `missing.rs` | which bindings must be restored before something is decided |
-//! | `calls.rs`, `calling.rs` | the calls, and what they want |
+//! | `calls.rs`, `calling.rs`, `moving.rs` | the calls, what they want, and where their audio is |
 //! | `bus.rs`, `questions.rs`, `waiting.rs` | what is asked, who waits for it |
 //! | `accounts.rs`, `memory.rs`, `keyed.rs`, `replays.rs` | what is remembered of others |
 //! | `records.rs`, `kept.rs` | call records on their way to the store; what the journal holds |
@@ -38,6 +38,7 @@ mod listing;
 mod location;
 mod memory;
 mod missing;
+mod moving;
 mod overload;
 mod perform;
 mod phones;

@@ -36,6 +36,7 @@ pub(crate) enum Topic {
     Reserve,
     Settle,
     App,
+    Leave,
 }
 
 /// An open question.

@@ -142,13 +142,14 @@ impl Media {
 
     /// Whoever asks again may have been born just now: he is told what is still to be told.
     fn repeat(&mut self, now: Moment, call: CallId, out: &mut Outbox<Out>) {
+        let node = self.node;
         let Some(session) = self.sessions.get_mut(&call) else { return };
         session.alive_at = now;
         let shard = session.wish.shard;
         let open: Vec<_> = session.reminders.open().collect();
         let said = self.said(call).into_iter().filter(|it| !open.contains(it));
         for (leg, what) in open.iter().cloned().chain(said) {
-            out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what } });
+            out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what, node } });
         }
     }
 
@@ -266,6 +267,10 @@ impl Media {
             let gone = self.gone.get(&release.call);
             return Released { quality: gone.map(|(_, gone)| gone.quality.clone()).unwrap_or_default() };
         };
+        if release.epoch == session.wish.epoch && (1..session.wish.version).contains(&release.version) {
+            // It was left, and is wanted again.
+            return Released::default();
+        }
         if session.outranks(release.epoch) {
             self.tally.stale += 1;
             return Released::default();
@@ -304,16 +309,17 @@ impl Media {
         what: Happening,
         out: &mut Outbox<Out>,
     ) {
+        let node = self.node;
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let shard = session.wish.shard;
         if matches!(what, Happening::Digit { .. }) {
             // Should those before it be lost, they come first all the same.
             for (leg, what) in session.reminders.open() {
-                out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what } });
+                out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what, node } });
             }
         }
         session.reminders.add(now, leg, what.clone());
-        out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what } });
+        out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what, node } });
     }
 
     /// Keeps a session as it is now.

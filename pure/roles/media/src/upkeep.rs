@@ -86,10 +86,11 @@ impl Media {
 
     /// Whatever of a session is due.
     pub(crate) fn look_after(&mut self, now: Moment, call: CallId, out: &mut Outbox<Out>) {
+        let node = self.node;
         let Some(session) = self.sessions.get_mut(&call) else { return };
         let shard = session.wish.shard;
         for (leg, what) in session.reminders.due(now) {
-            out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what } });
+            out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what, node } });
         }
         self.tell_silence(now, call, out);
         if self.sessions.get(&call).is_some_and(|session| session.count_at <= now) {

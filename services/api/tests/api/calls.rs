@@ -1,6 +1,6 @@
 use contract::query::{CallView, Registration};
 use contract::registration::Contact;
-use contract::{Aor, CallId, TenantId};
+use contract::{Aor, CallId, NodeId, TenantId};
 use machine::Moment;
 use serde_json::json;
 
@@ -17,6 +17,7 @@ fn call(id: u64, tenant: u32) -> CallView {
         started: Moment::from_secs(1_800_000_000),
         answered: Some(Moment::from_secs(1_800_000_003)),
         sip_call_id: "a@b".into(),
+        media: NodeId(0),
     }
 }
 

@@ -10,6 +10,7 @@ mod authentication;
 mod bounds;
 mod calls;
 mod events;
+mod moving;
 mod office;
 mod registration;
 mod restart;

@@ -10,7 +10,7 @@ use contract::event::CallEvent;
 use contract::media::{Anchor, Anchored, LegPort, Release, Released};
 use contract::query::Gauge;
 use contract::record::{CallRecord, Keep, Kept};
-use contract::{Conversation, Envelope, Kind, Money, NodeId, TenantId, decode, sharding};
+use contract::{Conversation, Envelope, Kind, Money, TenantId, decode, sharding};
 use exchange::settings::Owned;
 use exchange::{Exchange, In, Missed, Out, Restored, Settings, kept};
 use machine::{Key, KeyedHash, Machine, Mint, Moment, Outbox, Record, Secret, Shard, Tag};
@@ -237,7 +237,7 @@ impl Platform {
             Some(In::Sip(bytes)) => exchange.missed_by_message(bytes),
             Some(In::Bus(envelope)) => exchange.missed_by_envelope(envelope),
             Some(In::Owned(_)) => Missed::Everything,
-            Some(In::Pressure(_) | In::Adopt(_)) => Missed::Nothing,
+            Some(In::Pressure(_) | In::Media(_) | In::Adopt(_)) => Missed::Nothing,
             None => exchange.missed_by_route(self.now),
         };
         if missed == Missed::Everything {
@@ -386,13 +386,15 @@ impl Office {
             }
             "media.anchor" => {
                 let wish: Anchor = decode(body).unwrap();
+                let node = envelope.node.unwrap_or_default();
+                let at = |port| ([192, 0, 2, 99 + node.0 as u8], port).into();
                 let port = |leg: u8| LegPort {
                     leg,
-                    rtp: ([192, 0, 2, 99], 30_000 + u16::from(leg) * 2).into(),
-                    rtcp: ([192, 0, 2, 99], 30_001 + u16::from(leg) * 2).into(),
+                    rtp: at(30_000 + u16::from(leg) * 2),
+                    rtcp: at(30_001 + u16::from(leg) * 2),
                 };
                 let legs = wish.legs.iter().map(|wish| port(wish.leg)).collect();
-                Envelope::answer::<Anchor>(id, &Anchored::Ready { node: NodeId(1), legs })
+                Envelope::answer::<Anchor>(id, &Anchored::Ready { node, legs })
             }
             "media.release" => Envelope::answer::<Release>(id, &Released::default()),
             "billing.reserve" => {

@@ -104,3 +104,25 @@ fn a_call_that_everybody_forgot_is_let_go() {
     assert!(stage.open.is_empty());
     assert_eq!(stage.gauge("media_forgotten_total"), 1.0);
 }
+
+#[test]
+fn a_session_that_was_left_and_is_wanted_again_stays() {
+    let mut stage = Stage::new();
+    let (mut alice, bob) = two_who_talk(&mut stage);
+    stage.connect(&conversation(9, Some(&alice), Some(&bob)));
+    assert!(stage.leave(3, 8).quality.is_empty());
+    alice.speaks(&mut stage);
+    assert_eq!(stage.sound_to(&bob).len(), 1, "the release was overtaken");
+    assert_eq!(stage.leave(3, 9).quality.len(), 2);
+    assert_eq!(stage.open.len(), 0);
+    stage.connect(&conversation(10, Some(&alice), Some(&bob)));
+    assert_eq!(stage.open.len(), 2, "and it may come back");
+}
+
+#[test]
+fn whoever_adopts_a_call_can_leave_its_session_even_if_it_knows_less() {
+    let mut stage = Stage::new();
+    let (alice, bob) = two_who_talk(&mut stage);
+    stage.connect(&conversation(9, Some(&alice), Some(&bob)));
+    assert_eq!(stage.leave(4, 5).quality.len(), 2);
+}

@@ -157,7 +157,13 @@ impl Stage {
     }
 
     pub(super) fn release(&mut self, epoch: u32) -> Released {
-        self.handle(In::Release { ask: Ask(2), release: Release { call: CALL, epoch: Epoch(epoch) } });
+        self.leave(epoch, 0)
+    }
+
+    /// Releases what a wish of at most that version holds.
+    pub(super) fn leave(&mut self, epoch: u32, version: u32) -> Released {
+        let release = Release { call: CALL, epoch: Epoch(epoch), version };
+        self.handle(In::Release { ask: Ask(2), release });
         match self.answers.pop() {
             Some(Out::Released { answer, .. }) => answer,
             other => panic!("a release was answered with {other:?}"),

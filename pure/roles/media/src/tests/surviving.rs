@@ -1,11 +1,18 @@
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::time::Duration;
 
-use contract::media::{Happening, Say, Sound};
+use contract::CallId;
+use contract::media::{Happening, Payload, Say, Sound};
+use machine::{Epoch, Moment, Shard};
+use serde::Serialize;
 
-use super::stage::{FRAME, Phone, Stage, conversation, monologue, secs, two_who_talk};
+use super::stage::{CALL, FRAME, Phone, Stage, conversation, monologue, secs, two_who_talk};
 use journal::Cause;
 
 use crate::Verdict;
+use crate::kept::{self, KeptSession, MEDIA_SESSION};
+use crate::latch::Latch;
 
 #[test]
 fn after_a_death_sound_flows_on_the_same_ports_before_anybody_asks() {
@@ -169,4 +176,81 @@ fn write_records_of_this_format() {
         #[allow(clippy::disallowed_methods)]
         std::fs::write(path, body).unwrap();
     }
+}
+
+/// What a later release keeps with a session and with each leg, and wishes of it.
+#[derive(Serialize)]
+struct Later {
+    format: u16,
+    wish: LaterWish,
+    legs: Vec<LaterLeg>,
+    alive_at: Moment,
+    recording: BTreeMap<&'static str, u64>,
+}
+
+#[derive(Serialize)]
+struct LaterWish {
+    call: CallId,
+    shard: Shard,
+    epoch: Epoch,
+    version: u32,
+    legs: Vec<LaterLegWish>,
+    record_to: &'static str,
+}
+
+#[derive(Serialize)]
+struct LaterLegWish {
+    leg: u8,
+    remote_rtp: Option<SocketAddr>,
+    peer: Option<u8>,
+    payloads: Vec<Payload>,
+    ice: BTreeMap<&'static str, &'static str>,
+}
+
+#[derive(Serialize)]
+struct LaterLeg {
+    leg: u8,
+    rtp: Option<SocketAddr>,
+    latch: Latch,
+    keys: BTreeMap<&'static str, u64>,
+}
+
+/// It is passed over wherever it stands, and is gone when this release writes the session again: as long as members
+/// of this release may hold sessions, nobody begins one that needs it.
+#[test]
+fn a_session_of_a_later_release_goes_on_without_what_is_new() {
+    let mut stage = Stage::new();
+    let (mut alice, bob) = two_who_talk(&mut stage);
+    let key = (MEDIA_SESSION, kept::key(CALL));
+    let kept: KeptSession = contract::decode(&stage.kept[&key]).unwrap();
+    let wishes = kept.wish.legs.iter().map(|wish| LaterLegWish {
+        leg: wish.leg,
+        remote_rtp: wish.remote_rtp,
+        peer: wish.peer,
+        payloads: wish.payloads.clone(),
+        ice: [("ufrag", "8hhY"), ("pwd", "asd88fgpdd777uzjYhagZg")].into(),
+    });
+    let wish = LaterWish {
+        call: CALL,
+        shard: kept.wish.shard,
+        epoch: kept.wish.epoch,
+        version: kept.wish.version,
+        legs: wishes.collect(),
+        record_to: "s3",
+    };
+    let legs = kept.legs.into_iter().map(|leg| LaterLeg {
+        leg: leg.leg,
+        rtp: leg.rtp,
+        latch: leg.latch,
+        keys: [("rollover", 7)].into(),
+    });
+    let (legs, alive_at) = (legs.collect(), kept.alive_at);
+    let later = Later { format: 2, wish, legs, alive_at, recording: [("written", 96_000)].into() };
+    stage.kept.insert(key, contract::encode(&later));
+    stage.kill();
+    stage.delivered.clear();
+    alice.speaks(&mut stage);
+    assert_eq!(stage.sound_to(&bob).len(), 1);
+    let ports = stage.connect(&conversation(1, Some(&alice), Some(&bob)));
+    assert_eq!(Some(ports[0].rtp), alice.anchor);
 }
