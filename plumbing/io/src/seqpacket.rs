@@ -29,6 +29,15 @@ pub enum Received {
     Closed,
 }
 
+/// Who is at the other end of a connection, as the kernel vouches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its process.
+    pub pid: u32,
+    /// The user it acted as when it connected.
+    pub user: u32,
+}
+
 /// One end of a connection.
 #[derive(Debug)]
 pub struct SeqSocket {
@@ -58,6 +67,18 @@ impl SeqSocket {
         let result = unsafe { libc::connect(fd.as_raw_fd(), std::ptr::from_ref(&address).cast(), len) };
         check(operation, path.display(), result)?;
         Ok(SeqSocket { fd })
+    }
+
+    /// Which process connected to our listener, and as which user. On the side that connected: who made the listener.
+    pub fn peer(&self) -> Result<Peer> {
+        let mut told = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+        let fd = self.fd.as_raw_fd();
+        // SAFETY: pointer and length describe `told`, which lives through the call.
+        let result = unsafe { libc::getsockopt(fd, level, option, (&raw mut told).cast(), &mut len) };
+        check("ask for the peer of", fd, result)?;
+        Ok(Peer { pid: told.pid.unsigned_abs(), user: told.uid })
     }
 
     /// Sends a message with `descriptors`, of which the other side gets copies. False if the kernel's buffer
