@@ -74,15 +74,13 @@ impl Upgrade {
             return Err(UpgradeError::Back { what, back: "the supervisor from before goes on".into() });
         }
         tell(&format!("supervisor: goes on as {}", program.display()));
-        let mut replaced = Vec::new();
         for name in self.names()? {
-            replaced.push(name.clone());
             match self.replace(&name) {
                 Ok(gap) if name == STANDBY => tell(&format!("{name}: replaced within {:.1} ms", millis(gap))),
                 Ok(gap) => tell(&format!("{name}: replaced, with a gap of {:.1} ms", millis(gap))),
                 Err(what) => {
                     tell(&format!("{what}; going back"));
-                    let back = self.go_back(&old, &replaced, tell).err();
+                    let back = self.go_back(&old, tell).err();
                     let back = back.unwrap_or_else(|| "all run the program from before".into());
                     return Err(UpgradeError::Back { what, back });
                 }
@@ -91,12 +89,16 @@ impl Upgrade {
         Ok(())
     }
 
-    fn go_back(&self, old: &File, replaced: &[String], tell: &mut dyn FnMut(&str)) -> Result<(), String> {
+    fn go_back(&self, old: &File, tell: &mut dyn FnMut(&str)) -> Result<(), String> {
         self.execute(old)?;
         tell("supervisor: the program from before");
-        for name in replaced {
-            self.replace(name)?;
-            tell(&format!("{name}: the program from before"));
+        let old = identity(old.metadata());
+        let status = self.status().map_err(|error| error.to_string())?;
+        for worker in status.workers.into_iter().chain(status.standby) {
+            if worker.pid.is_none_or(|pid| program_of(pid) != old) {
+                self.replace(&worker.name)?;
+                tell(&format!("{}: the program from before", worker.name));
+            }
         }
         Ok(())
     }
@@ -135,10 +137,7 @@ impl Upgrade {
         let wanted = identity(program.metadata());
         loop {
             let here = matches!(self.ask(&Request::Ping, SOON * 10), Ok(Some(Answer::Here)));
-            let runs = self
-                .supervisor()
-                .ok()
-                .and_then(|pid| identity(std::fs::metadata(format!("/proc/{pid}/exe"))));
+            let runs = self.supervisor().ok().and_then(program_of);
             if here && runs.is_some() {
                 return if runs == wanted { Ok(()) } else { Err("supervisor: it did not start".to_owned()) };
             }
@@ -197,6 +196,10 @@ impl Upgrade {
 
 fn identity(metadata: io::Result<std::fs::Metadata>) -> Option<Identity> {
     metadata.ok().map(|it| (it.dev(), it.ino()))
+}
+
+fn program_of(pid: u32) -> Option<Identity> {
+    identity(std::fs::metadata(format!("/proc/{pid}/exe")))
 }
 
 fn millis(micros: u64) -> f64 {
