@@ -27,6 +27,8 @@ pub(crate) mod label {
     pub(crate) const INSIDE: &str = "inside-";
     /// `bus-THREAD`: where a signalling thread hears the bus.
     pub(crate) const BUS_THREAD: &str = "bus-signalling-";
+    /// `tcp-THREAD-NUMBER-REMOTE`: a connection that a predecessor left, by listener NUMBER.
+    pub(crate) const TCP: &str = "tcp-";
     /// Where the media worker or the office hears the bus.
     pub(crate) const BUS: &str = "bus";
     /// `port-NUMBER`: the media pool, RTP and RTCP in turn.

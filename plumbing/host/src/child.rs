@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use strowger_io::{Bond, MOST_DESCRIPTORS, Pidfd, SeqSocket};
 
 use crate::estate::{AboutLife, Bundle, Legacy, deal_key};
-use crate::life::{self, Life, Waiting};
+use crate::life::{self, Heard, Life, Waiting};
 use crate::protocol::{Notice, Start};
 use crate::replacement::Replacement;
 use crate::status::{State, WorkerStatus};
@@ -256,11 +256,11 @@ impl Child {
 
     /// Hears what it says. Whether anything changed.
     pub(crate) fn hear(&mut self) -> bool {
-        let ready = self.life.as_mut().is_some_and(|life| life.hear().ready);
+        let Heard { ready, left, .. } = self.life.as_mut().map(Life::hear).unwrap_or_default();
         if ready {
             self.became_ready();
         }
-        self.hear_replacement() | ready
+        self.hear_replacement(left) | ready
     }
 
     fn became_ready(&mut self) {
@@ -282,6 +282,8 @@ impl Child {
         let Some((cause, lived)) = ended else {
             return replacement_died;
         };
+        // Its last words.
+        self.hear();
         self.life = None;
         if !self.take_turns(&cause, terms) {
             self.died(cause, lived, terms);

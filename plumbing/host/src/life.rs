@@ -10,7 +10,7 @@ use std::time::Instant;
 use strowger_io::{Bond, Counters, Exit, Pidfd, Received, SeqSocket, Signal};
 
 use crate::progress::Watch;
-use crate::protocol::{JOINED, Notice, READY};
+use crate::protocol::{JOINED, LONGEST, Notice, READY};
 
 /// The label of the page of heartbeats.
 pub(crate) const PROGRESS: &str = "progress";
@@ -23,10 +23,12 @@ pub(crate) struct Waiting {
 }
 
 /// What it was heard to say.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Heard {
     pub(crate) joined: bool,
     pub(crate) ready: bool,
+    /// What it leaves to its successor.
+    pub(crate) left: Vec<Waiting>,
 }
 
 pub(crate) struct Life {
@@ -129,12 +131,22 @@ impl Life {
 
     /// Hears what it says.
     pub(crate) fn hear(&mut self) -> Heard {
-        let (mut buffer, mut unwanted) = ([0; 16], Vec::new());
+        let (mut buffer, mut descriptors) = (vec![0; LONGEST], Vec::new());
         let mut heard = Heard::default();
-        while let Ok(Received::Message(len)) = self.control.receive(&mut buffer, &mut unwanted) {
-            heard.joined |= &buffer[..len] == JOINED;
-            heard.ready |= &buffer[..len] == READY && !self.ready;
-            unwanted.clear();
+        while let Ok(Received::Message(len)) = self.control.receive(&mut buffer, &mut descriptors) {
+            let with: Vec<_> = descriptors.drain(..).map(Arc::new).collect();
+            match &buffer[..len] {
+                JOINED => heard.joined = true,
+                READY => heard.ready |= !self.ready,
+                other => {
+                    if let Some(Notice::Leave(labels)) = Notice::decode(other)
+                        && labels.len() == with.len()
+                    {
+                        let bytes = Notice::Deal(labels).encode();
+                        heard.left.push(Waiting { bytes, descriptors: with });
+                    }
+                }
+            }
         }
         self.ready |= heard.ready;
         heard

@@ -33,6 +33,8 @@ pub(crate) enum Notice {
     Start(Start),
     /// To the standby: keep this, in place of what has the same key.
     Keep(String, String),
+    /// Worker to supervisor: the descriptors beside this message, called so, are for who comes after me.
+    Leave(Vec<String>),
     /// End in good order.
     Stop,
 }
@@ -52,17 +54,20 @@ impl Notice {
             Notice::Deal(labels) => [b"D", labels.join("\n").as_bytes()].concat(),
             Notice::Start(start) => [b"G", serde_json::to_vec(start).unwrap_or_default().as_slice()].concat(),
             Notice::Keep(key, text) => [b"K", key.as_bytes(), b"\n", text.as_bytes()].concat(),
+            Notice::Leave(labels) => [b"L", labels.join("\n").as_bytes()].concat(),
             Notice::Stop => b"S".to_vec(),
         }
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         let (kind, rest) = bytes.split_first()?;
+        let labels = || {
+            let labels = std::str::from_utf8(rest).ok()?;
+            Some(labels.split('\n').map(str::to_owned).collect())
+        };
         match kind {
-            b'D' => {
-                let labels = std::str::from_utf8(rest).ok()?;
-                Some(Notice::Deal(labels.split('\n').map(str::to_owned).collect()))
-            }
+            b'D' => labels().map(Notice::Deal),
+            b'L' => labels().map(Notice::Leave),
             b'G' => serde_json::from_slice(rest).ok().map(Notice::Start),
             b'K' => {
                 let (key, text) = std::str::from_utf8(rest).ok()?.split_once('\n')?;
@@ -90,7 +95,8 @@ mod tests {
         };
         let deal = Notice::Deal(vec!["udp/0".into(), "pool/1".into()]);
         let keep = Notice::Keep("deal media 0".into(), "port-0\nport-1".into());
-        for notice in [deal, Notice::Start(start), keep, Notice::Stop] {
+        let leave = Notice::Leave(vec!["tcp-000-001-192.0.2.7:5060".into()]);
+        for notice in [deal, Notice::Start(start), keep, leave, Notice::Stop] {
             assert_eq!(Notice::decode(&notice.encode()), Some(notice));
         }
         assert_eq!(Notice::decode(b""), None);

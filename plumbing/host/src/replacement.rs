@@ -10,7 +10,7 @@ use strowger_io::SeqSocket;
 
 use crate::child::{Child, STANDBY, Terms};
 use crate::control::Answer;
-use crate::life::Life;
+use crate::life::{Life, Waiting};
 use crate::protocol::Notice;
 use crate::status::State;
 use crate::supervisor::Patience;
@@ -67,8 +67,9 @@ impl Child {
         }
     }
 
-    /// As soon as the successor waits, the one that works is told to end.
-    pub(crate) fn hear_replacement(&mut self) -> bool {
+    /// As soon as the successor waits, the one that works is told to end; what that one then leaves is dealt to the
+    /// successor.
+    pub(crate) fn hear_replacement(&mut self, left: Vec<Waiting>) -> bool {
         let Some(replacement) = &mut self.replacement else {
             return false;
         };
@@ -76,6 +77,8 @@ impl Child {
             return false;
         };
         replacement.joined |= next.hear().joined;
+        next.say_all(left);
+        next.flush(&self.name);
         if replacement.stage != Stage::Warming || !replacement.joined || !next.has_heard() {
             return false;
         }

@@ -298,7 +298,10 @@ impl Supervisor {
             let why = format!("did not end within {:?}", patience.to_end);
             self.children.iter_mut().for_each(|child| child.kill(why.clone()));
         }
-        self.children.iter_mut().for_each(|child| child.watch(&patience));
+        for child in &mut self.children {
+            child.flush();
+            child.watch(&patience);
+        }
     }
 
     fn tell(&self) {

@@ -15,6 +15,10 @@ use crate::protocol::{JOINED, LONGEST, Notice, READY};
 
 /// How long a worker waits for what it is dealt.
 const PATIENCE: Duration = Duration::from_secs(30);
+/// So long may the supervisor take to take what a worker leaves.
+const TO_LEAVE: Duration = Duration::from_secs(1);
+/// So many descriptors are left in one message.
+const MOST_LEFT: usize = 200;
 
 /// Why a process can't be a worker.
 #[derive(Debug, thiserror::Error)]
@@ -123,6 +127,26 @@ impl Worker {
     pub fn ready(&self) -> strowger_io::Result<()> {
         self.progress.ready();
         self.control.send(READY, &[]).map(drop)
+    }
+
+    /// Leaves descriptors to the successor, which is dealt them under these labels if it waits already: when a worker
+    /// is replaced on purpose. To be called when nobody uses them any more, right before the end.
+    pub fn leave(&self, left: Vec<(String, OwnedFd)>) -> strowger_io::Result<()> {
+        let poller = Poller::new()?;
+        poller.add(&self.control, 0, Interest::WRITE)?;
+        let (mut events, until) = (Events::new(1), Instant::now() + TO_LEAVE);
+        for some in left.chunks(MOST_LEFT) {
+            let labels = some.iter().map(|(label, _)| label.clone()).collect();
+            let descriptors: Vec<BorrowedFd<'_>> = some.iter().map(|(_, it)| it.as_fd()).collect();
+            let bytes = Notice::Leave(labels).encode();
+            while !self.control.send(&bytes, &descriptors)? {
+                if Instant::now() >= until {
+                    return Ok(());
+                }
+                poller.wait(&mut events, Some(TO_LEAVE))?;
+            }
+        }
+        Ok(())
     }
 
     /// Whether the supervisor said to stop (or is gone, if the worker is not to outlive it). To be asked whenever

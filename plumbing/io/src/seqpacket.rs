@@ -81,8 +81,9 @@ impl SeqSocket {
         Ok(Peer { pid: told.pid.unsigned_abs(), user: told.uid })
     }
 
-    /// Sends a message with `descriptors`, of which the other side gets copies. False if the kernel's buffer
-    /// is full.
+    /// Sends a message with `descriptors`, of which the other side gets copies. False if the kernel
+    /// takes no more for now: its buffer is full, or too many descriptors are on their way (then nobody tells when
+    /// that is over).
     pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<bool> {
         let operation = "send to a Unix socket";
         if descriptors.len() > MOST_DESCRIPTORS {
@@ -101,6 +102,10 @@ impl SeqSocket {
         }
         // SAFETY: the message describes `bytes` and `control`, which live through the call.
         let result = unsafe { libc::sendmsg(self.fd.as_raw_fd(), &message, libc::MSG_NOSIGNAL) };
+        // So many descriptors of this user are on their way that the kernel takes no more until some have arrived.
+        if result < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ETOOMANYREFS) {
+            return Ok(false);
+        }
         Ok(moved(operation, self.fd.as_raw_fd(), result)?.is_some())
     }
 

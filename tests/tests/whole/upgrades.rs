@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use strowger_tests::{Crowd, Phone, Platform, strowger};
+use strowger_tests::{Crowd, Phone, Platform, TcpPhone, strowger};
 
 use crate::deaths::{ended_well, longest_gap, talking};
 use crate::furnished;
@@ -47,6 +47,22 @@ fn a_call_goes_on_while_everything_is_upgraded() {
         println!("the longest silence: {gap} ms");
         assert!(gap < 200.0, "a silence of {gap} ms");
     }
+}
+
+#[test]
+fn a_phone_on_tcp_is_upgraded_without_a_cut() {
+    let platform = furnished("");
+    let mut bob = TcpPhone::registered(&platform, "bob");
+    let mut alice = Phone::calling(&platform, "alice", "1002", 60.0);
+    bob.answers();
+    alice.wait_for("answered");
+    upgraded(&platform);
+    upgraded(&platform);
+    // On the connection that it had all the time.
+    bob.hangs_up();
+    assert_eq!(alice.wait_for("over")["by_us"], false);
+    assert!(alice.went_well(), "{}\n{}", alice.said(), platform.log());
+    assert_eq!(platform.records_of(1)[0]["outcome"], "answered");
 }
 
 #[test]
