@@ -1,4 +1,4 @@
-//! The supervisor of this host: binds every socket once, and deals them to its three workers.
+//! The supervisor of this host: binds every socket once, and deals them to its workers.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -39,7 +39,7 @@ pub(crate) mod label {
     pub(crate) const BROKER: &str = "broker";
 }
 
-/// The workers of a supervisor that was killed are gone by then.
+/// Workers that nobody watched over, and that were ended, are gone by then.
 const GOING: Duration = Duration::from_secs(2);
 
 /// Why the platform does not start.
@@ -208,7 +208,7 @@ fn inside(config: &Config, thread: u16) -> Option<SocketAddr> {
     }
 }
 
-/// Binds as soon as nobody has the address any more: after a supervisor's death its workers take a moment to go.
+/// Binds as soon as nobody has the address any more: orphans take a moment to go.
 fn patiently<T, E>(kind: impl Fn(&E) -> ErrorKind, mut bind: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let until = Instant::now() + GOING;
     loop {

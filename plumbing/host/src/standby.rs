@@ -23,6 +23,11 @@ const LOOKED_AFTER: Duration = Duration::from_secs(5);
 const FIRST_PATIENCE: Duration = Duration::from_secs(2);
 const LONGEST_PATIENCE: Duration = Duration::from_secs(10);
 
+/// A supervisor that lived so long is no part of a storm.
+const SETTLED: Duration = Duration::from_secs(1);
+/// Before the second successor in a storm; twice as long before each further one, up to [`LONGEST_PATIENCE`].
+const FIRST_PAUSE: Duration = Duration::from_millis(20);
+
 struct Kept {
     text: String,
     descriptors: Vec<OwnedFd>,
@@ -36,6 +41,9 @@ struct Standby {
     program: PathBuf,
     due: Option<Instant>,
     patience: Duration,
+    /// Since when there is this supervisor, and how long to wait if it dies at once.
+    since: Instant,
+    pause: Duration,
     started: Option<Child>,
 }
 
@@ -50,6 +58,8 @@ pub fn run(worker: Worker, path: &Path) -> Result<(), JoinError> {
         program: "/proc/self/exe".into(),
         due: None,
         patience: FIRST_PATIENCE,
+        since: Instant::now(),
+        pause: Duration::ZERO,
         started: None,
     };
     standby.run()
@@ -99,7 +109,7 @@ impl Standby {
                 // It died before it had told us all: what its workers do then is theirs to know.
                 Ok(Received::Closed) | Err(_) if !self.kept.contains_key(PLATFORM) => return Ok(false),
                 Ok(Received::Closed) | Err(_) => {
-                    let pause = if self.worker.start.looked_after { LOOKED_AFTER } else { Duration::ZERO };
+                    let pause = self.pause_after_death();
                     tracing::warn!(?pause, "the supervisor is dead; another one will follow");
                     self.due = Some(Instant::now() + pause);
                     self.patience = FIRST_PATIENCE;
@@ -107,6 +117,17 @@ impl Standby {
                 }
             }
         }
+    }
+
+    fn pause_after_death(&mut self) -> Duration {
+        if self.worker.start.looked_after {
+            return LOOKED_AFTER;
+        }
+        if self.since.elapsed() >= SETTLED {
+            self.pause = Duration::ZERO;
+        }
+        let next = (self.pause * 2).clamp(FIRST_PAUSE, LONGEST_PATIENCE);
+        std::mem::replace(&mut self.pause, next)
     }
 
     /// Hands everything to whoever comes, if there is no supervisor.
@@ -117,6 +138,7 @@ impl Standby {
         match self.hand_over(&connection) {
             Ok(()) => {
                 self.worker.follow(connection);
+                self.since = Instant::now();
                 self.due = None;
             }
             Err(error) => tracing::warn!(%error, "a successor did not take everything"),
