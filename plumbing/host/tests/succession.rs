@@ -162,7 +162,7 @@ fn a_killed_standby_is_followed_and_then_does_its_work() {
 
 #[test]
 fn orphans_go_on_until_one_of_them_has_a_supervisor_started() {
-    let platform = Platform::start("orphans");
+    let mut platform = Platform::start("orphans");
     let before = platform.status();
     let (worker, standby) = (platform.ask(), before.standby.unwrap().pid.unwrap());
     stop(before.pid);
@@ -174,7 +174,9 @@ fn orphans_go_on_until_one_of_them_has_a_supervisor_started() {
     assert_eq!(platform.ask(), worker, "it goes on alone");
     // The player does not wait in `wait_for_stop`; so an operator comes.
     let second = Command::new(PLAYER).arg("succeed").arg(&platform.folder).spawn().unwrap();
-    platform.until(|status| status.pid == second.id() && all_run(status));
+    let first = std::mem::replace(&mut platform.first, second).wait().unwrap();
+    assert!(!first.success());
+    platform.until(|status| status.pid == platform.first.id() && all_run(status));
     assert!(!lives(worker));
     assert_ne!(platform.ask(), worker);
 }
