@@ -33,6 +33,12 @@ pub(crate) enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Replace every process of the running platform by another program, one after another, while calls go on.
+    Upgrade {
+        /// The program to go on with; without it, what lies now where the running one was started from.
+        #[arg(long, value_name = "PATH")]
+        binary: Option<PathBuf>,
+    },
     /// A phone for the terminal: register, call, answer, play, record, measure.
     Phone(PhoneArgs),
     /// Show the ladder of a call.
@@ -51,7 +57,7 @@ pub(crate) enum Command {
     /// One worker; the supervisor starts it.
     #[command(hide = true)]
     Worker {
-        /// `signalling`, `media` or `office`.
+        /// `signalling`, `media`, `office` or `standby`.
         name: String,
     },
 }
@@ -61,6 +67,9 @@ pub(crate) struct ServeArgs {
     /// Which roles run here.
     #[arg(long, value_delimiter = ',', value_name = "ROLE,...")]
     pub(crate) roles: Vec<String>,
+    /// Where the predecessor in this process left what is ours.
+    #[arg(long, hide = true, value_name = "DESCRIPTOR")]
+    pub(crate) inherit: Option<i32>,
 }
 
 #[derive(Debug, Args)]

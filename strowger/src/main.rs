@@ -5,6 +5,7 @@ mod addresses;
 mod broker;
 mod cli;
 mod config;
+mod dealing;
 mod demo;
 mod ladder;
 mod nouns;
@@ -16,6 +17,7 @@ mod serve;
 mod signalling;
 mod streams;
 mod trace;
+mod upgrade;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -37,6 +39,7 @@ strowger: a telephone exchange that needs no operator. What to do next:
   strowger demo                 start one with a demo tenant, and watch it prove itself with a call
   strowger serve                start the platform (settings: strowger check-config --print)
   strowger tenant add acme --domain acme.example; strowger user add acme alice; strowger number add acme 1001 --user alice
+  strowger upgrade              the same platform by a newer program, while calls go on
   strowger phone --help         be a phone;  strowger trace: see the ladders of calls;  strowger --help: all of it
 ";
 
@@ -68,7 +71,7 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
                 config.cluster.roles.clone_from(&args.roles);
                 config.cluster.check()?;
             }
-            serve::serve(&config, file.as_deref())?;
+            serve::serve(&config, file.as_deref(), args.inherit)?;
         }
         Command::Worker { name } => {
             log_as(&config)?;
@@ -86,6 +89,7 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
         }
         Command::Plan(args) => plan::run(args)?,
         Command::Status { json } => status(&config, *json)?,
+        Command::Upgrade { binary } => upgrade::run(&config, file.as_deref(), binary.as_deref())?,
         Command::Demo(args) => {
             return Ok(if demo::run(&config, file.as_deref(), args)? {
                 ExitCode::SUCCESS
@@ -140,6 +144,7 @@ fn work(config: &Config, name: &str) -> Result<(), Failure> {
         "media" => media(config, &mut worker)?,
         "office" => office::run(config, worker)?,
         "broker" => broker::run(config, worker)?,
+        "standby" => host::standby::run(worker, &places::Places::open(config)?.standby())?,
         other => return Err(format!("no worker is called {other:?}").into()),
     }
     Ok(())
@@ -183,7 +188,7 @@ fn status(config: &Config, json: bool) -> Result<(), Failure> {
         return Ok(());
     }
     println!("supervisor, process {}", status.pid);
-    for worker in &status.workers {
+    for worker in status.workers.iter().chain(&status.standby) {
         let pid = worker.pid.map_or("-".to_owned(), |pid| pid.to_string());
         let state = format!("{:?}", worker.state).to_lowercase();
         println!("{:<12} {state:<9} process {pid:<8} {} restarts", worker.name, worker.restarts);

@@ -131,6 +131,16 @@ impl Places {
         self.runtime.join("status.json")
     }
 
+    /// Where the supervisor hears `strowger upgrade`.
+    pub(crate) fn control(&self) -> PathBuf {
+        self.runtime.join("control")
+    }
+
+    /// Where a supervisor's successor finds what it left.
+    pub(crate) fn standby(&self) -> PathBuf {
+        self.runtime.join("standby")
+    }
+
     /// Inputs that were set aside, for people to look at.
     pub(crate) fn quarantine(&self) -> PathBuf {
         self.data.join("quarantine")

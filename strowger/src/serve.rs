@@ -1,4 +1,4 @@
-//! The supervisor of this host: binds every socket once, and deals them to its three workers.
+//! The supervisor of this host: binds every socket once, and deals them to its workers.
 
 use std::ffi::OsString;
 use std::io::ErrorKind;
@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 
 use bus::{Member, Topology};
 use contract::Role;
+use host::estate::Legacy;
+use host::succession::{INHERIT, Succession};
 use host::supervisor::{Options, Patience, Supervisor, WorkerSpec};
 use machine::Moment;
 use strowger_io::{Clock, Listener, UdpOptions, UdpSocket};
 
 use crate::config::{Cluster, Config, Hop, Listen};
+use crate::dealing::Dealing;
 use crate::places::Places;
 
 /// Labels under which descriptors are dealt.
@@ -24,6 +27,8 @@ pub(crate) mod label {
     pub(crate) const INSIDE: &str = "inside-";
     /// `bus-THREAD`: where a signalling thread hears the bus.
     pub(crate) const BUS_THREAD: &str = "bus-signalling-";
+    /// `tcp-THREAD-NUMBER-REMOTE`: a connection that a predecessor left, by listener NUMBER.
+    pub(crate) const TCP: &str = "tcp-";
     /// Where the media worker or the office hears the bus.
     pub(crate) const BUS: &str = "bus";
     /// `port-NUMBER`: the media pool, RTP and RTCP in turn.
@@ -34,7 +39,7 @@ pub(crate) mod label {
     pub(crate) const BROKER: &str = "broker";
 }
 
-/// The workers of a supervisor that was killed are gone by then.
+/// Workers that nobody watched over, and that were ended, are gone by then.
 const GOING: Duration = Duration::from_secs(2);
 
 /// Why the platform does not start.
@@ -46,27 +51,53 @@ pub(crate) enum ServeError {
     Io(#[from] strowger_io::Error),
     #[error("{what}: {source}")]
     Bind { what: String, source: std::io::Error },
+    #[error("what the program before left: {0}")]
+    Inherit(std::io::Error),
     #[error(
         "cluster.roles: a host that is alone runs all roles; leave them away, or say who the others are in [cluster]"
     )]
     Split,
 }
 
-/// Runs the platform until a SIGTERM or SIGINT.
-pub(crate) fn serve(config: &Config, file: Option<&Path>) -> Result<(), ServeError> {
+/// Runs the platform until a SIGTERM or SIGINT. `inherit` says under which descriptor the program before this one, in
+/// this process, left what is ours.
+pub(crate) fn serve(config: &Config, file: Option<&Path>, inherit: Option<i32>) -> Result<(), ServeError> {
     let cluster = &config.cluster;
     if !cluster.is_one_of_several() && !cluster.roles.is_empty() {
         return Err(ServeError::Split);
     }
     let places = Places::open(config)?;
-    let _held = places.lock()?;
+    let mut legacy = take_up(&places, inherit)?;
     places.secret()?;
     let topology = topology(config, &places);
     let dealt = [
-        ("signalling", cluster.signals().then(|| signalling_descriptors(config, &topology))),
-        ("media", topology.workers().media.then(|| media_descriptors(config, &topology))),
-        ("office", topology.workers().office.then(|| office_descriptors(config, &topology))),
-        ("broker", topology.workers().broker.then(|| broker_descriptors(config, &topology))),
+        (
+            "signalling",
+            cluster
+                .signals()
+                .then(|| signalling_descriptors(config, &topology, Dealing::to("signalling", &mut legacy))),
+        ),
+        (
+            "media",
+            topology
+                .workers()
+                .media
+                .then(|| media_descriptors(config, &topology, Dealing::to("media", &mut legacy))),
+        ),
+        (
+            "office",
+            topology
+                .workers()
+                .office
+                .then(|| office_descriptors(config, &topology, Dealing::to("office", &mut legacy))),
+        ),
+        (
+            "broker",
+            topology
+                .workers()
+                .broker
+                .then(|| broker_descriptors(config, &topology, Dealing::to("broker", &mut legacy))),
+        ),
     ];
     let dealt = dealt.into_iter().filter_map(|(name, descriptors)| Some((name, descriptors?)));
     let workers = dealt.map(|(name, descriptors)| Ok(worker(name, file, cluster, descriptors?)));
@@ -78,11 +109,37 @@ pub(crate) fn serve(config: &Config, file: Option<&Path>) -> Result<(), ServeErr
             settled: Duration::from_millis(config.supervisor.settled_ms),
             ..Patience::default()
         },
-        clock: Clock::start(Moment::START),
+        clock: legacy.clock().unwrap_or_else(|| Clock::start(Moment::START)),
     };
+    let standby = worker("standby", file, cluster, Vec::new());
+    let succession = Succession { standby, legacy, control: places.control(), successor: successor() };
     tracing::info!(data = %places.data.display(), runtime = %places.runtime.display(), "starting");
-    Supervisor::new(options, workers)?.run()?;
+    Supervisor::in_succession(options, workers, succession)?.run()?;
     Ok(())
+}
+
+/// What a predecessor left: in this process, or with its standby; or nothing.
+fn take_up(places: &Places, inherit: Option<i32>) -> Result<Legacy, ServeError> {
+    // An exec calls the process by the number of a descriptor.
+    drop(std::fs::write("/proc/self/comm", "strowger"));
+    if let Some(number) = inherit {
+        return Legacy::inherited(number).map_err(ServeError::Inherit);
+    }
+    match places.lock() {
+        Ok(lock) => {
+            host::orphan::end_orphans(&places.status());
+            Ok(Legacy::none(lock.into()))
+        }
+        // A supervisor's or its standby's.
+        Err(held) => Legacy::claimed(&places.standby())?.ok_or(held.into()),
+    }
+}
+
+/// What this program was given, and its successor shall be.
+fn successor() -> Vec<OsString> {
+    let own: Vec<OsString> = std::env::args_os().skip(1).collect();
+    let inherited = own.iter().position(|argument| argument == INHERIT).unwrap_or(own.len());
+    own[..inherited].to_vec()
 }
 
 /// Who is there on the bus of this host.
@@ -119,27 +176,27 @@ fn bind_bus(topology: &Topology, member: Member) -> Result<OwnedFd, ServeError> 
 fn signalling_descriptors(
     config: &Config,
     topology: &Topology,
+    mut deal: Dealing<'_>,
 ) -> Result<Vec<(String, OwnedFd)>, ServeError> {
-    let mut descriptors = Vec::new();
     let threads = config.signalling.threads;
     for thread in 0..threads {
         for (number, listen) in
             config.sip.listen.iter().enumerate().filter(|_| config.cluster.has(Role::Edge))
         {
-            if let Some(socket) =
-                patiently(strowger_io::Error::kind, || bind(listen, threads > 1, &config.cluster))?
-            {
-                descriptors.push((format!("{}{thread}-{number:03}", label::SIP), socket));
-            }
+            deal.add_if_any(format!("{}{thread}-{number:03}", label::SIP), || {
+                patiently(strowger_io::Error::kind, || bind(listen, threads > 1, &config.cluster))
+            })?;
         }
         if let Some(inside) = inside(config, thread) {
-            let socket = patiently(strowger_io::Error::kind, || Listener::bind(inside, false))?;
-            descriptors.push((format!("{}{thread:03}", label::INSIDE), socket.into()));
+            deal.add(format!("{}{thread:03}", label::INSIDE), || {
+                patiently(strowger_io::Error::kind, || Listener::bind(inside, false))
+            })?;
         }
-        let hearing = bind_bus(topology, Member::Signalling(thread))?;
-        descriptors.push((format!("{}{thread:03}", label::BUS_THREAD), hearing));
+        deal.add(format!("{}{thread:03}", label::BUS_THREAD), || {
+            bind_bus(topology, Member::Signalling(thread))
+        })?;
     }
-    Ok(descriptors)
+    Ok(deal.done())
 }
 
 /// Where a signalling thread hears others over the wire.
@@ -151,7 +208,7 @@ fn inside(config: &Config, thread: u16) -> Option<SocketAddr> {
     }
 }
 
-/// Binds as soon as nobody has the address any more: after a supervisor's death its workers take a moment to go.
+/// Binds as soon as nobody has the address any more: orphans take a moment to go.
 fn patiently<T, E>(kind: impl Fn(&E) -> ErrorKind, mut bind: impl FnMut() -> Result<T, E>) -> Result<T, E> {
     let until = Instant::now() + GOING;
     loop {
@@ -183,37 +240,52 @@ fn bind(listen: &Listen, shared: bool, cluster: &Cluster) -> Result<Option<Owned
     }
 }
 
-fn media_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
-    let mut descriptors = vec![(label::BUS.to_owned(), bind_bus(topology, Member::Media)?)];
+fn media_descriptors(
+    config: &Config,
+    topology: &Topology,
+    mut deal: Dealing<'_>,
+) -> Result<Vec<(String, OwnedFd)>, ServeError> {
+    deal.add(label::BUS.to_owned(), || bind_bus(topology, Member::Media))?;
     // A port that is not lent holds nothing for whoever sends there; the media worker gives room to those it lends.
     let options = UdpOptions { traffic_class: Some(0xb8), receive_buffer: 0, ..UdpOptions::default() };
     for (address, family) in config.media_bind().into_iter().zip(0..) {
         for number in 0..2 * config.media.legs {
             let port = SocketAddr::new(address, config.media.first_port + number);
-            let socket = patiently(strowger_io::Error::kind, || UdpSocket::bind(port, &options))?;
             let place = u32::from(number) + family * 2 * u32::from(config.media.legs);
-            descriptors.push((format!("{}{place:05}", label::PORT), socket.into()));
+            deal.add(format!("{}{place:05}", label::PORT), || {
+                patiently(strowger_io::Error::kind, || UdpSocket::bind(port, &options))
+            })?;
         }
     }
-    Ok(descriptors)
+    Ok(deal.done())
 }
 
-fn office_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
-    let what = || format!("api.listen {}", config.api.listen);
-    let listener = patiently(std::io::Error::kind, || TcpListener::bind(config.api.listen))
-        .map_err(|source| ServeError::Bind { what: what(), source })?;
-    let hearing = bind_bus(topology, Member::Office)?;
-    Ok(vec![(label::BUS.to_owned(), hearing), (label::API.to_owned(), listener.into())])
+fn office_descriptors(
+    config: &Config,
+    topology: &Topology,
+    mut deal: Dealing<'_>,
+) -> Result<Vec<(String, OwnedFd)>, ServeError> {
+    deal.add(label::API.to_owned(), || {
+        patiently(std::io::Error::kind, || TcpListener::bind(config.api.listen))
+            .map_err(|source| ServeError::Bind { what: format!("api.listen {}", config.api.listen), source })
+    })?;
+    deal.add(label::BUS.to_owned(), || bind_bus(topology, Member::Office))?;
+    Ok(deal.done())
 }
 
-fn broker_descriptors(config: &Config, topology: &Topology) -> Result<Vec<(String, OwnedFd)>, ServeError> {
-    let mut descriptors = vec![(label::BUS.to_owned(), bind_bus(topology, Member::Broker)?)];
+fn broker_descriptors(
+    config: &Config,
+    topology: &Topology,
+    mut deal: Dealing<'_>,
+) -> Result<Vec<(String, OwnedFd)>, ServeError> {
+    deal.add(label::BUS.to_owned(), || bind_bus(topology, Member::Broker))?;
     if let Some(seat) = config.cluster.seat() {
-        let listener = patiently(std::io::Error::kind, || TcpListener::bind(seat))
-            .map_err(|source| ServeError::Bind { what: format!("cluster.brokers {seat}"), source })?;
-        descriptors.push((label::BROKER.to_owned(), listener.into()));
+        deal.add(label::BROKER.to_owned(), || {
+            patiently(std::io::Error::kind, || TcpListener::bind(seat))
+                .map_err(|source| ServeError::Bind { what: format!("cluster.brokers {seat}"), source })
+        })?;
     }
-    Ok(descriptors)
+    Ok(deal.done())
 }
 
 /// The address that this host shows to the world: that of the interface by which a packet to far away would

@@ -54,7 +54,8 @@ impl Drop for Peer {
             self.signal(libc::SIGTERM);
             // A process that was stopped ends no sooner than it goes on.
             self.signal(libc::SIGCONT);
-            if self.ended(Duration::from_secs(5)).is_none() {
+            // A supervisor gives its workers ten seconds; and one that is killed is followed by another.
+            if self.ended(Duration::from_secs(15)).is_none() {
                 eprintln!("{} did not end by SIGTERM", self.name);
                 let _ = self.child.kill();
                 let _ = self.child.wait();

@@ -1,6 +1,6 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
@@ -141,9 +141,73 @@ impl Platform {
         self.token = token.trim().to_owned();
     }
 
-    /// Ends the supervisor in good order.
+    /// Ends the supervisor in good order, whichever it is by now.
     pub fn stop(&mut self) {
         self.peer = None;
+        let successor = self.supervisor().filter(|&id| lives(id));
+        if let Some(successor) = successor {
+            signal_to(successor, libc::SIGTERM);
+            let ended = eventually(Duration::from_secs(12), || !lives(successor));
+            assert!(ended || std::thread::panicking(), "the supervisor did not end by SIGTERM");
+        }
+    }
+
+    /// The process id of the supervisor, as its status says.
+    pub fn supervisor(&self) -> Option<u32> {
+        self.status()["pid"].as_u64().and_then(|id| u32::try_from(id).ok())
+    }
+
+    /// Kills the supervisor with SIGKILL, and waits for its successor; says how long that took.
+    pub fn kill_supervisor(&self) -> Duration {
+        let victim = self.supervisor().expect("the platform runs");
+        let killed = Instant::now();
+        signal_to(victim, libc::SIGKILL);
+        let followed = eventually(Duration::from_secs(10), || self.supervisor() != Some(victim));
+        assert!(followed, "the supervisor had no successor:\n{}", self.log());
+        killed.elapsed()
+    }
+
+    /// Halts the supervisor, kills `worker` and then the supervisor: nobody saw the worker die.
+    pub fn kill_with_supervisor(&self, worker: Worker) {
+        let (victim, dead) = (self.supervisor().expect("the platform runs"), self.worker(worker));
+        signal_to(victim, libc::SIGSTOP);
+        signal_to(dead, libc::SIGKILL);
+        signal_to(victim, libc::SIGKILL);
+        let both = eventually(Duration::from_secs(10), || {
+            let now = self.status_of(worker);
+            let other = now["pid"].as_u64().is_some_and(|id| id != u64::from(dead));
+            self.supervisor() != Some(victim) && other && now["state"] == "running"
+        });
+        assert!(both, "they did not come back:\n{}", self.log());
+    }
+
+    /// Kills the supervisor and its standby in the same moment: nobody watches over the workers any more.
+    pub fn kill_supervisor_and_standby(&self) {
+        let supervisor = self.supervisor().expect("the platform runs");
+        let standby = self.status()["standby"]["pid"].as_u64().and_then(|id| u32::try_from(id).ok());
+        signal_to(supervisor, libc::SIGSTOP);
+        signal_to(standby.expect("somebody stands by"), libc::SIGKILL);
+        signal_to(supervisor, libc::SIGKILL);
+        assert!(eventually(Duration::from_secs(5), || !lives(supervisor)), "it outlived SIGKILL");
+    }
+
+    /// Runs `strowger upgrade`, to `binary` or to what lies now where the program that runs was started from.
+    pub fn upgrade(&self, binary: Option<&Path>) -> Output {
+        let mut command = Command::new(strowger());
+        command.arg("--config").arg(self.folder.join("strowger.toml")).arg("upgrade");
+        if let Some(binary) = binary {
+            command.arg("--binary").arg(binary);
+        }
+        command.output().expect("strowger upgrade")
+    }
+
+    /// Which file each process runs: supervisor, workers, standby.
+    pub fn programs(&self) -> Vec<PathBuf> {
+        let status = self.status();
+        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        let all = [status.clone()].into_iter().chain(workers).chain([status["standby"].clone()]);
+        let program = |process: Value| std::fs::read_link(format!("/proc/{}/exe", process["pid"])).ok();
+        all.filter_map(program).collect()
     }
 
     /// Kills the supervisor and all workers at once with SIGKILL: nobody writes anything any more.
@@ -155,6 +219,8 @@ impl Platform {
         // The supervisor is halted first: it would start others in their place, or have them end in good order.
         let supervisor = self.peer.take().expect("the platform runs");
         supervisor.signal(libc::SIGSTOP);
+        let standby = self.status()["standby"]["pid"].as_u64().and_then(|id| u32::try_from(id).ok());
+        signal_to(standby.expect("somebody stands by"), libc::SIGKILL);
         workers.into_iter().for_each(|id| signal_to(id, libc::SIGKILL));
         supervisor.signal(libc::SIGKILL);
         drop(supervisor);
@@ -316,18 +382,21 @@ impl Platform {
         panic!("{} had no successor:\n{}", worker.name(), self.log());
     }
 
+    fn status(&self) -> Value {
+        let text = std::fs::read(self.runtime.join("status.json")).unwrap_or_default();
+        serde_json::from_slice(&text).unwrap_or_default()
+    }
+
     /// What the supervisor's file says of a worker: what `strowger status` reads, without starting a process.
     fn status_of(&self, worker: Worker) -> Value {
-        let text = std::fs::read(self.runtime.join("status.json")).unwrap_or_default();
-        let status: Value = serde_json::from_slice(&text).unwrap_or_default();
-        let workers = status["workers"].as_array().cloned().unwrap_or_default();
+        let workers = self.status()["workers"].as_array().cloned().unwrap_or_default();
         workers.into_iter().find(|entry| entry["name"] == worker.name()).unwrap_or_default()
     }
 }
 
 impl Drop for Platform {
     fn drop(&mut self) {
-        self.peer = None;
+        self.stop();
         let _ = std::fs::remove_dir_all(&self.runtime);
         if std::thread::panicking() {
             eprintln!("the platform's files are kept in {}\n{}", self.folder.display(), tail(&self.log()));
@@ -335,6 +404,12 @@ impl Drop for Platform {
             let _ = std::fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// Whether a process is there, and is one of ours.
+fn lives(id: u32) -> bool {
+    let name = std::fs::read_to_string(format!("/proc/{id}/comm")).unwrap_or_default();
+    name.trim_end() == "strowger" && !is_zombie(id)
 }
 
 /// Whether a process is dead and only waits for its parent to notice.

@@ -1,51 +1,73 @@
 //! One worker as its supervisor sees it, through all its lives.
 
-use std::collections::VecDeque;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::process::CommandExt;
-use std::path::Path;
-use std::process::Command;
+use std::ffi::OsString;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use strowger_io::{Counters, Exit, MOST_DESCRIPTORS, Pidfd, Received, SeqSocket, Signal};
+use strowger_io::{Bond, MOST_DESCRIPTORS, Pidfd, SeqSocket};
 
-use crate::progress::Watch;
-use crate::protocol::{Notice, READY, Start};
+use crate::estate::{AboutLife, Bundle, Legacy, deal_key};
+use crate::life::{self, Heard, Life, Waiting};
+use crate::protocol::{Notice, Start};
+use crate::replacement::Replacement;
 use crate::status::{State, WorkerStatus};
 use crate::supervisor::{Patience, WorkerSpec};
 
-/// The label of the page of heartbeats.
-pub(crate) const PROGRESS: &str = "progress";
+/// What the worker is called that keeps everything for the supervisor's successor.
+pub(crate) const STANDBY: &str = "standby";
 
-/// A message that is still to be sent, with the range of the worker's descriptors that go with it.
-struct Waiting {
-    bytes: Vec<u8>,
-    first: usize,
-    count: usize,
+/// What is the same for all workers of a supervisor.
+#[derive(Clone, Debug)]
+pub(crate) struct Terms {
+    /// The program that workers run.
+    pub(crate) program: PathBuf,
+    /// The one that ran before it, if it was replaced.
+    pub(crate) previous: Option<Arc<OwnedFd>>,
+    pub(crate) clock_anchor: u64,
+    pub(crate) patience: Patience,
+    pub(crate) bond: Bond,
+    /// What the program is given to be our successor.
+    pub(crate) successor: Vec<OsString>,
+    /// Whether somebody else starts us again.
+    pub(crate) looked_after: bool,
+    /// Microseconds since 1970.
+    pub(crate) at: u64,
 }
 
-/// One life of a worker.
-struct Life {
-    pidfd: Pidfd,
-    control: SeqSocket,
-    waiting: VecDeque<Waiting>,
-    watch: Watch,
-    page: OwnedFd,
-    began: Instant,
-    ready: bool,
-    /// Why we killed it.
-    killed: Option<String>,
+impl Terms {
+    /// The file to execute.
+    fn program(&self, previous: bool) -> PathBuf {
+        match &self.previous {
+            Some(file) if previous => {
+                format!("/proc/self/fd/{}", std::os::fd::AsRawFd::as_raw_fd(&**file)).into()
+            }
+            _ => self.program.clone(),
+        }
+    }
 }
 
 pub(crate) struct Child {
-    spec: WorkerSpec,
-    life: Option<Life>,
+    pub(crate) name: String,
+    argv0: OsString,
+    arguments: Vec<OsString>,
+    environment: Vec<(OsString, OsString)>,
+    labels: Vec<String>,
+    descriptors: Vec<Arc<OwnedFd>>,
+    pub(crate) life: Option<Life>,
+    /// Its replacement by another life, while that lasts.
+    pub(crate) replacement: Option<Replacement>,
+    /// Whether it runs the program from before.
+    pub(crate) previous: bool,
+    /// Its life is one that the poller and the standby have not heard of.
+    pub(crate) fresh: bool,
     /// When to start it again.
-    due: Option<Instant>,
-    stopping: bool,
+    pub(crate) due: Option<Instant>,
+    pub(crate) stopping: bool,
     quick_deaths: u32,
-    seen_dead: Option<Instant>,
-    status: WorkerStatus,
+    pub(crate) seen_dead: Option<Instant>,
+    pub(crate) status: WorkerStatus,
 }
 
 impl Child {
@@ -57,8 +79,60 @@ impl Child {
             restarts: 0,
             last_death: None,
             last_gap: None,
+            last_start: None,
         };
-        Child { spec, life: None, due: Some(now), stopping: false, quick_deaths: 0, seen_dead: None, status }
+        let (labels, descriptors) =
+            spec.descriptors.into_iter().map(|(label, descriptor)| (label, Arc::new(descriptor))).unzip();
+        Child {
+            name: spec.name,
+            argv0: spec.argv0,
+            arguments: spec.arguments,
+            environment: spec.environment,
+            labels,
+            descriptors,
+            life: None,
+            replacement: None,
+            previous: false,
+            fresh: false,
+            due: Some(now),
+            stopping: false,
+            quick_deaths: 0,
+            seen_dead: None,
+            status,
+        }
+    }
+
+    /// The worker that a predecessor had, alive or not.
+    pub(crate) fn adopt(&mut self, legacy: &mut Legacy) {
+        let Some((about, handles)) = legacy.life(&self.name) else {
+            return;
+        };
+        self.quick_deaths = about.quick_deaths;
+        self.status.restarts = about.restarts;
+        self.status.last_death = about.last_death;
+        self.status.last_gap = about.last_gap;
+        let Some([process, control, page]) = handles else {
+            return;
+        };
+        let adopted = Life::adopt(Pidfd::over(process, about.pid), SeqSocket::from(control), page);
+        let mut life = match adopted {
+            Ok(life) => life,
+            Err(error) => {
+                tracing::error!(worker = self.name, %error, "can't be adopted");
+                return;
+            }
+        };
+        self.due = None;
+        self.previous = runs_something_else(about.pid);
+        self.status.pid = Some(about.pid);
+        self.status.state = if life.ready { State::Running } else { State::Starting };
+        if !life.ready {
+            // Perhaps it was told only half of what it must know.
+            life.kill(&self.name, "was not ready when its supervisor was lost".to_owned());
+        }
+        tracing::info!(worker = self.name, pid = about.pid, "adopted");
+        self.fresh = true;
+        self.life = Some(life);
     }
 
     pub(crate) fn status(&self) -> WorkerStatus {
@@ -70,122 +144,123 @@ impl Child {
         self.due
     }
 
-    /// Its process, until its end was seen.
-    pub(crate) fn pid(&self) -> Option<u32> {
-        self.life.as_ref().map(|life| life.pidfd.pid())
+    /// Its processes, until their end was seen.
+    pub(crate) fn pids(&self) -> impl Iterator<Item = u32> {
+        self.lives().map(Life::pid)
     }
 
     pub(crate) fn has_ended(&self) -> bool {
         self.life.is_none() && self.due.is_none()
     }
 
-    /// What tells that it ended, and what it says.
-    pub(crate) fn descriptors(&self) -> Option<(BorrowedFd<'_>, BorrowedFd<'_>)> {
-        self.life.as_ref().map(|life| (life.pidfd.as_fd(), life.control.as_fd()))
+    /// It runs, and has heard all that there is to say.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.replacement.is_none() && self.life.as_ref().is_some_and(|life| life.ready && life.has_heard())
+    }
+
+    fn lives(&self) -> impl Iterator<Item = &Life> {
+        self.life.iter().chain(self.replacement.iter().filter_map(|it| it.life.as_ref()))
+    }
+
+    /// Of each life that nobody listens to yet: what tells that it ended, and what it says.
+    pub(crate) fn unheard(&mut self) -> impl Iterator<Item = (BorrowedFd<'_>, BorrowedFd<'_>)> {
+        let next = self.replacement.iter_mut().filter_map(|it| it.life.as_mut());
+        self.life.iter_mut().chain(next).filter_map(Life::unheard)
     }
 
     /// Starts it. What fails counts as a death.
-    pub(crate) fn start(&mut self, program: &Path, clock_anchor: u64, patience: &Patience, at: u64) {
+    pub(crate) fn start(&mut self, terms: &Terms) {
         self.due = None;
-        match self.begin(program, clock_anchor) {
-            Ok(life) => {
-                self.status.pid = Some(life.pidfd.pid());
+        match self.begin(terms, self.previous) {
+            Ok(mut life) => {
+                let start = self.start_notice(terms);
+                life.say(start, Vec::new());
+                self.status.pid = Some(life.pid());
                 self.status.state = State::Starting;
-                tracing::info!(worker = self.spec.name, pid = life.pidfd.pid(), "started");
+                self.status.last_start = self.seen_dead.map(|seen| seen.elapsed().as_micros() as u64);
+                tracing::info!(worker = self.name, pid = life.pid(), "started");
+                self.fresh = true;
                 self.life = Some(life);
                 self.flush();
             }
-            Err(error) => self.died(error.to_string(), Duration::ZERO, patience, at),
+            Err(error) => self.died(error.to_string(), Duration::ZERO, terms),
         }
     }
 
-    fn begin(&self, program: &Path, clock_anchor: u64) -> strowger_io::Result<Life> {
-        let (control, theirs) = SeqSocket::pair()?;
-        let page = Counters::new()?;
-        let mut command = Command::new(program);
-        command.arg0(&self.spec.argv0).args(&self.spec.arguments).envs(self.spec.environment.iter().cloned());
-        let duplicate = page.as_fd().try_clone_to_owned();
-        let duplicate = duplicate.map_err(|source| strowger_io::Error {
-            operation: "duplicate",
-            about: "a page of counters".to_owned(),
-            source,
-        })?;
-        let pidfd = strowger_io::spawn(command, &theirs)?;
-        Ok(Life {
-            pidfd,
-            control,
-            waiting: self.notices(clock_anchor),
-            watch: Watch::over(page),
-            page: duplicate,
-            began: Instant::now(),
-            ready: false,
-            killed: None,
+    /// A new life, which is dealt everything, and not yet told to begin.
+    pub(crate) fn begin(&self, terms: &Terms, previous: bool) -> strowger_io::Result<Life> {
+        let mut command = life::command(&terms.program(previous), &self.argv0, &self.arguments);
+        command.envs(self.environment.iter().cloned());
+        let mut life = Life::begin(command, terms.bond)?;
+        life.say_all(self.deals().map(|(_, deal)| Waiting {
+            bytes: Notice::Deal(deal.text.split('\n').map(str::to_owned).collect()).encode(),
+            descriptors: deal.descriptors,
+        }));
+        Ok(life)
+    }
+
+    pub(crate) fn start_notice(&self, terms: &Terms) -> Notice {
+        Notice::Start(Start {
+            name: self.name.clone(),
+            restarts: self.status.restarts,
+            clock_anchor: terms.clock_anchor,
+            last_death: self.status.last_death.as_ref().map(|(cause, _)| cause.clone()),
+            successor: terms.successor.clone(),
+            looked_after: terms.looked_after,
         })
     }
 
-    /// Everything it is told at first. Descriptor 0 is the page of heartbeats, the others are the spec's.
-    fn notices(&self, clock_anchor: u64) -> VecDeque<Waiting> {
-        let labels =
-            || std::iter::once(PROGRESS).chain(self.spec.descriptors.iter().map(|(label, _)| label.as_str()));
-        let all: Vec<&str> = labels().collect();
-        let deals = all.chunks(MOST_DESCRIPTORS).enumerate().map(|(number, labels)| Waiting {
-            bytes: Notice::Deal(labels.iter().map(|&label| label.to_owned()).collect()).encode(),
-            first: number * MOST_DESCRIPTORS,
-            count: labels.len(),
-        });
-        let start = Start {
-            name: self.spec.name.clone(),
-            restarts: self.status.restarts,
-            clock_anchor,
-            last_death: self.status.last_death.as_ref().map(|(cause, _)| cause.clone()),
-        };
-        let start = Waiting { bytes: Notice::Start(start).encode(), first: 0, count: 0 };
-        deals.chain([start]).collect()
+    /// Everything it is dealt, as far as one message carries it.
+    fn deals(&self) -> impl Iterator<Item = (String, Bundle)> {
+        let labels = self.labels.chunks(MOST_DESCRIPTORS);
+        let all = labels.zip(self.descriptors.chunks(MOST_DESCRIPTORS)).enumerate();
+        all.map(|(number, (labels, descriptors))| {
+            let bundle = Bundle { text: labels.join("\n"), descriptors: descriptors.to_vec() };
+            (deal_key(&self.name, number), bundle)
+        })
     }
 
-    /// Sends what waits, as far as the socket takes it. Whether something is left.
-    pub(crate) fn flush(&mut self) -> bool {
-        let Some(life) = &mut self.life else {
-            return false;
+    /// Everything that a supervisor needs to have this worker instead of us.
+    pub(crate) fn bequeathed(&self) -> impl Iterator<Item = (String, Bundle)> {
+        self.deals().chain([(crate::estate::life_key(&self.name), self.life_bequeathed())])
+    }
+
+    /// Of that, what changes with each life.
+    pub(crate) fn life_bequeathed(&self) -> Bundle {
+        let about = AboutLife {
+            pid: self.life.as_ref().map_or(0, Life::pid),
+            restarts: self.status.restarts,
+            quick_deaths: self.quick_deaths,
+            last_death: self.status.last_death.clone(),
+            last_gap: self.status.last_gap,
         };
-        while let Some(next) = life.waiting.front() {
-            let descriptors: Vec<BorrowedFd<'_>> = (next.first..next.first + next.count)
-                .map(|number| match number {
-                    0 => life.page.as_fd(),
-                    number => self.spec.descriptors[number - 1].1.as_fd(),
-                })
-                .collect();
-            match life.control.send(&next.bytes, &descriptors) {
-                Ok(true) => drop(life.waiting.pop_front()),
-                Ok(false) => return true,
-                Err(error) => {
-                    // It is about to die, or can never be served: then it is killed for not getting ready.
-                    tracing::warn!(worker = self.spec.name, %error, "can't be told");
-                    life.waiting.clear();
-                }
-            }
+        let handles = self.life.as_ref().and_then(|life| life.handles().ok());
+        Bundle {
+            text: serde_json::to_string(&about).unwrap_or_default(),
+            descriptors: handles.into_iter().flatten().map(Arc::new).collect(),
         }
-        false
+    }
+
+    /// Will tell it (the standby) to keep this.
+    pub(crate) fn tell_to_keep(&mut self, key: &str, bundle: Bundle) {
+        if let Some(life) = &mut self.life {
+            life.say(Notice::Keep(key.to_owned(), bundle.text), bundle.descriptors);
+        }
+    }
+
+    /// Sends what waits, as far as the sockets take it.
+    pub(crate) fn flush(&mut self) {
+        let next = self.replacement.iter_mut().filter_map(|it| it.life.as_mut());
+        self.life.iter_mut().chain(next).for_each(|life| life.flush(&self.name));
     }
 
     /// Hears what it says. Whether anything changed.
     pub(crate) fn hear(&mut self) -> bool {
-        let Some(life) = &mut self.life else {
-            return false;
-        };
-        let (mut buffer, mut unwanted) = ([0; 16], Vec::new());
-        let mut changed = false;
-        while let Ok(Received::Message(len)) = life.control.receive(&mut buffer, &mut unwanted) {
-            if &buffer[..len] == READY && !life.ready {
-                life.ready = true;
-                changed = true;
-            }
-            unwanted.clear();
-        }
-        if changed {
+        let Heard { ready, left, .. } = self.life.as_mut().map(Life::hear).unwrap_or_default();
+        if ready {
             self.became_ready();
         }
-        changed
+        self.hear_replacement(left) | ready
     }
 
     fn became_ready(&mut self) {
@@ -196,42 +271,39 @@ impl Child {
         if let Some(gap) = gap {
             self.status.last_gap = Some(gap.as_micros() as u64);
         }
-        tracing::info!(worker = self.spec.name, gap_us = self.status.last_gap, "ready");
+        tracing::info!(worker = self.name, gap_us = self.status.last_gap, "ready");
+        self.replaced();
     }
 
     /// Sees whether it has ended. Whether it has.
-    pub(crate) fn check(&mut self, patience: &Patience, at: u64) -> bool {
-        let Some(life) = &self.life else {
-            return false;
+    pub(crate) fn check(&mut self, terms: &Terms) -> bool {
+        let replacement_died = self.check_replacement();
+        let ended = self.life.as_ref().and_then(|life| Some((life.ended(&self.name)?, life.began.elapsed())));
+        let Some((cause, lived)) = ended else {
+            return replacement_died;
         };
-        let exit = match life.pidfd.ended() {
-            Ok(None) => return false,
-            Ok(Some(exit)) => exit,
-            Err(error) => {
-                tracing::error!(worker = self.spec.name, %error, "lost sight of it");
-                Exit::Status(-1)
-            }
-        };
-        let cause = match &life.killed {
-            Some(why) => format!("{exit}: {why}"),
-            None => exit.to_string(),
-        };
-        let lived = life.began.elapsed();
+        // Its last words.
+        self.hear();
         self.life = None;
-        self.died(cause, lived, patience, at);
+        if !self.take_turns(&cause, terms) {
+            self.died(cause, lived, terms);
+        }
         true
     }
 
     /// It is no more: the first time it is started again at once, in a storm after a while.
-    fn died(&mut self, cause: String, lived: Duration, patience: &Patience, at: u64) {
+    fn died(&mut self, cause: String, lived: Duration, terms: &Terms) {
         self.status.pid = None;
+        self.fresh = true;
         if self.stopping {
-            tracing::info!(worker = self.spec.name, cause, "ended");
+            tracing::info!(worker = self.name, cause, "ended");
             self.status.state = State::Ended;
             return;
         }
         let now = Instant::now();
         self.seen_dead.get_or_insert(now);
+        self.fall_back(&cause);
+        let patience = &terms.patience;
         self.quick_deaths = if lived >= patience.settled { 0 } else { self.quick_deaths + 1 };
         let pause = match self.quick_deaths {
             0 | 1 => Duration::ZERO,
@@ -239,20 +311,21 @@ impl Child {
                 patience.first_pause.saturating_mul(1 << (deaths - 2).min(20)).min(patience.longest_pause)
             }
         };
-        tracing::warn!(worker = self.spec.name, cause, ?pause, "died");
+        tracing::warn!(worker = self.name, cause, ?pause, "died");
         self.due = Some(now + pause);
         self.status.state = State::Waiting;
         self.status.restarts += 1;
-        self.status.last_death = Some((cause, at));
+        self.status.last_death = Some((cause, terms.at));
     }
 
     /// Looks whether it makes progress, and kills it if it does not. Called at a steady pace.
     pub(crate) fn watch(&mut self, patience: &Patience) {
+        self.watch_replacement(patience);
         let Some(life) = self.life.as_mut().filter(|life| life.killed.is_none()) else {
             return;
         };
         // A thread may be watched before the worker is ready: while it takes up what a predecessor left.
-        if let Some(thread) = life.watch.look(patience.looks()) {
+        if let Some(thread) = life.hangs(patience.looks()) {
             self.kill(format!("thread {thread} made no progress for {:?}", patience.with_threads));
         } else if !life.ready && life.began.elapsed() >= patience.to_get_ready {
             self.kill(format!("was not ready after {:?}", patience.to_get_ready));
@@ -261,26 +334,31 @@ impl Child {
 
     /// Kills it at once.
     pub(crate) fn kill(&mut self, why: String) {
-        let Some(life) = &mut self.life else {
-            return;
-        };
-        tracing::warn!(worker = self.spec.name, why, "killed");
-        if let Err(error) = life.pidfd.signal(Signal::Kill) {
-            tracing::error!(worker = self.spec.name, %error, "can't be killed");
+        if let Some(life) = &mut self.life {
+            life.kill(&self.name, why);
         }
-        life.killed = Some(why);
     }
 
     /// Tells it to end; it is not started again.
     pub(crate) fn stop(&mut self) {
         self.stopping = true;
         self.due = None;
+        self.give_up_replacement("the platform is stopped");
         if let Some(life) = &mut self.life {
-            life.waiting.push_back(Waiting { bytes: Notice::Stop.encode(), first: 0, count: 0 });
+            life.say(Notice::Stop, Vec::new());
             self.status.state = State::Stopping;
         } else {
             self.status.state = State::Ended;
         }
         self.flush();
     }
+}
+
+/// Whether the process `pid` runs another program than we do.
+fn runs_something_else(pid: u32) -> bool {
+    let identity = |path: String| {
+        let metadata = std::fs::metadata(path).ok()?;
+        Some((std::os::unix::fs::MetadataExt::dev(&metadata), std::os::unix::fs::MetadataExt::ino(&metadata)))
+    };
+    identity(format!("/proc/{pid}/exe")) != identity("/proc/self/exe".to_owned())
 }

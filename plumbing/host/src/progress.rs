@@ -1,7 +1,8 @@
 //! The heartbeat of a worker's threads, on a page that its supervisor sees.
 //!
 //! Counter 0 says how many threads have come so far; each has a counter of its own behind it. A thread that
-//! does not count up for a while is taken to hang, unless it has left.
+//! does not count up for a while is taken to hang, unless it has left. The last counter says whether the worker has
+//! taken everything up: whoever adopts it did not hear it say so.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -12,6 +13,8 @@ use strowger_io::Counters;
 /// How often a thread must count up even if it has nothing to do.
 pub const BEAT: Duration = Duration::from_millis(100);
 const LEFT: u64 = u64::MAX;
+/// The counter that says whether the worker is ready.
+const READY: usize = Counters::COUNT - 1;
 
 /// A worker's page of heartbeats.
 #[derive(Clone, Debug)]
@@ -28,6 +31,11 @@ impl Progress {
     pub fn watch(&self) -> Beat {
         let number = self.page.at(0).fetch_add(1, Ordering::Relaxed) as usize + 1;
         Beat { page: Arc::clone(&self.page), number }
+    }
+
+    /// The worker has taken everything up.
+    pub(crate) fn ready(&self) {
+        self.page.at(READY).store(1, Ordering::Relaxed);
     }
 }
 
@@ -70,11 +78,16 @@ impl Watch {
         Watch { page, seen: Vec::new() }
     }
 
+    /// Whether the worker has taken everything up.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.page.at(READY).load(Ordering::Relaxed) != 0
+    }
+
     /// Looks at all counters. If one has stood still for `patience` looks, its number (from 1).
     ///
     /// Looks are counted rather than time: if the whole machine was stopped, nobody hangs.
     pub(crate) fn look(&mut self, patience: u32) -> Option<usize> {
-        let threads = (self.page.at(0).load(Ordering::Relaxed) as usize).min(Counters::COUNT - 1);
+        let threads = (self.page.at(0).load(Ordering::Relaxed) as usize).min(READY - 1);
         self.seen.resize(threads, (0, 0));
         let (page, seen) = (&self.page, &mut self.seen);
         seen.iter_mut().enumerate().find_map(|(number, (last, still))| {

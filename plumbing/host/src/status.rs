@@ -35,7 +35,11 @@ pub struct WorkerStatus {
     /// How it ended last, and when (microseconds since 1970).
     pub last_death: Option<(String, u64)>,
     /// From when its last end was seen until the successor was ready, in microseconds.
+    #[serde(default)]
     pub last_gap: Option<u64>,
+    /// From when its last end was seen until the successor was started, in microseconds.
+    #[serde(default)]
+    pub last_start: Option<u64>,
 }
 
 /// The supervisor and its workers.
@@ -47,6 +51,9 @@ pub struct Status {
     pub at: u64,
     /// In the order in which they were given.
     pub workers: Vec<WorkerStatus>,
+    /// Who keeps the supervisor's descriptors for its successor.
+    #[serde(default)]
+    pub standby: Option<WorkerStatus>,
 }
 
 impl Status {

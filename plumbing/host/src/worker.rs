@@ -9,11 +9,16 @@ use strowger_io::{CONTROL, Clock, Counters, Events, Interest, Poller, Received, 
 pub use crate::progress::{BEAT, Beat, Progress};
 pub use crate::protocol::Start;
 
-use crate::child::PROGRESS;
-use crate::protocol::{LONGEST, Notice, READY};
+use crate::life::PROGRESS;
+use crate::orphan::Orphan;
+use crate::protocol::{JOINED, LONGEST, Notice, READY};
 
 /// How long a worker waits for what it is dealt.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_secs(30);
+/// So long may the supervisor take to take what a worker leaves.
+const TO_LEAVE: Duration = Duration::from_secs(1);
+/// So many descriptors are left in one message.
+const MOST_LEFT: usize = 200;
 
 /// Why a process can't be a worker.
 #[derive(Debug, thiserror::Error)]
@@ -68,6 +73,8 @@ pub struct Worker {
     pub progress: Progress,
     control: SeqSocket,
     told_to_stop: bool,
+    /// The supervisor and its standby are gone.
+    orphan: Option<Orphan>,
 }
 
 impl Worker {
@@ -83,6 +90,7 @@ impl Worker {
     fn over(control: SeqSocket) -> Result<Self, JoinError> {
         let poller = Poller::new()?;
         poller.add(&control, 0, Interest::READ)?;
+        control.send(JOINED, &[])?;
         let (mut events, until) = (Events::new(1), Instant::now() + PATIENCE);
         let (mut buffer, mut descriptors) = (vec![0; LONGEST], Vec::new());
         let mut dealt = Dealt::default();
@@ -102,7 +110,7 @@ impl Worker {
                 Some(Notice::Start(start)) => {
                     let page = dealt.take(PROGRESS).ok_or(JoinError::Undealt)?;
                     let progress = Progress::over(Counters::over(page)?);
-                    return Ok(Worker { start, dealt, progress, control, told_to_stop: false });
+                    return Ok(Worker { start, dealt, progress, control, told_to_stop: false, orphan: None });
                 }
                 _ => return Err(JoinError::Undealt),
             }
@@ -117,34 +125,72 @@ impl Worker {
     /// Tells the supervisor that everything is taken up again. From now on every watched thread must show
     /// progress.
     pub fn ready(&self) -> strowger_io::Result<()> {
+        self.progress.ready();
         self.control.send(READY, &[]).map(drop)
     }
 
-    /// Whether the supervisor said to stop (or is gone). To be asked whenever the worker's descriptor is
-    /// readable, or now and then.
+    /// Leaves descriptors to the successor, which is dealt them under these labels if it waits already: when a worker
+    /// is replaced on purpose. To be called when nobody uses them any more, right before the end.
+    pub fn leave(&self, left: Vec<(String, OwnedFd)>) -> strowger_io::Result<()> {
+        let poller = Poller::new()?;
+        poller.add(&self.control, 0, Interest::WRITE)?;
+        let (mut events, until) = (Events::new(1), Instant::now() + TO_LEAVE);
+        for some in left.chunks(MOST_LEFT) {
+            let labels = some.iter().map(|(label, _)| label.clone()).collect();
+            let descriptors: Vec<BorrowedFd<'_>> = some.iter().map(|(_, it)| it.as_fd()).collect();
+            let bytes = Notice::Leave(labels).encode();
+            while !self.control.send(&bytes, &descriptors)? {
+                if Instant::now() >= until {
+                    return Ok(());
+                }
+                poller.wait(&mut events, Some(TO_LEAVE))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the supervisor said to stop (or is gone, if the worker is not to outlive it). To be asked whenever
+    /// the worker's descriptor is readable, or now and then.
     pub fn must_stop(&mut self) -> bool {
         let (mut buffer, mut unwanted) = ([0; 64], Vec::new());
-        while !self.told_to_stop {
+        while !self.told_to_stop && self.orphan.is_none() {
             match self.control.receive(&mut buffer, &mut unwanted) {
                 Ok(Received::Nothing) => break,
                 Ok(Received::Message(len)) => {
                     self.told_to_stop = Notice::decode(&buffer[..len]) == Some(Notice::Stop);
                 }
-                Ok(Received::Closed) | Err(_) => self.told_to_stop = true,
+                Ok(Received::Closed) | Err(_) if self.start.successor.is_empty() => self.told_to_stop = true,
+                Ok(Received::Closed) | Err(_) => {
+                    tracing::warn!("nobody watches over this worker any more; it goes on");
+                    self.orphan = Some(Orphan::new(&self.start));
+                }
             }
         }
         self.told_to_stop
     }
 
-    /// Waits until the supervisor says to stop.
+    /// Waits until the supervisor says to stop. Without a supervisor and a standby it goes on, and tries to have
+    /// another one started.
     pub fn wait_for_stop(&mut self) -> strowger_io::Result<()> {
         let poller = Poller::new()?;
         poller.add(&self.control, 0, Interest::READ)?;
         let mut events = Events::new(1);
         while !self.must_stop() {
-            poller.wait(&mut events, None)?;
+            match &mut self.orphan {
+                Some(orphan) => orphan.wait(),
+                None => poller.wait(&mut events, None)?,
+            }
         }
         Ok(())
+    }
+
+    pub(crate) fn control(&self) -> &SeqSocket {
+        &self.control
+    }
+
+    /// Another supervisor is at the other end of `control`.
+    pub(crate) fn follow(&mut self, control: SeqSocket) {
+        self.control = control;
     }
 }
 

@@ -1,5 +1,6 @@
 //! Descriptors that live on across an exec.
 
+use std::fs::File;
 use std::os::fd::{AsFd, AsRawFd, FromRawFd, OwnedFd, RawFd};
 
 use crate::error::{Result, check};
@@ -28,6 +29,14 @@ pub fn take_inherited(number: RawFd) -> Result<OwnedFd> {
     let descriptor = unsafe { OwnedFd::from_raw_fd(number) };
     inherit(&descriptor, false)?;
     Ok(descriptor)
+}
+
+/// A file that has no name and no disk; whoever inherits its descriptor can read it.
+pub fn memory_file() -> Result<File> {
+    let about = "a file in memory";
+    // SAFETY: makes a descriptor; the name is a C string that lives for ever.
+    let made = unsafe { libc::memfd_create(c"strowger-estate".as_ptr(), libc::MFD_CLOEXEC) };
+    owned("make", about, made).map(File::from)
 }
 
 /// Wraps what a call that makes a descriptor returned.

@@ -16,6 +16,8 @@ pub enum Exit {
     Status(i32),
     /// By this signal.
     Signal(i32),
+    /// It was not our child, and the kernel tells only parents how.
+    Unseen,
 }
 
 impl fmt::Display for Exit {
@@ -23,11 +25,12 @@ impl fmt::Display for Exit {
         match self {
             Exit::Status(status) => write!(f, "exited with status {status}"),
             Exit::Signal(signal) => write!(f, "killed by signal {signal}"),
+            Exit::Unseen => f.write_str("ended, and nobody saw how"),
         }
     }
 }
 
-/// A child process. Becomes readable when it ends.
+/// Another process, mostly a child. Becomes readable when it ends.
 #[derive(Debug)]
 pub struct Pidfd {
     fd: OwnedFd,
@@ -40,6 +43,11 @@ impl Pidfd {
         // SAFETY: makes a descriptor of numbers.
         let fd = unsafe { libc::syscall(libc::SYS_pidfd_open, pid as libc::pid_t, 0) };
         Ok(Pidfd { fd: owned("open process", pid, fd as libc::c_int)?, pid })
+    }
+
+    /// The process `pid` behind a handle that somebody else opened, and handed to us.
+    pub fn over(fd: OwnedFd, pid: u32) -> Self {
+        Pidfd { fd, pid }
     }
 
     /// Its number.
@@ -68,12 +76,29 @@ impl Pidfd {
         // SAFETY: the kernel writes into `info`.
         let result =
             unsafe { libc::waitid(libc::P_PIDFD, self.fd.as_raw_fd() as libc::id_t, &mut info, flags) };
-        check("wait for process", self.pid, result)?;
+        match check("wait for process", self.pid, result) {
+            Err(error) if error.source.raw_os_error() == Some(libc::ECHILD) => return self.ended_unseen(),
+            result => result?,
+        };
         // SAFETY: waitid filled the fields of a child's end, or left zeros.
         let (pid, status) = unsafe { (info.si_pid(), info.si_status()) };
         let exit = if info.si_code == libc::CLD_EXITED { Exit::Status(status) } else { Exit::Signal(status) };
         Ok((pid != 0).then_some(exit))
     }
+
+    /// The same of a process that is not our child.
+    fn ended_unseen(&self) -> Result<Option<Exit>> {
+        let mut asked = libc::pollfd { fd: self.fd.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, which lives through the call, which does not wait.
+        let count = check("wait for process", self.pid, unsafe { libc::poll(&mut asked, 1, 0) })?;
+        Ok((count > 0).then_some(Exit::Unseen))
+    }
+}
+
+/// Which user this process acts as.
+pub fn acting_user() -> u32 {
+    // SAFETY: asks for a number only.
+    unsafe { libc::geteuid() }
 }
 
 /// As the first process of a container: takes away what is left of children that this process never started, and

@@ -29,6 +29,15 @@ pub enum Received {
     Closed,
 }
 
+/// Who is at the other end of a connection, as the kernel vouches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peer {
+    /// Its process.
+    pub pid: u32,
+    /// The user it acted as when it connected.
+    pub user: u32,
+}
+
 /// One end of a connection.
 #[derive(Debug)]
 pub struct SeqSocket {
@@ -60,8 +69,21 @@ impl SeqSocket {
         Ok(SeqSocket { fd })
     }
 
-    /// Sends a message with `descriptors`, of which the other side gets copies. False if the kernel's buffer
-    /// is full.
+    /// Which process connected to our listener, and as which user. On the side that connected: who made the listener.
+    pub fn peer(&self) -> Result<Peer> {
+        let mut told = libc::ucred { pid: 0, uid: 0, gid: 0 };
+        let mut len = size_of::<libc::ucred>() as libc::socklen_t;
+        let (level, option) = (libc::SOL_SOCKET, libc::SO_PEERCRED);
+        let fd = self.fd.as_raw_fd();
+        // SAFETY: pointer and length describe `told`, which lives through the call.
+        let result = unsafe { libc::getsockopt(fd, level, option, (&raw mut told).cast(), &mut len) };
+        check("ask for the peer of", fd, result)?;
+        Ok(Peer { pid: told.pid.unsigned_abs(), user: told.uid })
+    }
+
+    /// Sends a message with `descriptors`, of which the other side gets copies. False if the kernel
+    /// takes no more for now: its buffer is full, or too many descriptors are on their way (then nobody tells when
+    /// that is over).
     pub fn send(&self, bytes: &[u8], descriptors: &[BorrowedFd<'_>]) -> Result<bool> {
         let operation = "send to a Unix socket";
         if descriptors.len() > MOST_DESCRIPTORS {
@@ -80,6 +102,10 @@ impl SeqSocket {
         }
         // SAFETY: the message describes `bytes` and `control`, which live through the call.
         let result = unsafe { libc::sendmsg(self.fd.as_raw_fd(), &message, libc::MSG_NOSIGNAL) };
+        // So many descriptors of this user are on their way that the kernel takes no more until some have arrived.
+        if result < 0 && std::io::Error::last_os_error().raw_os_error() == Some(libc::ETOOMANYREFS) {
+            return Ok(false);
+        }
         Ok(moved(operation, self.fd.as_raw_fd(), result)?.is_some())
     }
 

@@ -1,4 +1,4 @@
-//! Starting a child that can't outlive us.
+//! Starting a child that can't outlive us, or one that shall.
 
 use std::io;
 use std::mem::zeroed;
@@ -12,9 +12,17 @@ use crate::process::Pidfd;
 /// The number under which a child finds its control socket.
 pub const CONTROL: RawFd = 3;
 
-/// Starts `command` with `control` as its descriptor [`CONTROL`], all signals unblocked, and killed as soon as the
-/// thread that calls this ends: so call it from the main thread.
-pub fn spawn(mut command: Command, control: impl AsFd) -> Result<Pidfd> {
+/// What becomes of a child when its parent dies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bond {
+    /// It is killed as soon as the thread that started it ends: so start it from the main thread.
+    Killed,
+    /// It lives on.
+    LivesOn,
+}
+
+/// Starts `command` with `control` as its descriptor [`CONTROL`] and all signals unblocked.
+pub fn spawn(mut command: Command, control: impl AsFd, bond: Bond) -> Result<Pidfd> {
     let about = command.get_program().to_string_lossy().into_owned();
     // Takes up number 3 if that is free, so that nothing of the spawning itself can be there.
     let reserved = control.as_fd().try_clone_to_owned().map_err(|error| Error::of("start", &about, error))?;
@@ -23,22 +31,24 @@ pub fn spawn(mut command: Command, control: impl AsFd) -> Result<Pidfd> {
     let parent = unsafe { libc::getpid() };
     // SAFETY: between fork and exec `prepare` makes only plain system calls, which are async-signal-safe, and
     // allocates nothing.
-    unsafe { command.pre_exec(move || prepare(control, parent)) };
+    unsafe { command.pre_exec(move || prepare(control, parent, bond)) };
     let child = command.spawn().map_err(|error| Error::of("start", &about, error))?;
     drop(reserved);
     Pidfd::of_child(child.id())
 }
 
 /// Runs in the child before exec.
-fn prepare(control: RawFd, parent: libc::pid_t) -> io::Result<()> {
+fn prepare(control: RawFd, parent: libc::pid_t, bond: Bond) -> io::Result<()> {
     // SAFETY: plain system calls on numbers and on a signal set on the stack.
     unsafe {
-        if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) < 0 {
-            return Err(io::Error::last_os_error());
-        }
-        // The parent may have died before the line above.
-        if libc::getppid() != parent {
-            return Err(io::Error::from_raw_os_error(libc::ESRCH));
+        if bond == Bond::Killed {
+            if libc::prctl(libc::PR_SET_PDEATHSIG, libc::SIGKILL) < 0 {
+                return Err(io::Error::last_os_error());
+            }
+            // The parent may have died before the line above.
+            if libc::getppid() != parent {
+                return Err(io::Error::from_raw_os_error(libc::ESRCH));
+            }
         }
         let duplicated = if control == CONTROL {
             libc::fcntl(CONTROL, libc::F_SETFD, 0)

@@ -169,6 +169,19 @@ impl From<Listener> for OwnedFd {
     }
 }
 
+impl From<OwnedFd> for Stream {
+    /// A connection that somebody else had.
+    fn from(fd: OwnedFd) -> Self {
+        Stream { inner: fd.into() }
+    }
+}
+
+impl From<Stream> for OwnedFd {
+    fn from(stream: Stream) -> Self {
+        stream.inner.into()
+    }
+}
+
 impl AsFd for Listener {
     fn as_fd(&self) -> BorrowedFd<'_> {
         self.inner.as_fd()

@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use strowger_io::{
-    Counters, Events, Exit, Interest, MappedFile, Poller, ReadMap, Received, SeqSocket, Signal, Signals,
-    process_cpu_time, spawn, start_thread, thread_cpu_time,
+    Bond, Counters, Events, Exit, Interest, MappedFile, Poller, ReadMap, Received, SeqSocket, Signal,
+    Signals, process_cpu_time, spawn, start_thread, thread_cpu_time,
 };
 
 fn path(name: &str) -> std::path::PathBuf {
@@ -54,7 +54,7 @@ fn a_child_gets_its_control_socket_and_its_end_is_seen() {
     let (ours, theirs) = SeqSocket::pair().unwrap();
     let mut command = Command::new("/bin/sh");
     command.args(["-c", "echo here >&3; exit 7"]);
-    let child = spawn(command, &theirs).unwrap();
+    let child = spawn(command, &theirs, Bond::Killed).unwrap();
     drop(theirs);
     let poller = Poller::new().unwrap();
     poller.add(&child, 1, Interest::READ).unwrap();
@@ -74,7 +74,7 @@ fn a_child_can_be_killed_by_its_handle_and_its_end_is_read_as_a_signal() {
         let (_ours, theirs) = SeqSocket::pair().unwrap();
         let mut command = Command::new("/bin/sleep");
         command.arg("60");
-        let child = spawn(command, &theirs).unwrap();
+        let child = spawn(command, &theirs, Bond::Killed).unwrap();
         assert_eq!(child.ended().unwrap(), None);
         child.signal(Signal::Kill).unwrap();
         let poller = Poller::new().unwrap();
@@ -89,7 +89,7 @@ fn a_child_can_be_killed_by_its_handle_and_its_end_is_read_as_a_signal() {
 #[test]
 fn what_cannot_be_started_is_named() {
     let (_ours, theirs) = SeqSocket::pair().unwrap();
-    let error = spawn(Command::new("/nonexistent/strowger"), &theirs).unwrap_err();
+    let error = spawn(Command::new("/nonexistent/strowger"), &theirs, Bond::Killed).unwrap_err();
     assert!(error.to_string().starts_with("start /nonexistent/strowger: "), "{error}");
 }
 

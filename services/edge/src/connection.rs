@@ -145,6 +145,11 @@ impl Connection {
         Ok(())
     }
 
+    /// Whether it is between two messages in either direction.
+    pub(crate) fn is_at_rest(&self) -> bool {
+        self.unread.is_empty() && !self.wants_to_write()
+    }
+
     pub(crate) fn wants_to_write(&self) -> bool {
         self.is_connecting || !self.unwritten.is_empty()
     }

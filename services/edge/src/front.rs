@@ -127,6 +127,19 @@ impl Front {
         self.connections.len()
     }
 
+    /// Gives all connections away that are between two messages; the others end with us.
+    pub fn leave(&mut self) -> Vec<(Flow, Stream)> {
+        let all = std::mem::take(&mut self.connections).into_values();
+        all.filter(Connection::is_at_rest).map(|connection| (connection.flow, connection.stream)).collect()
+    }
+
+    /// Goes on with a connection that a predecessor had.
+    pub fn take_over(&mut self, flow: Flow, stream: Stream, now: Moment, poller: &Poller) {
+        if self.is_stream(flow.listener) {
+            self.add(flow, stream, false, now, poller);
+        }
+    }
+
     /// Whether what goes by `listener` goes on connections.
     pub fn is_stream(&self, listener: u8) -> bool {
         matches!(self.ears.get(usize::from(listener)), Some((Ear::Tcp(_), _)))

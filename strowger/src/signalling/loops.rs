@@ -1,5 +1,6 @@
 //! The loop of one thread: receive a batch, decide, journal, send.
 
+use std::os::fd::OwnedFd;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -110,7 +111,10 @@ impl Thread {
             connections: config.sip.most_connections,
             idle: Duration::from_secs(config.sip.idle_connection_seconds),
         };
-        let front = Front::new(given.number as u8, given.ears, limits, &poller, WORLD)?;
+        let mut front = Front::new(given.number as u8, given.ears, limits, &poller, WORLD)?;
+        for (flow, stream) in given.connections {
+            front.take_over(flow, stream, began, &poller);
+        }
         let near = bus::Endpoint::new(given.topology.clone(), given.hearing).map_err(WorkerError::Bus)?;
         let bus = Postbox::of_thread(given.across.as_ref(), near, given.number)?;
         poller.add(&bus, BUS, Interest::READ)?;
@@ -199,6 +203,12 @@ impl Thread {
             "signalling goes on"
         );
         Ok(())
+    }
+
+    /// What a successor can go on with that is in no journal: connections, by their names.
+    pub(crate) fn leave(mut self) -> Vec<(String, OwnedFd)> {
+        let all = self.voice.front.leave().into_iter();
+        all.map(|(flow, stream)| (super::name_of(flow), stream.into())).collect()
     }
 
     /// Turns until told to stop.

@@ -16,12 +16,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 
 use bus::Topology;
-use edge::Listener;
+use edge::{Flow, Listener};
 use edge_service::Ear;
 use exchange::settings::Owned;
 use host::worker::Worker;
 use machine::Secret;
-use strowger_io::start_thread;
+use strowger_io::{Stream, start_thread};
 use worker::Hop;
 
 use crate::across::{Across, AcrossError};
@@ -69,6 +69,8 @@ pub(crate) struct Given {
     pub(crate) inside: Option<strowger_io::Listener>,
     /// Where all threads of this host do.
     pub(crate) inside_of: Vec<std::net::SocketAddr>,
+    /// Connections that a predecessor left.
+    pub(crate) connections: Vec<(Flow, Stream)>,
     pub(crate) mailboxes: Arc<Vec<Mailbox>>,
     pub(crate) clock: strowger_io::Clock,
     pub(crate) stop: Arc<AtomicBool>,
@@ -80,13 +82,16 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), WorkerError
     let stop = Arc::new(AtomicBool::new(false));
     let (ready, is_ready) = mpsc::channel();
     let mut handles = Vec::new();
-    for given in deal(config, &mut worker, &stop)? {
+    let all = deal(config, &mut worker, &stop)?;
+    let mailboxes = all.first().map(|given| Arc::clone(&given.mailboxes));
+    for given in all {
         let (ready, progress) = (ready.clone(), worker.progress.clone());
         let name = format!("signalling-{}", given.number);
         handles.push(start_thread(&name, move || {
             let mut thread = Thread::open(given, &progress)?;
             let _ = ready.send(());
-            thread.run()
+            thread.run()?;
+            Ok::<_, WorkerError>(thread.leave())
         })?);
     }
     drop(ready);
@@ -96,10 +101,24 @@ pub(crate) fn run(config: &Config, mut worker: Worker) -> Result<(), WorkerError
         worker.wait_for_stop()?;
     }
     stop.store(true, Ordering::Relaxed);
+    mailboxes.iter().flat_map(|all| all.iter()).for_each(|mailbox| mailbox.waker().wake());
+    let mut left = Vec::new();
     for handle in handles {
-        handle.join().map_err(|_| WorkerError::Thread("it panicked".into()))??;
+        left.extend(handle.join().map_err(|_| WorkerError::Thread("it panicked".into()))??);
     }
-    Ok(())
+    Ok(worker.leave(left)?)
+}
+
+/// What a connection is called that goes to a successor.
+fn name_of(flow: Flow) -> String {
+    format!("{}{:03}-{:03}-{}", label::TCP, flow.thread, flow.listener, flow.remote)
+}
+
+/// Which connection is called so, behind [`label::TCP`].
+fn named(label: &str) -> Option<Flow> {
+    let mut parts = label.splitn(3, '-');
+    let (thread, listener) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    Some(Flow { listener, thread, remote: parts.next()?.parse().ok()? })
 }
 
 fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<Vec<Given>, WorkerError> {
@@ -119,6 +138,9 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
         hops.extend(listener.as_ref().map(strowger_io::Listener::local).transpose()?);
         inner.push(listener);
     }
+    let left = worker.dealt.take_all(label::TCP);
+    let mut left: Vec<(Flow, Stream)> =
+        left.into_iter().filter_map(|(name, descriptor)| Some((named(&name)?, descriptor.into()))).collect();
     let mut all = Vec::new();
     for (number, inside) in (0..threads).zip(inner) {
         let ears = (0..config.sip.listen.len()).zip(&config.sip.listen).map(|(place, listen)| {
@@ -143,6 +165,7 @@ fn deal(config: &Config, worker: &mut Worker, stop: &Arc<AtomicBool>) -> Result<
             across: across.clone(),
             inside,
             inside_of: hops.clone(),
+            connections: left.extract_if(.., |(flow, _)| u16::from(flow.thread) == number).collect(),
             mailboxes: Arc::clone(&mailboxes),
             clock: worker.clock(),
             stop: Arc::clone(stop),
@@ -221,4 +244,18 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     settings.call.leg.session_expires = Some(secs(config.call.session_expires));
     settings.call.leg.min_se = secs(config.call.min_se);
     settings
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_is_known_by_its_name() {
+        for remote in ["192.0.2.7:5060", "[2001:db8::7]:40000"] {
+            let flow = Flow { listener: 1, thread: 3, remote: remote.parse().unwrap() };
+            assert_eq!(named(name_of(flow).strip_prefix(label::TCP).unwrap()), Some(flow));
+        }
+        assert_eq!(named("000-192.0.2.7:5060"), None);
+    }
 }

@@ -9,7 +9,7 @@ use crate::furnished;
 use crate::sipp::register;
 
 /// Both heard each other, the caller hung up, and one record says so.
-fn ended_well(platform: &Platform, alice: &mut Phone, bob: &Phone) {
+pub(crate) fn ended_well(platform: &Platform, alice: &mut Phone, bob: &Phone) {
     assert!(alice.went_well(), "{}\n{}", alice.said(), platform.log());
     let over = bob.wait_for("over");
     assert_eq!(over["by_us"], false, "{over}");
@@ -18,7 +18,7 @@ fn ended_well(platform: &Platform, alice: &mut Phone, bob: &Phone) {
     assert!(platform.calls_under_way().is_empty(), "{:?}", platform.calls());
 }
 
-fn longest_gap(phone: &Phone) -> f64 {
+pub(crate) fn longest_gap(phone: &Phone) -> f64 {
     phone.wait_for("over")["quality"]["longest_gap_ms"].as_f64().unwrap_or(f64::MAX)
 }
 
@@ -31,12 +31,18 @@ fn killed_while_ringing(worker: Worker) {
     ended_well(&platform, &mut alice, &bob);
 }
 
+/// Two who talk for so many seconds, and have heard each other for a moment.
+pub(crate) fn talking(platform: &Platform, seconds: f32) -> (Phone, Phone) {
+    let bob = Phone::answering(platform, "bob", 100);
+    let alice = Phone::calling(platform, "alice", "1002", seconds);
+    alice.wait_for("answered");
+    sleep(Duration::from_millis(800.min((seconds * 500.0) as u64)));
+    (alice, bob)
+}
+
 fn killed_while_talking(worker: Worker, bearable_ms: f64) {
     let platform = furnished("");
-    let bob = Phone::answering(&platform, "bob", 100);
-    let mut alice = Phone::calling(&platform, "alice", "1002", 4.0);
-    alice.wait_for("answered");
-    sleep(Duration::from_millis(800));
+    let (mut alice, bob) = talking(&platform, 4.0);
     platform.kill(worker);
     ended_well(&platform, &mut alice, &bob);
     for phone in [&alice, &bob] {

@@ -27,10 +27,12 @@ mod server;
 mod sipp;
 #[cfg(postgres)]
 mod store_away;
+mod succession;
 mod tcp_peers;
 mod tenants;
 mod threads;
 mod under_load;
+mod upgrades;
 mod voices;
 
 use serde_json::json;

@@ -23,11 +23,11 @@ async fn fresh() -> Fresh {
 async fn a_store_of_a_later_release_is_left_alone() {
     let store = fresh().await;
     let database = store.address().rsplit('/').next().unwrap();
-    let sql = "INSERT INTO _sqlx_migrations VALUES (99, 'of tomorrow', now(), TRUE, '', 1)";
+    let sql = "INSERT INTO _sqlx_migrations VALUES (100, 'of tomorrow', now(), TRUE, '', 1)";
     Server::shared().sql(database, sql);
     let address = Address::read(store.address(), store.dir()).unwrap();
     let error = Store::at(&address).await.unwrap_err().to_string();
-    assert!(error.contains("it has migration 99, this release knows 2"), "{error}");
+    assert!(error.contains("it has migration 100, this release knows 2"), "{error}");
 }
 
 #[tokio::test]

@@ -15,10 +15,23 @@ async fn execute(store: &Fresh, sql: &'static str) {
 #[tokio::test]
 async fn a_store_of_a_later_release_is_left_alone() {
     let store = fresh().await;
-    let sql = "INSERT INTO _sqlx_migrations VALUES (99, 'of tomorrow', CURRENT_TIMESTAMP, TRUE, x'00', 1)";
+    let sql = "INSERT INTO _sqlx_migrations VALUES (100, 'of tomorrow', CURRENT_TIMESTAMP, TRUE, x'00', 1)";
     execute(&store, sql).await;
     let error = Store::open(store.address().as_ref()).await.unwrap_err().to_string();
-    assert!(error.contains("it has migration 99, this release knows 1"), "{error}");
+    assert!(error.contains("it has migration 100, this release knows 1"), "{error}");
+}
+
+#[tokio::test]
+async fn a_store_that_a_later_release_only_added_to_is_worked_on() {
+    let store = fresh().await;
+    store.tenant("red").await;
+    store.close().await;
+    execute(&store, "ALTER TABLE tenants ADD COLUMN colour TEXT NOT NULL DEFAULT 'red'").await;
+    execute(&store, "CREATE TABLE recordings (id BIGINT PRIMARY KEY)").await;
+    let sql = "INSERT INTO _sqlx_migrations VALUES (99, 'of tomorrow', CURRENT_TIMESTAMP, TRUE, x'00', 1)";
+    execute(&store, sql).await;
+    let again = Store::open(store.address().as_ref()).await.unwrap();
+    assert_eq!(again.tenants().all().await.unwrap().len(), 1);
 }
 
 #[tokio::test]
