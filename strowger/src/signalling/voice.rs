@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bus::{Mailbox as _, Peer};
-use contract::account::Doubt;
 use contract::cluster::View;
 use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
 use contract::{CallId, Conversation, Envelope, Kind, NodeId, Role};
@@ -55,8 +54,6 @@ pub(crate) struct Voice {
     pub(crate) front: Front,
     pub(crate) bus: Postbox,
     pub(crate) across: Option<Across>,
-    /// How often connections of the bus had broken when it was looked at last.
-    pub(crate) breaks: u64,
     pub(crate) ladder: LadderRing<MappedFile>,
     pub(crate) mailboxes: Arc<Vec<Mailbox>>,
     pub(crate) number: u16,
@@ -100,14 +97,6 @@ impl Voice {
         self.bus.own(owned.all());
         if let Some(across) = &self.across {
             across.views().learn(view.clone());
-        }
-    }
-
-    /// After a break of the bus notices may have been missed: what is remembered of accounts is in doubt.
-    pub(crate) fn doubt(&mut self) {
-        let breaks = self.bus.counters().broken;
-        if std::mem::replace(&mut self.breaks, breaks) < breaks && self.across.is_some() {
-            self.own.push_back(In::Bus(0, Envelope::notice(None, &Doubt {})));
         }
     }
 
