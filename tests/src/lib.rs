@@ -16,7 +16,7 @@ mod tcp_phone;
 pub use baresip::Baresip;
 pub use crowd::Crowd;
 pub use http::{Reply, request};
-pub use peer::Peer;
+pub use peer::{Peer, signal_to};
 pub use phone::Phone;
 pub use platform::{Back, Platform, Shape, Worker, eventually, strowger};
 pub use probe::Probe;

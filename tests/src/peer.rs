@@ -66,7 +66,7 @@ impl Drop for Peer {
 
 /// Sends `signal` to the process `id`, and to nobody else.
 #[allow(unsafe_code)]
-pub(crate) fn signal_to(id: u32, signal: i32) {
+pub fn signal_to(id: u32, signal: i32) {
     if let Ok(id) = libc::pid_t::try_from(id)
         && id > 1
     {

@@ -208,16 +208,31 @@ impl Phone {
         self.command_line(number, LegCommand::Progress { status: Status::RINGING, sdp: None }, now, out);
     }
 
+    /// Speaks to a caller that offered something, before it answers.
+    pub(crate) fn speak_early(&mut self, number: CallNo, now: Moment, out: &mut Outbox<Out>) {
+        let Some(line) = self.lines.get_mut(&number) else { return };
+        let Some(Some(offer)) = line.pending.clone() else { return };
+        if let Some(sdp) = line.answer(Some(&offer), now) {
+            line.spoke_early = true;
+            let command = LegCommand::Progress { status: Status::SESSION_PROGRESS, sdp: Some(sdp) };
+            self.command_line(number, command, now, out);
+        }
+    }
+
     /// Answers a call that rings.
     pub(crate) fn answer(&mut self, number: CallNo, now: Moment, out: &mut Outbox<Out>) {
         let Some(line) = self.lines.get_mut(&number) else { return };
         line.answer_at = None;
         let Some(offer) = line.pending.take() else { return };
-        let command = match line.answer(offer.as_deref(), now) {
+        let agreed = match line.spoke_early {
+            true => Some(None),
+            false => line.answer(offer.as_deref(), now).map(Some),
+        };
+        let command = match agreed {
             Some(sdp) => {
                 line.came_up(&self.settings, now);
                 out.emit(Out::Event(Event::Answered(number)));
-                LegCommand::Answer { sdp: Some(sdp) }
+                LegCommand::Answer { sdp }
             }
             None => {
                 LegCommand::Reject { status: Status::NOT_ACCEPTABLE_HERE, reason: None, headers: Vec::new() }

@@ -35,6 +35,8 @@ pub(crate) struct Line {
     pub(crate) is_held: bool,
     /// The caller's offer, until it is answered.
     pub(crate) pending: Option<Option<Vec<u8>>>,
+    /// Whether that was answered by early media: the last answer repeats it.
+    pub(crate) spoke_early: bool,
     digits: VecDeque<char>,
     digit_at: Option<Moment>,
     media: Media,
@@ -93,6 +95,7 @@ impl Line {
             is_told_over: false,
             is_held: false,
             pending: None,
+            spoke_early: false,
             digits: VecDeque::new(),
             digit_at: None,
             media,

@@ -116,6 +116,7 @@ impl Phone {
                 self.registration(now, out, |registration, desk| registration.ask(0, desk))
             }
             Command::Call(whom) => self.call(&whom, now, out),
+            Command::SpeakEarly(number) => self.speak_early(number, now, out),
             Command::Answer(number) => self.answer(number, now, out),
             Command::Refuse(number, status) => {
                 let command = LegCommand::Reject { status, reason: None, headers: Vec::new() };

@@ -32,6 +32,8 @@ pub enum Command {
     Unregister,
     /// Calls a name of the own domain, or a whole SIP URI.
     Call(String),
+    /// Speaks to the caller before it answers (early media, RFC 3960): 183 with what it would answer.
+    SpeakEarly(CallNo),
     /// Answers.
     Answer(CallNo),
     /// Refuses a call that rings.

@@ -165,3 +165,19 @@ fn a_phone_that_was_held_up_does_not_flood() {
     let sent = world.phones[ALICE].quality(FIRST).unwrap().sent - before;
     assert!(sent <= 2, "{sent}");
 }
+
+#[test]
+fn a_phone_that_speaks_early_is_heard_before_it_answers() {
+    let mut world = World::with(|who, settings| settings.voice = if who == BOB { voice(8_000) } else { vec![] });
+    world.command(ALICE, Command::Call("bob".into()));
+    world.wait(100);
+    world.command(BOB, Command::SpeakEarly(FIRST));
+    world.wait(1_000);
+    let early = world.phones[ALICE].quality(FIRST).unwrap().received;
+    assert!((40..=51).contains(&early), "{early} packets of early media");
+    assert!(!world.told(ALICE).iter().any(|event| matches!(event, Event::Answered(_))));
+    world.command(BOB, Command::Answer(FIRST));
+    world.wait(1_000);
+    assert!(world.told(ALICE).contains(&Event::Answered(FIRST)));
+    assert!(world.phones[ALICE].quality(FIRST).unwrap().received > early + 40);
+}

@@ -1,0 +1,196 @@
+//! A host of the stage that runs: `strowger serve` in its namespace.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+use strowger_tests::{Peer, eventually, request, signal_to, strowger};
+
+use crate::Trouble;
+use crate::namespace::{command_in, full};
+use crate::stage::{HostPlan, Runs, folders};
+
+/// The tenant's domain.
+pub(crate) const DOMAIN: &str = "drill.example";
+/// A host that is not well after so long never will be.
+const STARTING: Duration = Duration::from_secs(30);
+
+/// The user of a phone of the load.
+pub(crate) fn user(number: usize) -> String {
+    format!("p{number}")
+}
+
+/// A user's password.
+pub(crate) fn password(user: &str) -> String {
+    format!("secret-{user}")
+}
+
+/// A host.
+#[derive(Debug)]
+pub(crate) struct Host {
+    name: String,
+    address: Ipv4Addr,
+    namespace: String,
+    folder: PathBuf,
+    runtime: PathBuf,
+    supervisor: Option<Peer>,
+    /// How often the supervisor was started.
+    starts: u32,
+    token: String,
+}
+
+impl Host {
+    /// Starts what `plan` says, with media ports for so many legs; `process` is the drill's outer process.
+    pub(crate) fn start(plan: &HostPlan, process: u32, legs: usize) -> Result<Host, Trouble> {
+        let [folder, runtime] = folders(process).map(|folder| folder.join(&plan.name));
+        for old in [&folder, &runtime] {
+            let _ = std::fs::remove_dir_all(old);
+            std::fs::create_dir_all(old).map_err(|error| Trouble::file(old, &error))?;
+        }
+        let address = plan.address;
+        let Runs::Platform { lines } = &plan.runs;
+        let config = format!(
+            "data = \"{0}/data\"\nruntime = \"{1}\"\n\
+             [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n\
+             [signalling]\njournal_mb = 64\n[media]\nlegs = {legs}\n[api]\nlisten = \"{address}:8080\"\n{lines}\n",
+            folder.display(),
+            runtime.display(),
+        );
+        let file = folder.join("strowger.toml");
+        std::fs::write(&file, config).map_err(|error| Trouble::file(&file, &error))?;
+        let mut host = Host {
+            name: plan.name.clone(),
+            address,
+            namespace: full(process, &plan.name),
+            folder,
+            runtime,
+            supervisor: None,
+            starts: 0,
+            token: String::new(),
+        };
+        host.supervise();
+        if !eventually(STARTING, || host.is_well()) {
+            return Err(Trouble::new(format!("{} did not come up:\n{}", host.name, host.log())));
+        }
+        let token = host.folder.join("data/api-token");
+        host.token = std::fs::read_to_string(&token).map_err(|error| Trouble::file(&token, &error))?;
+        host.token.truncate(host.token.trim_end().len());
+        Ok(host)
+    }
+
+    /// Starts the supervisor (again), as a service manager would.
+    pub(crate) fn supervise(&mut self) {
+        self.starts += 1;
+        let mut command = command_in(&self.namespace, &strowger());
+        command.arg("--config").arg(self.folder.join("strowger.toml")).arg("serve");
+        self.supervisor = Some(Peer::start(&format!("strowger-{}", self.starts), command, &self.folder));
+    }
+
+    /// Kills the supervisor with SIGKILL, and waits until the kernel has buried it.
+    pub(crate) fn kill_supervisor(&mut self) {
+        if let Some(mut supervisor) = self.supervisor.take() {
+            supervisor.signal(libc::SIGKILL);
+            supervisor.ended(Duration::from_secs(2));
+        }
+    }
+
+    /// Whether all workers say that they are well.
+    pub(crate) fn is_well(&self) -> bool {
+        request(self.api(), "GET", "/healthz", "", None).status == 200
+    }
+
+    /// Where SIP is heard.
+    pub(crate) fn sip(&self) -> SocketAddr {
+        (self.address, 5060).into()
+    }
+
+    fn api(&self) -> SocketAddr {
+        (self.address, 8080).into()
+    }
+
+    /// Everything that was logged.
+    pub(crate) fn log(&self) -> String {
+        let read = |start| std::fs::read_to_string(self.folder.join(format!("strowger-{start}.log")));
+        (1..=self.starts).filter_map(|start| read(start).ok()).collect()
+    }
+
+    /// What the supervisor's file says of the worker `name`: its process, and whether it is ready.
+    pub(crate) fn worker(&self, name: &str) -> Option<(u32, bool)> {
+        let text = std::fs::read(self.runtime.join("status.json")).ok()?;
+        let status: Value = serde_json::from_slice(&text).ok()?;
+        let worker = status["workers"].as_array()?.iter().find(|worker| worker["name"] == name)?;
+        let process = u32::try_from(worker["pid"].as_u64()?).ok()?;
+        Some((process, worker["state"] == "running"))
+    }
+
+    /// Sends a signal to a worker, and says which process it was.
+    pub(crate) fn signal(&self, name: &str, signal: i32) -> Result<u32, Trouble> {
+        let (process, _) =
+            self.worker(name).ok_or_else(|| Trouble::new(format!("{name} does not run on {}", self.name)))?;
+        signal_to(process, signal);
+        Ok(process)
+    }
+
+    /// Waits for the successor of a worker that was `process`; how long it took from now on, if it came.
+    pub(crate) fn successor(&self, name: &str, process: u32, within: Duration) -> Option<Duration> {
+        let began = Instant::now();
+        while began.elapsed() < within {
+            if self.worker(name).is_some_and(|(now, is_ready)| now != process && is_ready) {
+                return Some(began.elapsed());
+            }
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        None
+    }
+
+    /// Adds the tenant and the users of so many phones.
+    pub(crate) fn furnish(&self, phones: usize) -> Result<(), Trouble> {
+        self.post("/v1/tenants", &json!({"name": "drill", "domains": [DOMAIN], "fallback": true}))?;
+        for user in (0..phones).map(user) {
+            let account = json!({"name": user, "password": password(&user), "display_name": user});
+            self.post("/v1/tenants/drill/users", &account)?;
+        }
+        Ok(())
+    }
+
+    fn post(&self, path: &str, body: &Value) -> Result<(), Trouble> {
+        let reply = request(self.api(), "POST", path, &self.token, Some(body));
+        match reply.status {
+            200..=299 => Ok(()),
+            status => Err(Trouble::new(format!("POST {path}: {status} {}", reply.text))),
+        }
+    }
+
+    /// Every call record: how it says that the call of that Call-ID ended, as often as there are records of it.
+    pub(crate) fn records(&self) -> Result<BTreeMap<String, Vec<String>>, Trouble> {
+        let mut records: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        let mut after = String::new();
+        loop {
+            let path = format!("/v1/call-records?limit=1000{after}");
+            let reply = request(self.api(), "GET", &path, &self.token, None);
+            if reply.status != 200 {
+                return Err(Trouble::new(format!("GET {path}: {} {}", reply.status, reply.text)));
+            }
+            let page = reply.json();
+            for record in page["items"].as_array().into_iter().flatten() {
+                let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
+                records.entry(text("sip_call_id")).or_default().push(text("outcome"));
+            }
+            match page["next"].as_str() {
+                Some(next) => after = format!("&after={next}"),
+                None => return Ok(records),
+            }
+        }
+    }
+
+    /// What the platform's workers count as said without protection since they were started; none if they can't be
+    /// asked.
+    pub(crate) fn unprotected(&self) -> Option<f64> {
+        let reply = request(self.api(), "GET", "/metrics", &self.token, None);
+        let lines = (reply.status == 200).then(|| reply.text.lines())?;
+        let counted = lines.filter(|line| !line.starts_with('#') && line.contains("unprotected_total"));
+        Some(counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+}

@@ -1,0 +1,287 @@
+//! Kill, cut, drown: what those who talk hear of it, and what is lost. `make drill` runs it.
+//!
+//! The outer process makes a stage of network namespaces, and runs itself again in the one of the phones; whatever
+//! becomes of that one, it ends everything on the stage and takes it down.
+//!
+//! | file | job |
+//! |---|---|
+//! | `stage.rs` | who runs where, as data |
+//! | `namespace.rs` | network namespaces as hosts |
+//! | `host.rs` | a platform on a host |
+//! | `fault.rs` | what is done to it, and what that may cost |
+//! | `load/` | hundreds of calls with voices, by phones in one thread |
+//! | `part.rs` | a platform, its load, some faults, and what came of it |
+//! | `results.rs`, `timeline.rs` | the rows, and the picture |
+
+mod chance;
+mod fault;
+mod host;
+mod load;
+mod namespace;
+mod part;
+mod results;
+mod stage;
+mod timeline;
+mod trouble;
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, ExitCode};
+use std::time::Duration;
+
+use clap::Parser;
+use strowger_io::{Signal, Signals};
+
+use fault::Fault;
+use load::Pace;
+use namespace::{Namespaces, command_in, full};
+use part::{Order, Part};
+use results::Row;
+use stage::Stage;
+use trouble::Trouble;
+
+/// What a process says that found no way to do its work: neither passed nor failed.
+const SKIPPED: u8 = 77;
+/// The 99th percentile of the silences that the machine and the load themselves make must stay under this.
+const BASELINE_MS: f64 = 40.0;
+/// Fewer calls than these say nothing.
+const FEWEST: usize = 40;
+
+/// Kills and stops what a platform is made of while hundreds talk, and says what they heard of it.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "strowger-drills")]
+struct Cli {
+    /// Who runs where: one-host.
+    #[arg(long, default_value = "one-host")]
+    stage: String,
+    /// Calls to keep up; fewer if the machine cannot bear so many.
+    #[arg(long, default_value_t = 500)]
+    calls: usize,
+    /// New calls in a second.
+    #[arg(long, default_value_t = 20.0)]
+    rate: f64,
+    /// How often each fault strikes.
+    #[arg(long, default_value_t = 30)]
+    times: usize,
+    /// How many of them in one part, after which the drill can be interrupted.
+    #[arg(long, default_value_t = 15)]
+    each: usize,
+    /// Only faults whose names contain this.
+    #[arg(long, default_value = "")]
+    only: String,
+    /// What the random moments follow from; without it, the time of day.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Goes on with the parts that an earlier drill has done.
+    #[arg(long)]
+    resume: bool,
+    /// One fault of each kind and twenty calls; writes no results.
+    #[arg(long)]
+    short: bool,
+    /// Where results and the picture go.
+    #[arg(long, default_value = "drills")]
+    results: PathBuf,
+    /// Where the parts that are done are kept, to be resumed.
+    #[arg(long)]
+    parts: Option<PathBuf>,
+    /// The outer process, for the one inside.
+    #[arg(long, hide = true)]
+    inside: Option<u32>,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let Some(stage) = Stage::named(&cli.stage) else {
+        eprintln!("drill: --stage {}: expected one-host", cli.stage);
+        return ExitCode::from(2);
+    };
+    let ran = match cli.inside {
+        Some(process) => inside(&cli, &stage, process),
+        None => outside(&stage),
+    };
+    ran.unwrap_or_else(|trouble| {
+        eprintln!("drill: {trouble}");
+        ExitCode::FAILURE
+    })
+}
+
+/// Makes the stage, runs the drill in the namespace of the phones, and takes the stage down.
+fn outside(stage: &Stage) -> Result<ExitCode, Trouble> {
+    if let Err(trouble) = Namespaces::permitted() {
+        println!("drill: skipped: network namespaces are not permitted here ({trouble})");
+        return Ok(ExitCode::from(SKIPPED));
+    }
+    let signals = Signals::block(&[Signal::Terminate, Signal::Interrupt])?;
+    namespace::remove_leftovers();
+    let process = std::process::id();
+    let namespaces = Namespaces::make(stage)?;
+    let program = std::env::current_exe().map_err(|error| Trouble::file(Path::new("/proc/self/exe"), &error))?;
+    let mut command = command_in(&full(process, "world"), &program);
+    command.args(std::env::args_os().skip(1)).args(["--inside", &process.to_string()]);
+    let inner = command.spawn().map_err(|error| Trouble::file(&program, &error))?;
+    println!("drill: stage {} of {} host(s), process {process}", stage.name, stage.hosts.len());
+    let code = wait(inner, &signals);
+    drop(namespaces);
+    stage::remove_folders(process);
+    code
+}
+
+/// Waits for the inner process, or for somebody who wants an end.
+fn wait(mut inner: Child, signals: &Signals) -> Result<ExitCode, Trouble> {
+    loop {
+        let ended = inner.try_wait().map_err(|error| Trouble::new(error.to_string()))?;
+        if let Some(status) = ended {
+            let code = status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(1);
+            return Ok(ExitCode::from(code));
+        }
+        if signals.next()?.is_some() {
+            println!("drill: interrupted; the parts that are done are kept (--resume)");
+            strowger_tests::signal_to(inner.id(), libc::SIGKILL);
+            let _ = inner.wait();
+            return Ok(ExitCode::from(130));
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// The drill itself, among the phones.
+fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
+    let seed = cli.seed.unwrap_or_else(|| {
+        let today = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+        today.map_or(0, |today| today.as_secs())
+    });
+    println!("drill: --seed {seed}");
+    if cli.short {
+        return short(stage, process, seed);
+    }
+    let mut course = Course { cli, stage, process, seed, parts: Vec::new() };
+    if cli.resume {
+        course.parts = read_parts(&course.path()?)?;
+    } else {
+        let _ = std::fs::remove_file(course.path()?);
+    }
+    course.run()
+}
+
+/// Everything once, with few calls.
+fn short(stage: &Stage, process: u32, seed: u64) -> Result<ExitCode, Trouble> {
+    let pace = Pace { calls: 20, rate: 4.0 };
+    let faults = &Fault::ONE_HOST[1..];
+    let part = Order { stage, process, pace, seed }.play("short", faults)?;
+    tell(&part);
+    let goal = faults.iter().map(|fault| fault.goal_ms()).fold(0.0, f64::max);
+    let row = Row::of(&[&part], goal).ok_or_else(|| Trouble::new("nothing came of it"))?;
+    println!("{row}");
+    let all_struck = part.faults.len() == faults.len();
+    Ok(if row.is_whole() && all_struck { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// A drill of every kind of fault, part by part.
+struct Course<'a> {
+    cli: &'a Cli,
+    stage: &'a Stage,
+    process: u32,
+    seed: u64,
+    parts: Vec<Part>,
+}
+
+impl Course<'_> {
+    fn run(&mut self) -> Result<ExitCode, Trouble> {
+        let pace = self.bearable()?;
+        let kinds = Fault::ONE_HOST.iter().filter(|fault| fault.name().contains(&self.cli.only));
+        for &fault in kinds {
+            while let missing @ 1.. = self.cli.times.saturating_sub(self.done(fault)) {
+                let part = self.play(pace, fault, missing.min(self.cli.each.max(1)))?;
+                let is_broken = part.faults.is_empty();
+                self.keep(part)?;
+                if is_broken {
+                    break;
+                }
+            }
+        }
+        let rows = results::rows(&self.parts, &Fault::ONE_HOST);
+        println!("\nsilence: median / 99th percentile / worst, less the 20 ms of a packet");
+        rows.iter().for_each(|row| println!("{row}"));
+        let all_met = rows.iter().all(|row| row.is_whole() && row.is_quiet());
+        Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    }
+
+    fn done(&self, fault: Fault) -> usize {
+        let own = self.parts.iter().filter(|part| part.name == fault.name());
+        own.map(|part| part.faults.len()).sum()
+    }
+
+    /// As many calls as the machine can bear without being heard itself.
+    fn bearable(&mut self) -> Result<Pace, Trouble> {
+        if let Some(part) = self.parts.iter().find(|part| part.name == Fault::None.name()) {
+            return Ok(Pace { calls: part.calls, rate: part.rate });
+        }
+        let mut calls = self.cli.calls;
+        loop {
+            let pace = Pace { calls, rate: self.cli.rate.min(calls as f64 / 5.0) };
+            let part = self.play(pace, Fault::None, self.cli.each.clamp(1, self.cli.times.max(1)))?;
+            let row = Row::of(&[&part], BASELINE_MS).ok_or_else(|| Trouble::new("no baseline"))?;
+            if row.is_quiet() || calls * 2 / 3 < FEWEST {
+                self.keep(part)?;
+                return Ok(pace);
+            }
+            println!("{row}\ndrill: {calls} calls are more than this machine bears");
+            calls = calls * 2 / 3;
+        }
+    }
+
+    fn play(&self, pace: Pace, fault: Fault, times: usize) -> Result<Part, Trouble> {
+        let seed = self.seed.wrapping_add(self.parts.len() as u64);
+        println!("drill: {} {times} times, {} calls, {:.0} new ones a second", fault.name(), pace.calls, pace.rate);
+        let order = Order { stage: self.stage, process: self.process, pace, seed };
+        let part = order.play(&fault.name(), &vec![fault; times])?;
+        tell(&part);
+        Ok(part)
+    }
+
+    fn path(&self) -> Result<PathBuf, Trouble> {
+        match &self.cli.parts {
+            Some(path) => Ok(path.clone()),
+            None => {
+                let own = std::env::current_exe().map_err(|error| Trouble::new(error.to_string()))?;
+                Ok(own.with_file_name("drill-parts.jsonl"))
+            }
+        }
+    }
+
+    /// Adds a part to those that are done, and writes all rows anew.
+    fn keep(&mut self, part: Part) -> Result<(), Trouble> {
+        self.parts.push(part);
+        let path = self.path()?;
+        let lines: Result<Vec<String>, _> = self.parts.iter().map(serde_json::to_string).collect();
+        let text = lines.map_err(|error| Trouble::new(error.to_string()))?.join("\n") + "\n";
+        std::fs::write(&path, text).map_err(|error| Trouble::file(&path, &error))?;
+        let rows = results::rows(&self.parts, &Fault::ONE_HOST);
+        results::write(&self.cli.results.join("results.json"), &rows)?;
+        timeline::write(&self.cli.results.join("timeline.svg"), &self.parts, &rows)
+    }
+}
+
+fn read_parts(path: &Path) -> Result<Vec<Part>, Trouble> {
+    let Ok(text) = std::fs::read_to_string(path) else { return Ok(Vec::new()) };
+    let parts: Result<Vec<Part>, _> = text.lines().map(serde_json::from_str).collect();
+    parts.map_err(|error| Trouble::new(format!("{}: {error}", path.display())))
+}
+
+/// Says which calls were lost, and how much was going on.
+fn tell(part: &Part) {
+    for lost in part.lost.iter().take(40) {
+        println!("  lost at {:.1} s: {} ({})", lost.at as f64 / 1e3, lost.what, lost.call);
+    }
+    println!(
+        "  {}: {} faults, {} calls, {} lost; at least {} up, {:?} in the passing states; {} registrations failed, \
+         {} packets went astray",
+        part.name,
+        part.faults.len(),
+        part.attempts,
+        part.lost.len(),
+        part.up,
+        part.passing,
+        part.unregistered,
+        part.crossed
+    );
+}

@@ -1,0 +1,129 @@
+//! Network namespaces as hosts: each has one interface, `eth0`, on a bridge in a namespace of its own.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use libc::{SIGCONT, SIGKILL, SIGTERM};
+use strowger_tests::signal_to;
+
+use crate::Trouble;
+use crate::stage::Stage;
+
+/// What begins the name of every namespace that a drill makes; the number of its process follows.
+const PREFIX: &str = "drill";
+/// What was told to end may take so long.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// The namespaces of one drill: gone with this value, with every process in them.
+#[derive(Debug)]
+pub(crate) struct Namespaces {
+    process: u32,
+    names: Vec<String>,
+}
+
+/// The namespace `name` of the drill whose outer process is `process`.
+pub(crate) fn full(process: u32, name: &str) -> String {
+    format!("{PREFIX}{process}-{name}")
+}
+
+/// `program` in a namespace; the process that is started becomes it.
+pub(crate) fn command_in(namespace: &str, program: &Path) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
+}
+
+impl Namespaces {
+    /// Whether they are permitted here; if not, why.
+    pub(crate) fn permitted() -> Result<(), Trouble> {
+        let probe = full(std::process::id(), "probe");
+        ip(&["netns", "add", &probe])?;
+        ip(&["netns", "del", &probe])
+    }
+
+    /// Makes those of `stage`: the bridge's, the world's, and one for each host.
+    pub(crate) fn make(stage: &Stage) -> Result<Self, Trouble> {
+        let process = std::process::id();
+        let mut made = Namespaces { process, names: Vec::new() };
+        let net = made.add("net")?;
+        ip(&["-n", &net, "link", "add", "bridge", "type", "bridge"])?;
+        ip(&["-n", &net, "link", "set", "bridge", "up"])?;
+        let hosts = stage.hosts.iter().map(|host| (host.name.as_str(), host.address));
+        for (name, address) in hosts.chain([("world", stage.world)]) {
+            let own = made.add(name)?;
+            ip(&["link", "add", "eth0", "netns", &own, "type", "veth", "peer", "name", name, "netns", &net])?;
+            ip(&["-n", &net, "link", "set", name, "master", "bridge", "up"])?;
+            ip(&["-n", &own, "address", "add", &format!("{address}/16"), "dev", "eth0"])?;
+            ip(&["-n", &own, "link", "set", "eth0", "up"])?;
+        }
+        Ok(made)
+    }
+
+    fn add(&mut self, name: &str) -> Result<String, Trouble> {
+        let name = full(self.process, name);
+        ip(&["netns", "add", &name])?;
+        self.names.push(name.clone());
+        ip(&["-n", &name, "link", "set", "lo", "up"])?;
+        Ok(name)
+    }
+}
+
+impl Drop for Namespaces {
+    fn drop(&mut self) {
+        self.names.iter().for_each(|name| remove(name));
+    }
+}
+
+/// Removes what drills left behind that were killed before they could.
+pub(crate) fn remove_leftovers() {
+    for name in listed() {
+        let owner = name.strip_prefix(PREFIX).and_then(|rest| rest.split('-').next()).map(str::to_owned);
+        let Some(owner) = owner.and_then(|owner| owner.parse::<u32>().ok()) else { continue };
+        if !Path::new(&format!("/proc/{owner}")).exists() {
+            remove(&name);
+            crate::stage::remove_folders(owner);
+        }
+    }
+}
+
+/// Ends every process in a namespace of ours, and the namespace.
+fn remove(name: &str) {
+    for signal in [SIGTERM, SIGKILL] {
+        for process in processes_in(name) {
+            signal_to(process, signal);
+            signal_to(process, SIGCONT);
+        }
+        let until = Instant::now() + GRACE;
+        while !processes_in(name).is_empty() && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+    if let Err(trouble) = ip(&["netns", "del", name]) {
+        eprintln!("drill: {trouble}");
+    }
+}
+
+fn processes_in(name: &str) -> Vec<u32> {
+    let said = output(&["netns", "pids", name]).unwrap_or_default();
+    said.lines().filter_map(|line| line.trim().parse().ok()).collect()
+}
+
+fn listed() -> Vec<String> {
+    let said = output(&["netns", "list"]).unwrap_or_default();
+    said.lines().filter_map(|line| line.split_whitespace().next()).map(str::to_owned).collect()
+}
+
+fn ip(arguments: &[&str]) -> Result<(), Trouble> {
+    output(arguments).map(drop)
+}
+
+fn output(arguments: &[&str]) -> Result<String, Trouble> {
+    let said = Command::new("ip").args(arguments).stdin(Stdio::null()).output();
+    let said = said.map_err(|error| Trouble::new(format!("ip: {error}")))?;
+    if said.status.success() {
+        return Ok(String::from_utf8_lossy(&said.stdout).into_owned());
+    }
+    let why = String::from_utf8_lossy(&said.stderr);
+    Err(Trouble::new(format!("ip {}: {}", arguments.join(" "), why.trim())))
+}

@@ -1,0 +1,262 @@
+//! A part of a drill: a platform of its own, calls, some faults, and what came of it all.
+
+use std::collections::BTreeMap;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use serde::{Deserialize, Serialize};
+
+use crate::Trouble;
+use crate::chance::Chance;
+use crate::fault::Fault;
+use crate::host::Host;
+use crate::load::{Attempt, Count, Load, Pace, Passing, Setting, Silence, Tally};
+use crate::stage::Stage;
+
+/// Between the end of one fault's window and the next fault.
+const PAUSE: [Duration; 2] = [Duration::from_millis(1100), Duration::from_millis(2300)];
+/// So long records may take until they are in the store.
+const RECORDS: Duration = Duration::from_secs(15);
+
+/// What came of a part.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Part {
+    /// The name of its row.
+    pub(crate) name: String,
+    /// What its random moments follow from.
+    pub(crate) seed: u64,
+    /// Calls kept up, and new ones in a second.
+    pub(crate) calls: usize,
+    /// See `calls`.
+    pub(crate) rate: f64,
+    /// Every fault.
+    pub(crate) faults: Vec<Struck>,
+    /// Calls made.
+    pub(crate) attempts: usize,
+    /// Calls lost.
+    pub(crate) lost: Vec<Lost>,
+    /// Calls without a record.
+    pub(crate) records_missing: usize,
+    /// Calls with more than one.
+    pub(crate) records_doubled: usize,
+    /// Requests of the phones that got no final answer.
+    pub(crate) unanswered: usize,
+    /// Registrations refused or not answered.
+    pub(crate) unregistered: usize,
+    /// Packets that reached the wrong ear.
+    pub(crate) crossed: usize,
+    /// What the platform said without protection.
+    pub(crate) unprotected: f64,
+    /// The fewest calls there were in each passing state when a fault struck.
+    pub(crate) passing: [usize; Passing::ALL.len()],
+    /// The fewest that were answered by then.
+    pub(crate) up: usize,
+}
+
+/// A fault, and what was heard of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Struck {
+    /// Which.
+    pub(crate) fault: String,
+    /// When, in milliseconds from the part's beginning.
+    pub(crate) at: u64,
+    /// The longest silence of each call that had sound: when it was over, and how long it was, milliseconds.
+    pub(crate) silences: Vec<(u64, f64)>,
+}
+
+/// A lost call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Lost {
+    /// When the loss was noticed, in milliseconds from the part's beginning.
+    pub(crate) at: u64,
+    /// Its Call-ID.
+    pub(crate) call: String,
+    /// What was planned, and what went wrong.
+    pub(crate) what: String,
+}
+
+/// What a part is made of.
+pub(crate) struct Order<'a> {
+    /// Who runs where.
+    pub(crate) stage: &'a Stage,
+    /// The drill's outer process.
+    pub(crate) process: u32,
+    /// How many calls, and how fast.
+    pub(crate) pace: Pace,
+    /// What its random moments follow from.
+    pub(crate) seed: u64,
+}
+
+/// A platform with its load.
+struct Drilled {
+    host: Host,
+    load: Load,
+    part: Part,
+    unprotected: Counter,
+    began: machine::Moment,
+}
+
+impl Order<'_> {
+    /// Plays a part with these faults.
+    ///
+    /// # Errors
+    /// When the platform or the load can't be had at all; what goes wrong later is part of what came of it.
+    pub(crate) fn play(&self, name: &str, faults: &[Fault]) -> Result<Part, Trouble> {
+        let mut drilled = self.begin(name)?;
+        let mut chance = Chance::new(self.seed, name);
+        for &fault in faults {
+            sleep(chance.between(PAUSE[0], PAUSE[1]));
+            if let Err(trouble) = drilled.strike(fault) {
+                let (at, call) = (drilled.now(), String::new());
+                drilled.part.lost.push(Lost { at, call, what: format!("{}: {trouble}", fault.name()) });
+                break;
+            }
+        }
+        drilled.end()
+    }
+
+    /// Starts the platform and its load, and waits until there are as many calls as there will be.
+    fn begin(&self, name: &str) -> Result<Drilled, Trouble> {
+        let Pace { calls, rate } = self.pace;
+        let phones = 2 * self.pace.pairs();
+        let plan = self.stage.hosts.first().ok_or_else(|| Trouble::new("a stage without a host"))?;
+        let host = Host::start(plan, self.process, phones + 100)?;
+        host.furnish(phones)?;
+        let load = Load::start(Setting {
+            me: self.stage.world,
+            server: host.sip(),
+            pace: self.pace,
+            seed: self.seed,
+        })?;
+        let registered = load.register()?;
+        if registered < phones {
+            return Err(Trouble::new(format!("{registered} of {phones} phones are registered:\n{}", host.log())));
+        }
+        let began = load.clock.now();
+        load.call()?;
+        sleep(self.pace.lifetime() + Duration::from_millis(500));
+        let part = Part {
+            name: name.to_owned(),
+            seed: self.seed,
+            calls,
+            rate,
+            faults: Vec::new(),
+            attempts: 0,
+            lost: Vec::new(),
+            records_missing: 0,
+            records_doubled: 0,
+            unanswered: 0,
+            unregistered: 0,
+            crossed: 0,
+            unprotected: 0.0,
+            passing: [usize::MAX; Passing::ALL.len()],
+            up: usize::MAX,
+        };
+        Ok(Drilled { host, load, part, unprotected: Counter::default(), began })
+    }
+}
+
+impl Drilled {
+    /// Milliseconds from the part's beginning.
+    fn now(&self) -> u64 {
+        self.since(self.load.clock.now())
+    }
+
+    fn since(&self, moment: machine::Moment) -> u64 {
+        moment.since(self.began).as_millis() as u64
+    }
+
+    fn strike(&mut self, fault: Fault) -> Result<(), Trouble> {
+        self.unprotected.sample(&self.host);
+        let Count { up, passing } = self.load.count()?;
+        self.part.up = self.part.up.min(up);
+        self.part.passing.iter_mut().zip(passing).for_each(|(least, now)| *least = (*least).min(now));
+        self.load.open()?;
+        let (began, at) = (Instant::now(), self.now());
+        let came_back = fault.strike(&mut self.host);
+        sleep(fault.window().saturating_sub(began.elapsed()));
+        let silences = self.load.close()?;
+        let told = |silence: &Silence| (self.since(silence.until), silence.long.as_micros() as f64 / 1e3);
+        let silences = silences.iter().map(told).collect();
+        self.part.faults.push(Struck { fault: fault.name(), at, silences });
+        came_back
+    }
+
+    /// Lets all calls end, and compares what the phones know with what the platform has recorded.
+    fn end(mut self) -> Result<Part, Trouble> {
+        self.unprotected.sample(&self.host);
+        let Drilled { host, load, mut part, unprotected, began } = self;
+        let clock = load.clock;
+        let mut tally = load.finish()?;
+        let ended = clock.now();
+        let records = settled_records(&host, &tally)?;
+        for attempt in &mut tally.attempts {
+            let outcomes = records.get(&attempt.call_id).map(Vec::as_slice).unwrap_or_default();
+            match outcomes {
+                [] => part.records_missing += 1,
+                [outcome] => note_outcome(attempt, outcome, ended),
+                [_, _, ..] => part.records_doubled += 1,
+            }
+        }
+        part.lost.extend(tally.attempts.iter().filter_map(|attempt| lost(attempt, began)));
+        part.attempts = tally.attempts.len();
+        (part.unanswered, part.unregistered) = (tally.unanswered, tally.unregistered);
+        part.crossed = tally.crossed;
+        part.unprotected = unprotected.total;
+        if !part.lost.is_empty() || part.records_missing + part.records_doubled > 0 {
+            let kept = std::env::temp_dir().join(format!("drill-{}-{:x}.log", part.name, part.seed));
+            if std::fs::write(&kept, host.log()).is_ok() {
+                eprintln!("drill: the platform's log of {} is kept in {}", part.name, kept.display());
+            }
+        }
+        Ok(part)
+    }
+}
+
+/// A record that says something else than what was planned is a loss, too.
+fn note_outcome(attempt: &mut Attempt, outcome: &str, now: machine::Moment) {
+    if attempt.wrong.is_empty() && outcome != attempt.plan.outcome() {
+        attempt.wrong.push((now, format!("its record says {outcome}")));
+    }
+}
+
+fn lost(attempt: &Attempt, began: machine::Moment) -> Option<Lost> {
+    let (first, _) = attempt.wrong.first()?;
+    let causes: Vec<&str> = attempt.wrong.iter().map(|(_, what)| what.as_str()).collect();
+    let age = first.since(attempt.began).as_secs_f64();
+    let what = format!("{:?}, {age:.1} s old: {}", attempt.plan, causes.join("; "));
+    Some(Lost { at: first.since(began).as_millis() as u64, call: attempt.call_id.clone(), what })
+}
+
+/// The records, once there is one of each call, or it can be waited for no longer.
+fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<String>>, Trouble> {
+    let until = Instant::now() + RECORDS;
+    loop {
+        let records = host.records();
+        let is_there = |attempt: &Attempt| {
+            records.as_ref().is_ok_and(|records| records.contains_key(&attempt.call_id))
+        };
+        if tally.attempts.iter().all(is_there) || Instant::now() > until {
+            // What would be doubled comes late, too.
+            sleep(Duration::from_millis(500));
+            return host.records();
+        }
+        sleep(Duration::from_millis(250));
+    }
+}
+
+/// A count of the platform that begins anew with each of its processes.
+#[derive(Debug, Default)]
+struct Counter {
+    last: f64,
+    total: f64,
+}
+
+impl Counter {
+    fn sample(&mut self, host: &Host) {
+        if let Some(now) = host.unprotected() {
+            self.total += if now >= self.last { now - self.last } else { now };
+            self.last = now;
+        }
+    }
+}
