@@ -7,11 +7,11 @@ BIN := $(CARGO_TARGET_DIR)/$(if $(filter release,$(PROFILE)),release,$(PROFILE))
 
 # What building needs, and what the tests' peers are.
 BUILD_PACKAGES := gcc libc6-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) sip-tester baresip-core postgresql nats-server rabbitmq-server
+TEST_PACKAGES := $(BUILD_PACKAGES) iproute2 sip-tester baresip-core postgresql nats-server rabbitmq-server
 BENCH_PACKAGES := $(BUILD_PACKAGES) sip-tester kamailio rtpengine-daemon
 
 .DEFAULT_GOAL := help
-.PHONY: help run build test format lint tidy fuzz simulate bench clean
+.PHONY: help run build test format lint tidy fuzz simulate drill bench clean
 
 help: ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -44,6 +44,11 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (60)
 
 simulate: ## many seeds of the simulation (SEEDS=first..last; without: about a minute)
 	cargo run --profile $(PROFILE) --locked -p strowger-sim --bin simulate -- $(SEEDS)
+
+drill: ## kill and stop each process 30 times while hundreds talk; writes drills/results.json and drills/timeline.svg (ARGS=--resume: go on)
+	@scripts/packages.sh $(BUILD_PACKAGES) iproute2
+	@cargo build --profile $(PROFILE) --locked -p strowger -p strowger-drills
+	@$(dir $(BIN))strowger-drills $(ARGS)
 
 bench: ## side by side with the peers; writes benches/results.json and benches/RESULTS.md
 	@scripts/packages.sh $(BENCH_PACKAGES)

@@ -56,7 +56,7 @@ runner() { # nextest where it is, cargo test elsewhere
         cargo nextest run --cargo-profile "$profile" --locked --workspace
     else
         # What lives in real time gets the machine for itself, as .config/nextest.toml says.
-        local alone="strowger-tests strowger-media-service strowger-host" status=0
+        local alone="strowger-tests strowger-drills strowger-media-service strowger-host" status=0
         # shellcheck disable=SC2086
         cargo test --profile "$profile" --locked --no-fail-fast --workspace \
             $(printf -- '--exclude %s ' $alone) || status=1

@@ -198,7 +198,9 @@ impl Drilled {
                 [_, _, ..] => part.records_doubled += 1,
             }
         }
-        part.lost.extend(tally.attempts.iter().filter_map(|attempt| lost(attempt, began)));
+        let lost = tally.attempts.iter().filter_map(|attempt| lost(attempt, began));
+        let lost: Vec<Lost> = lost.map(|lost| after_fault(lost, &part.faults)).collect();
+        part.lost.extend(lost);
         part.attempts = tally.attempts.len();
         (part.unanswered, part.unregistered) = (tally.unanswered, tally.unregistered);
         part.crossed = tally.crossed;
@@ -226,6 +228,15 @@ fn lost(attempt: &Attempt, began: machine::Moment) -> Option<Lost> {
     let age = first.since(attempt.began).as_secs_f64();
     let what = format!("{:?}, {age:.1} s old: {}", attempt.plan, causes.join("; "));
     Some(Lost { at: first.since(began).as_millis() as u64, call: attempt.call_id.clone(), what })
+}
+
+/// Says which fault a loss came after.
+fn after_fault(mut lost: Lost, faults: &[Struck]) -> Lost {
+    if let Some(before) = faults.iter().rfind(|struck| struck.at <= lost.at) {
+        let after = (lost.at - before.at) as f64 / 1e3;
+        lost.what = format!("{after:.1} s after {}: {}", before.fault, lost.what);
+    }
+    lost
 }
 
 /// The records, once there is one of each call, or it can be waited for no longer.

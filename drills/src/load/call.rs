@@ -224,6 +224,10 @@ impl Call {
 
     fn ended(&mut self, side: usize, (refused, by_us, cause): (Option<Status>, bool, &str), now: Moment) {
         self.over[side] = true;
+        if self.step == Step::Calling {
+            // The callee never heard of it, or never will.
+            self.over[CALLEE] = true;
+        }
         self.ears.iter_mut().for_each(|ear| ear.rest(now));
         let status = refused.map(Status::code);
         let is_planned = match self.step {
