@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use crate::Trouble;
 use crate::host::Host;
+use crate::stage::HostPlan;
 
 /// A successor that isn't ready by then is none.
 const SUCCESSOR: Duration = Duration::from_secs(10);
@@ -19,11 +20,23 @@ pub(crate) enum Fault {
     Pause(&'static str),
     /// The supervisor is killed with SIGKILL, and started again at once, as a service manager does.
     KillSupervisor,
+    /// The PostgreSQL server that writes is killed with SIGKILL, and its follower promoted.
+    #[cfg(postgres)]
+    KillPrimary,
+}
+
+/// What a fault can strike.
+pub(crate) struct Ground {
+    /// The host.
+    pub(crate) host: Host,
+    /// Its store, if that is on servers.
+    #[cfg(postgres)]
+    pub(crate) pair: Option<crate::pair::Pair>,
 }
 
 impl Fault {
     /// Those that a platform on one host can be made to bear.
-    pub(crate) const ONE_HOST: [Fault; 8] = [
+    pub(crate) const ONE_HOST: &[Fault] = &[
         Fault::None,
         Fault::Kill("signalling"),
         Fault::Kill("media"),
@@ -32,6 +45,8 @@ impl Fault {
         Fault::Pause("media"),
         Fault::Pause("office"),
         Fault::KillSupervisor,
+        #[cfg(postgres)]
+        Fault::KillPrimary,
     ];
 
     /// The name of its row.
@@ -41,6 +56,8 @@ impl Fault {
             Fault::Kill(worker) => format!("kill.process.{worker}"),
             Fault::Pause(worker) => format!("pause.process.{worker}"),
             Fault::KillSupervisor => "kill.process.supervisor".into(),
+            #[cfg(postgres)]
+            Fault::KillPrimary => "kill.postgres.primary".into(),
         }
     }
 
@@ -50,19 +67,35 @@ impl Fault {
             Fault::None => 40.0,
             Fault::Kill(_) | Fault::KillSupervisor => 200.0,
             Fault::Pause(_) => 1500.0,
+            // Nobody who talks needs the store: the machine alone is heard.
+            #[cfg(postgres)]
+            Fault::KillPrimary => 20.0,
         }
     }
 
     /// How long its silence is watched.
     pub(crate) fn window(self) -> Duration {
         match self {
-            Fault::None | Fault::Kill(_) => Duration::from_millis(2500),
-            Fault::Pause(_) | Fault::KillSupervisor => Duration::from_millis(4000),
+            Fault::None | Fault::Kill(_) => Duration::from_millis(2000),
+            Fault::Pause(_) => Duration::from_millis(3000),
+            Fault::KillSupervisor => Duration::from_millis(4000),
+            #[cfg(postgres)]
+            Fault::KillPrimary => Duration::from_millis(3000),
         }
     }
 
-    /// Does it to `host`, and waits until whoever it hit is back.
-    pub(crate) fn strike(self, host: &mut Host) -> Result<(), Trouble> {
+    /// Whether it needs a store on servers.
+    pub(crate) fn needs_servers(self) -> bool {
+        match self {
+            Fault::None | Fault::Kill(_) | Fault::Pause(_) | Fault::KillSupervisor => false,
+            #[cfg(postgres)]
+            Fault::KillPrimary => true,
+        }
+    }
+
+    /// Does it, and waits until whoever it hit is back.
+    pub(crate) fn strike(self, ground: &mut Ground) -> Result<(), Trouble> {
+        let host = &mut ground.host;
         match self {
             Fault::None => Ok(()),
             Fault::Kill(worker) => back(host, worker, libc::SIGKILL),
@@ -73,6 +106,42 @@ impl Fault {
                 host.supervise();
                 arrived(host, "signalling", before)
             }
+            #[cfg(postgres)]
+            Fault::KillPrimary => {
+                ground.pair.iter_mut().for_each(crate::pair::Pair::kill_primary);
+                Ok(())
+            }
+        }
+    }
+
+    /// Afterwards: what was lost is there again, for the next fault.
+    pub(crate) fn mend(self, ground: &mut Ground) {
+        match self {
+            Fault::None | Fault::Kill(_) | Fault::Pause(_) | Fault::KillSupervisor => {}
+            #[cfg(postgres)]
+            Fault::KillPrimary => ground.pair.iter_mut().for_each(crate::pair::Pair::mend),
+        }
+        let _ = ground;
+    }
+}
+
+impl Ground {
+    /// A host, and servers for its store if one of `faults` strikes them.
+    pub(crate) fn prepare(
+        plan: &HostPlan,
+        (process, legs): (u32, usize),
+        faults: &[Fault],
+    ) -> Result<Ground, Trouble> {
+        #[cfg(postgres)]
+        {
+            let pair = faults.iter().any(|fault| fault.needs_servers()).then(crate::pair::Pair::start);
+            let host = Host::start(plan, (process, legs), pair.as_ref().map(crate::pair::Pair::address))?;
+            Ok(Ground { host, pair })
+        }
+        #[cfg(not(postgres))]
+        {
+            debug_assert!(!faults.iter().any(|fault| fault.needs_servers()), "there are no servers");
+            Ok(Ground { host: Host::start(plan, (process, legs), None)? })
         }
     }
 }

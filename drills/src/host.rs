@@ -27,6 +27,15 @@ pub(crate) fn password(user: &str) -> String {
     format!("secret-{user}")
 }
 
+/// What a call record says.
+#[derive(Clone, Debug)]
+pub(crate) struct Record {
+    /// How the call ended.
+    pub(crate) outcome: String,
+    /// Why, for people.
+    pub(crate) cause: String,
+}
+
 /// A host.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -42,8 +51,13 @@ pub(crate) struct Host {
 }
 
 impl Host {
-    /// Starts what `plan` says, with media ports for so many legs; `process` is the drill's outer process.
-    pub(crate) fn start(plan: &HostPlan, process: u32, legs: usize) -> Result<Host, Trouble> {
+    /// Starts what `plan` says, with media ports for so many legs, and its store at that address if not in a file;
+    /// `process` is the drill's outer process.
+    pub(crate) fn start(
+        plan: &HostPlan,
+        (process, legs): (u32, usize),
+        store: Option<&str>,
+    ) -> Result<Host, Trouble> {
         let [folder, runtime] = folders(process).map(|folder| folder.join(&plan.name));
         for old in [&folder, &runtime] {
             let _ = std::fs::remove_dir_all(old);
@@ -51,8 +65,9 @@ impl Host {
         }
         let address = plan.address;
         let Runs::Platform { lines } = &plan.runs;
+        let store = store.map(|address| format!("store = \"{address}\"\n")).unwrap_or_default();
         let config = format!(
-            "data = \"{0}/data\"\nruntime = \"{1}\"\n\
+            "{store}data = \"{0}/data\"\nruntime = \"{1}\"\n\
              [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n\
              [signalling]\njournal_mb = 64\n[media]\nlegs = {legs}\n[api]\nlisten = \"{address}:8080\"\n{lines}\n",
             folder.display(),
@@ -163,9 +178,9 @@ impl Host {
         }
     }
 
-    /// Every call record: how it says that the call of that Call-ID ended, as often as there are records of it.
-    pub(crate) fn records(&self) -> Result<BTreeMap<String, Vec<String>>, Trouble> {
-        let mut records: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    /// Every call record, by the Call-ID of the caller's leg.
+    pub(crate) fn records(&self) -> Result<BTreeMap<String, Vec<Record>>, Trouble> {
+        let mut records: BTreeMap<String, Vec<Record>> = BTreeMap::new();
         let mut after = String::new();
         loop {
             let path = format!("/v1/call-records?limit=1000{after}");
@@ -176,7 +191,8 @@ impl Host {
             let page = reply.json();
             for record in page["items"].as_array().into_iter().flatten() {
                 let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
-                records.entry(text("sip_call_id")).or_default().push(text("outcome"));
+                let kept = Record { outcome: text("outcome"), cause: text("cause") };
+                records.entry(text("sip_call_id")).or_default().push(kept);
             }
             match page["next"].as_str() {
                 Some(next) => after = format!("&after={next}"),

@@ -8,6 +8,7 @@
 //! | `stage.rs` | who runs where, as data |
 //! | `namespace.rs` | network namespaces as hosts |
 //! | `host.rs` | a platform on a host |
+//! | `pair.rs` | its store on two PostgreSQL servers |
 //! | `fault.rs` | what is done to it, and what that may cost |
 //! | `load/` | hundreds of calls with voices, by phones in one thread |
 //! | `part.rs` | a platform, its load, some faults, and what came of it |
@@ -18,8 +19,13 @@ mod fault;
 mod host;
 mod load;
 mod namespace;
+#[cfg(postgres)]
+mod pair;
 mod part;
 mod results;
+#[cfg(postgres)]
+#[path = "../../plumbing/store/tests/store/server.rs"]
+mod server;
 mod stage;
 mod timeline;
 mod trouble;
@@ -198,7 +204,7 @@ impl Course<'_> {
                 }
             }
         }
-        let rows = results::rows(&self.parts, &Fault::ONE_HOST);
+        let rows = results::rows(&self.parts, Fault::ONE_HOST);
         println!("\nsilence: median / 99th percentile / worst, less the 20 ms of a packet");
         rows.iter().for_each(|row| println!("{row}"));
         let all_met = rows.iter().all(|row| row.is_whole() && row.is_quiet());
@@ -255,7 +261,7 @@ impl Course<'_> {
         let lines: Result<Vec<String>, _> = self.parts.iter().map(serde_json::to_string).collect();
         let text = lines.map_err(|error| Trouble::new(error.to_string()))?.join("\n") + "\n";
         std::fs::write(&path, text).map_err(|error| Trouble::file(&path, &error))?;
-        let rows = results::rows(&self.parts, &Fault::ONE_HOST);
+        let rows = results::rows(&self.parts, Fault::ONE_HOST);
         results::write(&self.cli.results.join("results.json"), &rows)?;
         timeline::write(&self.cli.results.join("timeline.svg"), &self.parts, &rows)
     }
@@ -274,7 +280,7 @@ fn tell(part: &Part) {
     }
     println!(
         "  {}: {} faults, {} calls, {} lost; at least {} up, {:?} in the passing states; {} registrations failed, \
-         {} packets went astray",
+         {} packets went astray, the load itself stood still for {:.0} ms at most",
         part.name,
         part.faults.len(),
         part.attempts,
@@ -282,6 +288,7 @@ fn tell(part: &Part) {
         part.up,
         part.passing,
         part.unregistered,
-        part.crossed
+        part.crossed,
+        part.stalled_ms
     );
 }

@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use crate::Trouble;
 use crate::chance::Chance;
-use crate::fault::Fault;
-use crate::host::Host;
+use crate::fault::{Fault, Ground};
+use crate::host::{Host, Record};
 use crate::load::{Attempt, Count, Load, Pace, Passing, Setting, Silence, Tally};
 use crate::stage::Stage;
 
@@ -45,6 +45,9 @@ pub(crate) struct Part {
     pub(crate) unregistered: usize,
     /// Packets that reached the wrong ear.
     pub(crate) crossed: usize,
+    /// The longest that the load itself stood still, milliseconds.
+    #[serde(default)]
+    pub(crate) stalled_ms: f64,
     /// What the platform said without protection.
     pub(crate) unprotected: f64,
     /// The fewest calls there were in each passing state when a fault struck.
@@ -89,7 +92,7 @@ pub(crate) struct Order<'a> {
 
 /// A platform with its load.
 struct Drilled {
-    host: Host,
+    ground: Ground,
     load: Load,
     part: Part,
     unprotected: Counter,
@@ -102,7 +105,7 @@ impl Order<'_> {
     /// # Errors
     /// When the platform or the load can't be had at all; what goes wrong later is part of what came of it.
     pub(crate) fn play(&self, name: &str, faults: &[Fault]) -> Result<Part, Trouble> {
-        let mut drilled = self.begin(name)?;
+        let mut drilled = self.begin(name, faults)?;
         let mut chance = Chance::new(self.seed, name);
         for &fault in faults {
             sleep(chance.between(PAUSE[0], PAUSE[1]));
@@ -116,11 +119,12 @@ impl Order<'_> {
     }
 
     /// Starts the platform and its load, and waits until there are as many calls as there will be.
-    fn begin(&self, name: &str) -> Result<Drilled, Trouble> {
+    fn begin(&self, name: &str, faults: &[Fault]) -> Result<Drilled, Trouble> {
         let Pace { calls, rate } = self.pace;
         let phones = 2 * self.pace.pairs();
         let plan = self.stage.hosts.first().ok_or_else(|| Trouble::new("a stage without a host"))?;
-        let host = Host::start(plan, self.process, phones + 100)?;
+        let ground = Ground::prepare(plan, (self.process, phones + 100), faults)?;
+        let host = &ground.host;
         host.furnish(phones)?;
         let load = Load::start(Setting {
             me: self.stage.world,
@@ -148,11 +152,12 @@ impl Order<'_> {
             unanswered: 0,
             unregistered: 0,
             crossed: 0,
+            stalled_ms: 0.0,
             unprotected: 0.0,
             passing: [usize::MAX; Passing::ALL.len()],
             up: usize::MAX,
         };
-        Ok(Drilled { host, load, part, unprotected: Counter::default(), began })
+        Ok(Drilled { ground, load, part, unprotected: Counter::default(), began })
     }
 }
 
@@ -167,34 +172,35 @@ impl Drilled {
     }
 
     fn strike(&mut self, fault: Fault) -> Result<(), Trouble> {
-        self.unprotected.sample(&self.host);
+        self.unprotected.sample(&self.ground.host);
         let Count { up, passing } = self.load.count()?;
         self.part.up = self.part.up.min(up);
         self.part.passing.iter_mut().zip(passing).for_each(|(least, now)| *least = (*least).min(now));
         self.load.open()?;
         let (began, at) = (Instant::now(), self.now());
-        let came_back = fault.strike(&mut self.host);
+        let came_back = fault.strike(&mut self.ground);
         sleep(fault.window().saturating_sub(began.elapsed()));
         let silences = self.load.close()?;
         let told = |silence: &Silence| (self.since(silence.until), silence.long.as_micros() as f64 / 1e3);
         let silences = silences.iter().map(told).collect();
         self.part.faults.push(Struck { fault: fault.name(), at, silences });
+        fault.mend(&mut self.ground);
         came_back
     }
 
     /// Lets all calls end, and compares what the phones know with what the platform has recorded.
     fn end(mut self) -> Result<Part, Trouble> {
-        self.unprotected.sample(&self.host);
-        let Drilled { host, load, mut part, unprotected, began } = self;
-        let clock = load.clock;
+        self.unprotected.sample(&self.ground.host);
+        let Drilled { ground, load, mut part, unprotected, began } = self;
+        let (host, clock) = (&ground.host, load.clock);
         let mut tally = load.finish()?;
         let ended = clock.now();
-        let records = settled_records(&host, &tally)?;
+        let records = settled_records(host, &tally)?;
         for attempt in &mut tally.attempts {
-            let outcomes = records.get(&attempt.call_id).map(Vec::as_slice).unwrap_or_default();
-            match outcomes {
+            let kept = records.get(&attempt.call_id).map(Vec::as_slice).unwrap_or_default();
+            match kept {
                 [] => part.records_missing += 1,
-                [outcome] => note_outcome(attempt, outcome, ended),
+                [record] => note_record(attempt, record, ended),
                 [_, _, ..] => part.records_doubled += 1,
             }
         }
@@ -204,6 +210,7 @@ impl Drilled {
         part.attempts = tally.attempts.len();
         (part.unanswered, part.unregistered) = (tally.unanswered, tally.unregistered);
         part.crossed = tally.crossed;
+        part.stalled_ms = tally.stalled.as_micros() as f64 / 1e3;
         part.unprotected = unprotected.total;
         if !part.lost.is_empty() || part.records_missing + part.records_doubled > 0 {
             let kept = std::env::temp_dir().join(format!("drill-{}-{:x}.log", part.name, part.seed));
@@ -215,10 +222,10 @@ impl Drilled {
     }
 }
 
-/// A record that says something else than what was planned is a loss, too.
-fn note_outcome(attempt: &mut Attempt, outcome: &str, now: machine::Moment) {
-    if attempt.wrong.is_empty() && outcome != attempt.plan.outcome() {
-        attempt.wrong.push((now, format!("its record says {outcome}")));
+/// A record that says something else than what was planned is a loss, too, and may tell why another call was lost.
+fn note_record(attempt: &mut Attempt, record: &Record, now: machine::Moment) {
+    if record.outcome != attempt.plan.outcome() {
+        attempt.wrong.push((now, format!("its record says {}: {}", record.outcome, record.cause)));
     }
 }
 
@@ -240,7 +247,7 @@ fn after_fault(mut lost: Lost, faults: &[Struck]) -> Lost {
 }
 
 /// The records, once there is one of each call, or it can be waited for no longer.
-fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<String>>, Trouble> {
+fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<Record>>, Trouble> {
     let until = Instant::now() + RECORDS;
     loop {
         let records = host.records();

@@ -126,6 +126,7 @@ impl Floor {
                 return self.say_tally();
             }
             std::thread::sleep(TURN.saturating_sub(self.clock.now().since(began)));
+            self.tally.stalled = self.tally.stalled.max(self.clock.now().since(began).saturating_sub(TURN));
         }
     }
 

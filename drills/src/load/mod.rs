@@ -92,6 +92,8 @@ pub(crate) struct Tally {
     pub(crate) unregistered: usize,
     /// Packets of a voice that came to the wrong ear.
     pub(crate) crossed: usize,
+    /// The longest that the load itself stood still: no silence can be told from that.
+    pub(crate) stalled: Duration,
 }
 
 /// The load of a drill.

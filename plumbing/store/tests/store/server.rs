@@ -63,12 +63,23 @@ impl Server {
         let lock = File::create(folder.with_extension("used")).unwrap();
         lock.lock_shared().unwrap();
         prepare(&folder);
+        self.copy_to(&folder);
+        stop_when_unused(&folder);
+        Server { folder, port: 5432, lock }
+    }
+
+    /// After a kill: forgets all it had, and follows `primary` from now on.
+    pub(crate) fn follow(&self, primary: &Server) {
+        let _ = fs::remove_dir_all(self.folder.join("data"));
+        primary.copy_to(&self.folder);
+    }
+
+    /// A follower of this one begins in `folder`.
+    fn copy_to(&self, folder: &Path) {
         let from = format!("host={} port={} user=strowger", self.folder.display(), self.port);
         let data = folder.join("data");
         run(program("pg_basebackup").args(["-c", "fast", "-R", "-N", "-d", &from, "-D"]).arg(&data));
-        start(&folder);
-        stop_when_unused(&folder);
-        Server { folder, port: 5432, lock }
+        start(folder);
     }
 
     /// A new database, and its address.

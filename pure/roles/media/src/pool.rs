@@ -1,6 +1,6 @@
 //! Which ports are lent.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -55,7 +55,8 @@ impl Socket {
 enum State {
     Free,
     Lent,
-    Resting,
+    /// Until then.
+    Resting(Moment),
 }
 
 /// All pairs of a packet thread. Those given back last are lent last, and not before they have rested.
@@ -65,7 +66,8 @@ pub(crate) struct Pool {
     states: Vec<State>,
     /// May hold pairs that were claimed since: only those whose state is free count.
     free: [VecDeque<u32>; 2],
-    resting: VecDeque<(Moment, u32)>,
+    /// By the end of their rest: a successor takes up what was given back in any order.
+    resting: BTreeSet<(Moment, u32)>,
     by_address: BTreeMap<SocketAddr, u32>,
     rest: Duration,
     lent: usize,
@@ -80,7 +82,7 @@ impl Pool {
             by_address.insert(pair.rtp, number);
         }
         let states = vec![State::Free; pairs.len()];
-        Pool { pairs, states, free, resting: VecDeque::new(), by_address, rest, lent: 0 }
+        Pool { pairs, states, free, resting: BTreeSet::new(), by_address, rest, lent: 0 }
     }
 
     pub(crate) fn pair(&self, number: u32) -> PortPair {
@@ -119,18 +121,35 @@ impl Pool {
     }
 
     pub(crate) fn give_back(&mut self, now: Moment, number: u32) {
-        self.states[number as usize] = State::Resting;
         self.lent -= 1;
-        self.resting.push_back((now.after(self.rest), number));
+        self.put_to_rest(number, now.after(self.rest));
+    }
+
+    /// The pair with this RTP address was given back at `since`, to a predecessor; unless somebody has it again.
+    pub(crate) fn was_given_back(&mut self, since: Moment, rtp: SocketAddr) {
+        let Some(&number) = self.by_address.get(&rtp) else { return };
+        let until = since.after(self.rest);
+        match self.states[number as usize] {
+            State::Lent => {}
+            State::Free => self.put_to_rest(number, until),
+            State::Resting(before) => {
+                self.resting.remove(&(before, number));
+                self.put_to_rest(number, until.max(before));
+            }
+        }
+    }
+
+    fn put_to_rest(&mut self, number: u32, until: Moment) {
+        self.states[number as usize] = State::Resting(until);
+        self.resting.insert((until, number));
     }
 
     fn wake(&mut self, now: Moment) {
-        while let Some(&(until, number)) = self.resting.front() {
-            if until > now {
-                return;
-            }
-            self.resting.pop_front();
-            if self.states[number as usize] == State::Resting {
+        while let Some(&(until, number)) = self.resting.first()
+            && until <= now
+        {
+            self.resting.pop_first();
+            if self.states[number as usize] == State::Resting(until) {
                 self.states[number as usize] = State::Free;
                 self.free[usize::from(self.pair(number).rtp.is_ipv6())].push_back(number);
             }
@@ -170,5 +189,20 @@ mod tests {
         assert_eq!(pool.borrow(Moment::START, true), None);
         assert_eq!(pool.claim(([192, 0, 2, 1], 30_000).into()), None);
         assert_eq!(pool.lent(), 2);
+    }
+    #[test]
+    fn what_a_predecessor_took_back_long_ago_is_lent_at_once() {
+        let (mut pool, now) = (pool(3), Moment::from_secs(100));
+        let port = |index: u16| SocketAddr::from(([192, 0, 2, 1], 30_000 + 2 * index));
+        // In the order of their calls, not of their ends; one pair was used by two calls.
+        for (index, ago) in [(0, 1), (1, 60), (2, 60), (2, 1)] {
+            pool.was_given_back(Moment::from_secs(100 - ago), port(index));
+        }
+        assert_eq!(pool.borrow(now, false), Some(1));
+        assert_eq!(pool.borrow(now, false), None, "the others were in use a second ago");
+        let later = now.after(Duration::from_secs(4));
+        assert_eq!([pool.borrow(later, false), pool.borrow(later, false)], [Some(0), Some(2)]);
+        pool.was_given_back(later, port(0));
+        assert_eq!(pool.lent(), 3, "what is lent again stays so");
     }
 }

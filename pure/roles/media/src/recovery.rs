@@ -105,9 +105,7 @@ impl Media {
     fn take_up_gone(&mut self, now: Moment, call: CallId, kept: KeptSession) {
         let Some(gone) = kept.gone else { return };
         for &rtp in &gone.ports {
-            if let Some(pair) = self.pool.claim(rtp) {
-                self.pool.give_back(gone.at, pair);
-            }
+            self.pool.was_given_back(gone.at, rtp);
         }
         let until = gone.at.after(self.settings.remember).max(now);
         self.timers.set(Deadline::Gone(call), Some(until));

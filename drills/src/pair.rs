@@ -1,0 +1,39 @@
+//! Two PostgreSQL servers, one following the other, and somebody who promotes the follower when the other dies.
+
+use crate::server::Server;
+
+/// The pair.
+pub(crate) struct Pair {
+    servers: [Server; 2],
+    primary: usize,
+    address: String,
+}
+
+impl Pair {
+    /// Starts both, with an empty database.
+    pub(crate) fn start() -> Pair {
+        let first = Server::own();
+        let database = first.database();
+        let second = first.replica();
+        let name = database.rsplit('/').next().unwrap_or_default();
+        let address = format!("postgres://strowger@{},{}/{name}", first.host(), second.host());
+        Pair { servers: [first, second], primary: 0, address }
+    }
+
+    /// Where a platform finds its store.
+    pub(crate) fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// The primary is killed with SIGKILL, and the other promoted.
+    pub(crate) fn kill_primary(&mut self) {
+        self.servers[self.primary].kill();
+        self.primary = 1 - self.primary;
+        self.servers[self.primary].promote();
+    }
+
+    /// The one that was killed comes back as the follower.
+    pub(crate) fn mend(&mut self) {
+        self.servers[1 - self.primary].follow(&self.servers[self.primary]);
+    }
+}
