@@ -120,7 +120,8 @@ fn outside(stage: &Stage) -> Result<ExitCode, Trouble> {
     namespace::remove_leftovers();
     let process = std::process::id();
     let namespaces = Namespaces::make(stage)?;
-    let program = std::env::current_exe().map_err(|error| Trouble::file(Path::new("/proc/self/exe"), &error))?;
+    let program =
+        std::env::current_exe().map_err(|error| Trouble::file(Path::new("/proc/self/exe"), &error))?;
     let mut command = command_in(&full(process, "world"), &program);
     command.args(std::env::args_os().skip(1)).args(["--inside", &process.to_string()]);
     let inner = command.spawn().map_err(|error| Trouble::file(&program, &error))?;
@@ -237,7 +238,12 @@ impl Course<'_> {
 
     fn play(&self, pace: Pace, fault: Fault, times: usize) -> Result<Part, Trouble> {
         let seed = self.seed.wrapping_add(self.parts.len() as u64);
-        println!("drill: {} {times} times, {} calls, {:.0} new ones a second", fault.name(), pace.calls, pace.rate);
+        println!(
+            "drill: {} {times} times, {} calls, {:.0} new ones a second",
+            fault.name(),
+            pace.calls,
+            pace.rate
+        );
         let order = Order { stage: self.stage, process: self.process, pace, seed };
         let part = order.play(&fault.name(), &vec![fault; times])?;
         tell(&part);

@@ -134,7 +134,10 @@ impl Order<'_> {
         })?;
         let registered = load.register()?;
         if registered < phones {
-            return Err(Trouble::new(format!("{registered} of {phones} phones are registered:\n{}", host.log())));
+            return Err(Trouble::new(format!(
+                "{registered} of {phones} phones are registered:\n{}",
+                host.log()
+            )));
         }
         let began = load.clock.now();
         load.call()?;
@@ -251,9 +254,8 @@ fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<Re
     let until = Instant::now() + RECORDS;
     loop {
         let records = host.records();
-        let is_there = |attempt: &Attempt| {
-            records.as_ref().is_ok_and(|records| records.contains_key(&attempt.call_id))
-        };
+        let is_there =
+            |attempt: &Attempt| records.as_ref().is_ok_and(|records| records.contains_key(&attempt.call_id));
         if tally.attempts.iter().all(is_there) || Instant::now() > until {
             // What would be doubled comes late, too.
             sleep(Duration::from_millis(500));

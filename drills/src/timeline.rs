@@ -36,16 +36,34 @@ fn draw(parts: &[Part], rows: &[Row]) -> String {
     svg
 }
 
+/// Where things of one row are drawn.
+#[derive(Clone, Copy)]
+struct Scale {
+    /// The line that time runs along.
+    base: f64,
+    /// All of that time, milliseconds.
+    whole: f64,
+}
+
+impl Scale {
+    const RIGHT: f64 = WIDTH - 20.0;
+
+    fn x(self, at: u64) -> f64 {
+        LEFT + (Scale::RIGHT - LEFT) * at as f64 / self.whole
+    }
+
+    fn y(self, ms: f64) -> f64 {
+        self.base - PLOT * (ms.max(1.0).log10() / DECADES).min(1.0)
+    }
+}
+
 fn panel(svg: &mut String, top: f64, row: &Row, parts: &[&Part]) {
-    let spans: Vec<u64> = parts.iter().map(|part| span(part)).collect();
-    let whole = spans.iter().sum::<u64>().max(1) as f64;
-    let (base, right) = (top + 20.0 + PLOT, WIDTH - 20.0);
-    let x = |at: u64| LEFT + (right - LEFT) * at as f64 / whole;
-    let y = |ms: f64| base - PLOT * (ms.max(1.0).log10() / DECADES).min(1.0);
-    let _ = write!(
+    let whole = parts.iter().map(|part| span(part)).sum::<u64>().max(1) as f64;
+    let scale = Scale { base: top + 20.0 + PLOT, whole };
+    let _ = writeln!(
         svg,
         "<text x=\"{LEFT}\" y=\"{:.0}\"><tspan font-weight=\"bold\">{}</tspan> {} faults, {} of {} calls lost, \
-         {:.0} / {:.0} / {:.0} ms (goal {:.0})</text>\n",
+         {:.0} / {:.0} / {:.0} ms (goal {:.0})</text>",
         top + 12.0,
         row.name,
         row.faults,
@@ -56,44 +74,58 @@ fn panel(svg: &mut String, top: f64, row: &Row, parts: &[&Part]) {
         row.gap_max_ms,
         row.goal_p99_ms
     );
+    rule(svg, scale, row.goal_p99_ms);
+    draw_parts(svg, scale, parts);
+}
+
+/// Lines at each decade, and at the goal.
+fn rule(svg: &mut String, scale: Scale, goal_ms: f64) {
+    let right = Scale::RIGHT;
     for ms in [1.0, 10.0, 100.0, 1000.0, 10_000.0] {
-        let at = y(ms);
-        let _ = write!(
+        let at = scale.y(ms);
+        let _ = writeln!(
             svg,
-            "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"#ddd\"/><text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{ms}</text>\n",
+            "<path d=\"M{LEFT} {at:.1}H{right}\" stroke=\"#ddd\"/>\
+             <text x=\"{}\" y=\"{:.1}\" text-anchor=\"end\">{ms}</text>",
             LEFT - 6.0,
             at + 4.0
         );
     }
     let _ = writeln!(
         svg,
-        "<path d=\"M{LEFT} {0:.1}H{right}\" stroke=\"#2a2\" stroke-dasharray=\"6 4\"/>",
-        y(row.goal_p99_ms)
+        "<path d=\"M{LEFT} {0:.1}H{right}\" stroke=\"#2a2\" stroke-dasharray=\"6 4\"/>\
+         <text x=\"{right}\" y=\"{1:.0}\" text-anchor=\"end\">{2:.0} s</text>",
+        scale.y(goal_ms),
+        scale.base + 16.0,
+        scale.whole / 1e3
     );
+}
+
+/// Faults as marks, silences as dots, lost calls as crosses.
+fn draw_parts(svg: &mut String, scale: Scale, parts: &[&Part]) {
     let (mut marks, mut dots, mut lost, mut before) = (String::new(), BTreeSet::new(), String::new(), 0);
-    for (part, span) in parts.iter().zip(spans) {
+    for part in parts {
         for struck in &part.faults {
-            let _ = write!(marks, "M{:.1} {base}v7", x(before + struck.at));
-            let silences = struck.silences.iter();
-            dots.extend(silences.map(|(at, ms)| (x(before + at).round() as i64, y(*ms).round() as i64)));
+            let _ = write!(marks, "M{:.1} {}v7", scale.x(before + struck.at), scale.base);
+            let place =
+                |(at, ms): &(u64, f64)| (scale.x(before + at).round() as i64, scale.y(*ms).round() as i64);
+            dots.extend(struck.silences.iter().map(place));
         }
         for it in &part.lost {
-            let _ = write!(lost, "M{:.1} {:.1}l6 6m0 -6l-6 6", x(before + it.at) - 3.0, top + 18.0);
+            let at = scale.x(before + it.at) - 3.0;
+            let _ = write!(lost, "M{at:.1} {:.1}l6 6m0 -6l-6 6", scale.base - PLOT - 2.0);
         }
-        before += span;
+        before += span(part);
     }
     let dots = dots.iter().fold(String::new(), |mut path, (x, y)| {
         let _ = write!(path, "M{x} {y}h0");
         path
     });
-    let _ = write!(
+    let _ = writeln!(
         svg,
         "<path d=\"{marks}\" stroke=\"#c22\" stroke-width=\"1.5\"/>\n\
          <path d=\"{dots}\" stroke=\"#26c\" stroke-width=\"2.5\" stroke-linecap=\"round\"/>\n\
-         <path d=\"{lost}\" stroke=\"#c22\" stroke-width=\"2\" fill=\"none\"/>\n\
-         <text x=\"{right}\" y=\"{:.0}\" text-anchor=\"end\">{:.0} s</text>\n",
-        base + 16.0,
-        whole / 1e3
+         <path d=\"{lost}\" stroke=\"#c22\" stroke-width=\"2\" fill=\"none\"/>"
     );
 }
 

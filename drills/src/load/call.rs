@@ -178,7 +178,9 @@ impl Call {
                 }
             }
             Event::Held(_, held) => self.held(*held, now),
-            Event::NotHeld(_, status) => self.wrong(now, format!("holding was refused with {}", status.code())),
+            Event::NotHeld(_, status) => {
+                self.wrong(now, format!("holding was refused with {}", status.code()))
+            }
             Event::Over { refused, by_us, cause, .. } => self.ended(side, (*refused, *by_us, cause), now),
             Event::Registered(_) | Event::Unregistered | Event::NotRegistered(_) => {}
             Event::Server(_) | Event::Digit(..) | Event::Heard(..) => {}

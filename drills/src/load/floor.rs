@@ -311,14 +311,16 @@ impl Floor {
     fn settle(&mut self, number: u32, now: Moment) {
         let Some(pair) = self.pairs.iter().position(|pair| *pair == Pair::Settling(number)) else { return };
         let phones = &mut self.handsets[2 * pair..2 * pair + 2];
-        let is_settled = phones.iter_mut().fold(true, |all, phone| phone.is_settled(now) && all);
-        if !is_settled {
+        let unsettled = phones.iter_mut().map(|phone| usize::from(!phone.is_settled(now))).sum::<usize>();
+        if unsettled > 0 {
             return self.timers.set(Due::Call(number), Some(now.after(Duration::from_millis(100))));
         }
         for phone in phones {
             let [byes, others] = std::mem::take(&mut phone.unanswered);
             self.tally.unanswered += byes + others;
-            if byes > 0 && let Some(attempt) = self.attempts.get_mut(&number) {
+            if byes > 0
+                && let Some(attempt) = self.attempts.get_mut(&number)
+            {
                 attempt.wrong.push((now, "a BYE was not answered".to_owned()));
             }
         }

@@ -214,7 +214,8 @@ impl Thread {
     /// Turns until told to stop.
     pub(crate) fn run(&mut self) -> Result<(), WorkerError> {
         let mut events = Events::new(256);
-        let mut chores = self.clock.now();
+        let begun = self.clock.now();
+        let mut chores = begun;
         let mut gather = Gather::new(chores);
         let mut behind = true;
         strowger_io::sleep_precisely();
@@ -233,7 +234,7 @@ impl Thread {
             let now = self.clock.now();
             let mut direct = self.receive(&events, now);
             gather.turn(now, self.arrivals.len() + direct.len());
-            self.feel_pressure(now);
+            self.feel_pressure(now, begun);
             self.turn_once(now, &mut direct);
             self.tend_neighbours(now);
             self.turn_took = self.clock.now().since(now);
@@ -246,11 +247,12 @@ impl Thread {
     }
 
     /// Tells the machine how long messages wait by now: what the kernel says of datagrams, and for what it says
-    /// nothing of, how long the last turn took.
-    fn feel_pressure(&mut self, now: Moment) {
+    /// nothing of, how long the last turn took. What waited for somebody to begin (at `begun`), since the predecessor
+    /// was dead or hung, says nothing of the load.
+    fn feel_pressure(&mut self, now: Moment, begun: Moment) {
         let waited = self.voice.front.take_waited().max(self.turn_took);
         // A time of day that was set is no load.
-        let waited = if waited > UNBELIEVABLE { Duration::ZERO } else { waited };
+        let waited = if waited > UNBELIEVABLE { Duration::ZERO } else { waited.min(now.since(begun)) };
         if waited > UNFELT || self.waited > UNFELT {
             self.turn.decide_direct(now, In::Pressure(waited), &mut self.voice);
         }

@@ -168,7 +168,8 @@ fn a_phone_that_was_held_up_does_not_flood() {
 
 #[test]
 fn a_phone_that_speaks_early_is_heard_before_it_answers() {
-    let mut world = World::with(|who, settings| settings.voice = if who == BOB { voice(8_000) } else { vec![] });
+    let mut world =
+        World::with(|who, settings| settings.voice = if who == BOB { voice(8_000) } else { vec![] });
     world.command(ALICE, Command::Call("bob".into()));
     world.wait(100);
     world.command(BOB, Command::SpeakEarly(FIRST));
