@@ -76,11 +76,11 @@ impl Fault {
     /// How long its silence is watched.
     pub(crate) fn window(self) -> Duration {
         match self {
-            Fault::None | Fault::Kill(_) => Duration::from_millis(2000),
-            Fault::Pause(_) => Duration::from_millis(3000),
-            Fault::KillSupervisor => Duration::from_millis(4000),
+            Fault::None | Fault::Kill(_) => Duration::from_millis(1500),
+            Fault::Pause(_) => Duration::from_millis(2500),
+            Fault::KillSupervisor => Duration::from_millis(3500),
             #[cfg(postgres)]
-            Fault::KillPrimary => Duration::from_millis(3000),
+            Fault::KillPrimary => Duration::from_millis(2500),
         }
     }
 

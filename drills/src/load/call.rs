@@ -259,3 +259,109 @@ impl Call {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const PACE: Pace = Pace { calls: 20, rate: 4.0 };
+    const LINE: CallNo = CallNo(1);
+
+    fn at(millis: u64) -> Moment {
+        Moment::from_micros(1_000_000_000 + millis * 1000)
+    }
+
+    fn dialed(plan: Plan) -> Call {
+        Call::begin((plan, 0), Some(LINE), PACE, at(0))
+    }
+
+    fn over(refused: Option<Status>, by_us: bool) -> Event {
+        let (quality, heard) = (phone::Quality::default(), Vec::new());
+        Event::Over { call: LINE, refused, by_us, cause: "so it was".into(), quality, heard }
+    }
+
+    /// Both are up a second after the caller has dialed.
+    fn up(plan: Plan) -> Call {
+        let mut call = dialed(plan);
+        call.happened(CALLEE, &Event::Incoming(LINE, String::new()), at(100));
+        assert_eq!(call.act(at(5_000)), Some((CALLEE, Command::Answer(LINE))));
+        assert_eq!(call.passing(), Some(Passing::NoAck));
+        for side in [CALLEE, CALLER] {
+            call.happened(side, &Event::Answered(LINE), at(1_000));
+        }
+        assert_eq!(call.passing(), None);
+        call
+    }
+
+    fn causes(mut call: Call, now: Moment) -> Vec<String> {
+        call.close(now);
+        call.wrong.into_iter().map(|(_, what)| what).collect()
+    }
+
+    #[test]
+    fn a_call_that_goes_as_planned_is_not_lost() {
+        let mut call = up(Plan::EarlyMedia);
+        for packet in 50..400 {
+            call.ears.iter_mut().for_each(|ear| ear.heard(at(packet * 20)));
+        }
+        assert_eq!(call.act(at(8_000)), Some((CALLEE, Command::HangUp(LINE))));
+        assert_eq!(call.passing(), Some(Passing::HangingUp));
+        call.happened(CALLEE, &over(None, true), at(8_000));
+        call.happened(CALLER, &over(None, false), at(8_100));
+        assert!(call.is_over());
+        assert_eq!(causes(call, at(8_100)), [""; 0]);
+    }
+
+    #[test]
+    fn a_call_that_is_given_up_ends_with_487() {
+        for (status, lost) in [(Status::REQUEST_TERMINATED, 0), (Status::SERVICE_UNAVAILABLE, 2)] {
+            let mut call = dialed(Plan::GivenUp);
+            call.happened(CALLEE, &Event::Incoming(LINE, String::new()), at(100));
+            assert_eq!(call.act(at(1_000)), Some((CALLER, Command::HangUp(LINE))));
+            for side in [CALLER, CALLEE] {
+                call.happened(side, &over(Some(status), false), at(1_100));
+            }
+            assert_eq!(causes(call, at(1_200)).len(), lost, "{status:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_call_is_lost_and_over_for_both() {
+        let mut call = dialed(Plan::Held);
+        call.happened(CALLER, &over(Some(Status::SERVICE_UNAVAILABLE), false), at(50));
+        assert!(call.is_over());
+        assert_eq!(causes(call, at(50)), ["Calling: over at the caller: 503 so it was"]);
+    }
+
+    #[test]
+    fn a_voice_that_is_away_for_over_two_seconds_is_a_lost_call() {
+        let mut call = up(Plan::SlowCallee);
+        call.ears[CALLEE].heard(at(2_900));
+        for millis in [1_020, 3_030] {
+            call.ears[CALLER].heard(at(millis));
+        }
+        call.act(at(4_000));
+        for (side, by_us) in [(CALLER, true), (CALLEE, false)] {
+            call.happened(side, &over(None, by_us), at(4_000));
+        }
+        assert!(causes(call, at(4_000)).is_empty(), "two seconds are borne");
+        let mut call = up(Plan::SlowCallee);
+        call.ears[CALLEE].heard(at(1_900));
+        call.act(at(4_000));
+        for (side, by_us) in [(CALLER, true), (CALLEE, false)] {
+            call.happened(side, &over(None, by_us), at(4_000));
+        }
+        assert_eq!(
+            causes(call, at(4_000)),
+            ["the caller heard nothing for 3.0s", "the callee heard nothing for 2.1s"]
+        );
+    }
+
+    #[test]
+    fn a_call_that_does_not_end_is_lost() {
+        let call = up(Plan::LateAck);
+        let end = call.deadline();
+        assert!(!call.is_overdue(at(20_000)), "it is to be hung up first");
+        assert_eq!(causes(call, end).last().map(String::as_str), Some("Talking: it did not go on"));
+    }
+}

@@ -86,7 +86,9 @@ mod tests {
         ear.heard(at(0));
         ear.listen(at(1000));
         ear.open(at(1000));
-        [1020, 1040, 1340, 1360].map(|millis| ear.heard(at(millis)));
+        for millis in [1020, 1040, 1340, 1360] {
+            ear.heard(at(millis));
+        }
         let silence = Silence { long: Duration::from_millis(280), until: at(1340) };
         assert_eq!(ear.close(at(1370)), Some(silence));
         ear.rest(at(1380));
