@@ -30,6 +30,7 @@ mod stage;
 mod timeline;
 mod trouble;
 
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ExitCode};
 use std::time::Duration;
@@ -119,11 +120,15 @@ fn outside(stage: &Stage) -> Result<ExitCode, Trouble> {
     let signals = Signals::block(&[Signal::Terminate, Signal::Interrupt])?;
     namespace::remove_leftovers();
     let process = std::process::id();
+    let [folder, _] = stage::folders(process);
+    std::fs::create_dir_all(&folder).map_err(|error| Trouble::file(&folder, &error))?;
     let namespaces = Namespaces::make(stage)?;
     let program =
         std::env::current_exe().map_err(|error| Trouble::file(Path::new("/proc/self/exe"), &error))?;
     let mut command = command_in(&full(process, "world"), &program);
     command.args(std::env::args_os().skip(1)).args(["--inside", &process.to_string()]);
+    // What is left behind goes with the folder.
+    command.env("TMPDIR", &folder);
     let inner = command.spawn().map_err(|error| Trouble::file(&program, &error))?;
     println!("drill: stage {} of {} host(s), process {process}", stage.name, stage.hosts.len());
     let code = wait(inner, &signals);
@@ -150,6 +155,18 @@ fn wait(mut inner: Child, signals: &Signals) -> Result<ExitCode, Trouble> {
     }
 }
 
+/// Ends this process once the outer one has: nobody else would take the stage down.
+fn follow_parent() -> Result<(), Trouble> {
+    let parent = parent_id();
+    strowger_io::start_thread("parent", move || {
+        while parent_id() == parent {
+            std::thread::sleep(Duration::from_millis(200));
+        }
+        std::process::exit(1);
+    })?;
+    Ok(())
+}
+
 /// The drill itself, among the phones.
 fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
     let seed = cli.seed.unwrap_or_else(|| {
@@ -157,6 +174,7 @@ fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
         today.map_or(0, |today| today.as_secs())
     });
     println!("drill: --seed {seed}");
+    follow_parent()?;
     if cli.short {
         return short(stage, process, seed);
     }

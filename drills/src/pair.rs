@@ -1,10 +1,16 @@
 //! Two PostgreSQL servers, one following the other, and somebody who promotes the follower when the other dies.
 
+use std::path::Path;
+use std::time::Duration;
+
+use strowger_tests::eventually;
+
 use crate::server::Server;
 
 /// The pair.
 pub(crate) struct Pair {
-    servers: [Server; 2],
+    /// Two, as long as it lives.
+    servers: Vec<Server>,
     primary: usize,
     address: String,
 }
@@ -17,7 +23,7 @@ impl Pair {
         let second = first.replica();
         let name = database.rsplit('/').next().unwrap_or_default();
         let address = format!("postgres://strowger@{},{}/{name}", first.host(), second.host());
-        Pair { servers: [first, second], primary: 0, address }
+        Pair { servers: vec![first, second], primary: 0, address }
     }
 
     /// Where a platform finds its store.
@@ -35,5 +41,15 @@ impl Pair {
     /// The one that was killed comes back as the follower.
     pub(crate) fn mend(&mut self) {
         self.servers[1 - self.primary].follow(&self.servers[self.primary]);
+    }
+}
+
+impl Drop for Pair {
+    /// Servers that nobody uses end by themselves.
+    fn drop(&mut self) {
+        let processes: Vec<u32> = self.servers.iter().map(Server::pid).collect();
+        self.servers.clear();
+        let are_gone = || processes.iter().all(|id| !Path::new(&format!("/proc/{id}")).exists());
+        eventually(Duration::from_secs(3), are_gone);
     }
 }

@@ -216,13 +216,19 @@ impl Drilled {
         part.stalled_ms = tally.stalled.as_micros() as f64 / 1e3;
         part.unprotected = unprotected.total;
         if !part.lost.is_empty() || part.records_missing + part.records_doubled > 0 {
-            let kept = std::env::temp_dir().join(format!("drill-{}-{:x}.log", part.name, part.seed));
-            if std::fs::write(&kept, host.log()).is_ok() {
-                eprintln!("drill: the platform's log of {} is kept in {}", part.name, kept.display());
-            }
+            keep_log(host, &part)?;
         }
         Ok(part)
     }
+}
+
+/// What the platform logged while something was lost is kept beside the drill's own binary.
+fn keep_log(host: &Host, part: &Part) -> Result<(), Trouble> {
+    let own = std::env::current_exe().map_err(|error| Trouble::new(error.to_string()))?;
+    let path = own.with_file_name(format!("drill-{}-{:x}.log", part.name, part.seed));
+    std::fs::write(&path, host.log()).map_err(|error| Trouble::file(&path, &error))?;
+    println!("drill: the platform's log of {} is kept in {}", part.name, path.display());
+    Ok(())
 }
 
 /// A record that says something else than what was planned is a loss, too, and may tell why another call was lost.
