@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use crate::namespace::{command_in, full};
 use crate::stage::{HostPlan, Runs, folders};
 
 /// The tenant's domain.
-pub(crate) const DOMAIN: &str = "drill.example";
+pub(crate) const DOMAIN: &str = "test.example";
 /// A host that is not well after so long never will be.
 const STARTING: Duration = Duration::from_secs(30);
 
@@ -34,6 +34,8 @@ pub(crate) struct Record {
     pub(crate) outcome: String,
     /// Why, for people.
     pub(crate) cause: String,
+    /// Who called.
+    pub(crate) caller: String,
 }
 
 /// A host.
@@ -116,6 +118,11 @@ impl Host {
         request(self.api(), "GET", "/healthz", "", None).status == 200
     }
 
+    /// Its files.
+    pub(crate) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// Where SIP is heard.
     pub(crate) fn sip(&self) -> SocketAddr {
         (self.address, 5060).into()
@@ -160,10 +167,10 @@ impl Host {
         None
     }
 
-    /// Adds the tenant and the users of so many phones.
+    /// Adds the tenant and the users of so many phones, and of the guests.
     pub(crate) fn furnish(&self, phones: usize) -> Result<(), Trouble> {
         self.post("/v1/tenants", &json!({"name": "drill", "domains": [DOMAIN], "fallback": true}))?;
-        for user in (0..phones).map(user) {
+        for user in (0..phones).map(user).chain(crate::guests::USERS.map(str::to_owned)) {
             let account = json!({"name": user, "password": password(&user), "display_name": user});
             self.post("/v1/tenants/drill/users", &account)?;
         }
@@ -191,7 +198,7 @@ impl Host {
             let page = reply.json();
             for record in page["items"].as_array().into_iter().flatten() {
                 let text = |name: &str| record[name].as_str().unwrap_or_default().to_owned();
-                let kept = Record { outcome: text("outcome"), cause: text("cause") };
+                let kept = Record { outcome: text("outcome"), cause: text("cause"), caller: text("caller") };
                 records.entry(text("sip_call_id")).or_default().push(kept);
             }
             match page["next"].as_str() {

@@ -11,11 +11,13 @@
 //! | `pair.rs` | its store on two PostgreSQL servers |
 //! | `fault.rs` | what is done to it, and what that may cost |
 //! | `load/` | hundreds of calls with voices, by phones in one thread |
+//! | `guests.rs` | a few calls of SIPp and baresip among them |
 //! | `part.rs` | a platform, its load, some faults, and what came of it |
 //! | `results.rs`, `timeline.rs` | the rows, and the picture |
 
 mod chance;
 mod fault;
+mod guests;
 mod host;
 mod load;
 mod namespace;
@@ -117,7 +119,6 @@ fn outside(stage: &Stage) -> Result<ExitCode, Trouble> {
         println!("drill: skipped: network namespaces are not permitted here ({trouble})");
         return Ok(ExitCode::from(SKIPPED));
     }
-    let signals = Signals::block(&[Signal::Terminate, Signal::Interrupt])?;
     namespace::remove_leftovers();
     let process = std::process::id();
     let [folder, _] = stage::folders(process);
@@ -130,6 +131,8 @@ fn outside(stage: &Stage) -> Result<ExitCode, Trouble> {
     // What is left behind goes with the folder.
     command.env("TMPDIR", &folder);
     let inner = command.spawn().map_err(|error| Trouble::file(&program, &error))?;
+    // Only now: what is started inherits what is blocked. Whoever interrupts sooner leaves it to the next drill.
+    let signals = Signals::block(&[Signal::Terminate, Signal::Interrupt])?;
     println!("drill: stage {} of {} host(s), process {process}", stage.name, stage.hosts.len());
     let code = wait(inner, &signals);
     drop(namespaces);
@@ -191,7 +194,7 @@ fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
 fn short(stage: &Stage, process: u32, seed: u64) -> Result<ExitCode, Trouble> {
     let pace = Pace { calls: 20, rate: 4.0 };
     let faults = &Fault::ONE_HOST[1..];
-    let part = Order { stage, process, pace, seed }.play("short", faults)?;
+    let part = Order { stage, process, pace, seed, guests: false }.play("short", faults)?;
     tell(&part);
     let goal = faults.iter().map(|fault| fault.goal_ms()).fold(0.0, f64::max);
     let row = Row::of(&[&part], goal).ok_or_else(|| Trouble::new("nothing came of it"))?;
@@ -262,7 +265,7 @@ impl Course<'_> {
             pace.calls,
             pace.rate
         );
-        let order = Order { stage: self.stage, process: self.process, pace, seed };
+        let order = Order { stage: self.stage, process: self.process, pace, seed, guests: true };
         let part = order.play(&fault.name(), &vec![fault; times])?;
         tell(&part);
         Ok(part)

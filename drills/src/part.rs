@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::Trouble;
 use crate::chance::Chance;
 use crate::fault::{Fault, Ground};
+use crate::guests::{self, Guests};
 use crate::host::{Host, Record};
 use crate::load::{Attempt, Count, Load, Pace, Passing, Setting, Silence, Tally};
 use crate::stage::Stage;
@@ -50,6 +51,9 @@ pub(crate) struct Part {
     pub(crate) stalled_ms: f64,
     /// What the platform said without protection.
     pub(crate) unprotected: f64,
+    /// How many wanted a processor of the machine when the part began (`/proc/loadavg`), most of them somebody else's.
+    #[serde(default)]
+    pub(crate) load_average: f64,
     /// The fewest calls there were in each passing state when a fault struck.
     pub(crate) passing: [usize; Passing::ALL.len()],
     /// The fewest that were answered by then.
@@ -88,12 +92,15 @@ pub(crate) struct Order<'a> {
     pub(crate) pace: Pace,
     /// What its random moments follow from.
     pub(crate) seed: u64,
+    /// Whether others' phones call, too.
+    pub(crate) guests: bool,
 }
 
 /// A platform with its load.
 struct Drilled {
     ground: Ground,
     load: Load,
+    guests: Option<Guests>,
     part: Part,
     unprotected: Counter,
     began: machine::Moment,
@@ -139,6 +146,13 @@ impl Order<'_> {
                 host.log()
             )));
         }
+        // As long as it would take if nothing were slow.
+        let long =
+            faults.iter().map(|fault| fault.window() + PAUSE[0]).sum::<Duration>() + self.pace.lifetime();
+        let folder = host.folder().join("guests");
+        let guests = (self.guests && guests::are_here())
+            .then(|| Guests::start(folder, self.stage.world, host.sip(), long))
+            .transpose()?;
         let began = load.clock.now();
         load.call()?;
         sleep(self.pace.lifetime() + Duration::from_millis(500));
@@ -157,10 +171,11 @@ impl Order<'_> {
             crossed: 0,
             stalled_ms: 0.0,
             unprotected: 0.0,
+            load_average: load_average(),
             passing: [usize::MAX; Passing::ALL.len()],
             up: usize::MAX,
         };
-        Ok(Drilled { ground, load, part, unprotected: Counter::default(), began })
+        Ok(Drilled { ground, load, guests, part, unprotected: Counter::default(), began })
     }
 }
 
@@ -194,10 +209,11 @@ impl Drilled {
     /// Lets all calls end, and compares what the phones know with what the platform has recorded.
     fn end(mut self) -> Result<Part, Trouble> {
         self.unprotected.sample(&self.ground.host);
-        let Drilled { ground, load, mut part, unprotected, began } = self;
+        let Drilled { ground, load, guests, mut part, unprotected, began } = self;
         let (host, clock) = (&ground.host, load.clock);
         let mut tally = load.finish()?;
         let ended = clock.now();
+        let mut farewell = guests.map(Guests::finish);
         let records = settled_records(host, &tally)?;
         for attempt in &mut tally.attempts {
             let kept = records.get(&attempt.call_id).map(Vec::as_slice).unwrap_or_default();
@@ -206,6 +222,14 @@ impl Drilled {
                 [record] => note_record(attempt, record, ended),
                 [_, _, ..] => part.records_doubled += 1,
             }
+        }
+        if let Some(farewell) = &mut farewell {
+            let [missing, doubled] = farewell.compare(&records);
+            part.records_missing += missing;
+            part.records_doubled += doubled;
+            let at = ended.since(began).as_millis() as u64;
+            let lost = |what: &String| Lost { at, call: "a guest's".into(), what: what.clone() };
+            part.lost.extend(farewell.wrong.iter().map(lost));
         }
         let lost = tally.attempts.iter().filter_map(|attempt| lost(attempt, began));
         let lost: Vec<Lost> = lost.map(|lost| after_fault(lost, &part.faults)).collect();
@@ -269,6 +293,12 @@ fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<Re
         }
         sleep(Duration::from_millis(250));
     }
+}
+
+/// The machine's load, over the last minute.
+fn load_average() -> f64 {
+    let text = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').next().and_then(|first| first.parse().ok()).unwrap_or(0.0)
 }
 
 /// A count of the platform that begins anew with each of its processes.

@@ -46,6 +46,9 @@ pub(crate) struct Row {
     pub(crate) least_passing: usize,
     /// What the random moments follow from.
     pub(crate) seeds: Vec<u64>,
+    /// The highest load of the machine when a part began (`/proc/loadavg`), most of it somebody else's.
+    #[serde(default)]
+    pub(crate) load_average: f64,
     /// Processors of the machine.
     pub(crate) processors: usize,
 }
@@ -77,6 +80,7 @@ impl Row {
             least_up: parts.iter().map(|part| part.up).min().unwrap_or(0),
             least_passing: parts.iter().flat_map(|part| part.passing).min().unwrap_or(0),
             seeds: parts.iter().map(|part| part.seed).collect(),
+            load_average: parts.iter().map(|part| part.load_average).fold(0.0, f64::max),
             processors: std::thread::available_parallelism().map_or(0, usize::from),
         })
     }

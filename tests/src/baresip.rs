@@ -3,7 +3,7 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::peer::Peer;
-use crate::platform::Platform;
+use crate::place::Place;
 use crate::sound::write_wav;
 
 /// A baresip with a voice from a file and an ear into another.
@@ -14,13 +14,13 @@ pub struct Baresip {
 }
 
 impl Baresip {
-    /// Starts one that registers as `user` from `port` of the platform's address and speaks `voice`. With
+    /// Starts one that registers as `user` from `port` of the peers' address and speaks `voice`. With
     /// `dial` it calls that as soon as it runs; without, it answers whoever calls.
-    pub fn start(platform: &Platform, user: &str, port: u16, voice: &[i16], dial: Option<&str>) -> Baresip {
-        let folder = platform.folder().join(format!("baresip-{user}"));
+    pub fn start(place: &Place, user: &str, port: u16, voice: &[i16], dial: Option<&str>) -> Baresip {
+        let folder = place.folder().join(format!("baresip-{user}"));
         std::fs::create_dir_all(&folder).expect("a folder of its own");
         write_wav(&folder.join("voice.wav"), voice);
-        let (address, path) = (platform.address(), folder.display());
+        let (address, path) = (place.address(), folder.display());
         let config = format!(
             "poll_method epoll\nsip_listen {address}:{port}\nnet_interface {address}\n\
              audio_source aufile,{path}/voice.wav\naudio_player none,none\nsnd_path {path}\n\
@@ -35,7 +35,7 @@ impl Baresip {
         let account = format!(
             "<sip:{user}@test.example>;auth_user={user};auth_pass=secret-{user};outbound=\"sip:{}\";\
              answermode={answer};regint=60\n",
-            platform.sip()
+            place.sip()
         );
         std::fs::write(folder.join("accounts"), account).expect("its account");
         let mut command = Command::new("baresip");
@@ -43,7 +43,7 @@ impl Baresip {
         if let Some(dial) = dial {
             command.arg("-e").arg(format!("/dial sip:{dial}@test.example"));
         }
-        let peer = Peer::start(&format!("baresip-{user}"), command, platform.folder());
+        let peer = Peer::start(&format!("baresip-{user}"), command, place.folder());
         Baresip { peer: Some(peer), folder }
     }
 

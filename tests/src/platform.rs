@@ -1,4 +1,5 @@
 use std::net::{Ipv4Addr, SocketAddr};
+use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::http::{Reply, request};
 use crate::peer::{Peer, signal_to};
+use crate::place::Place;
 
 static COUNT: AtomicU8 = AtomicU8::new(0);
 
@@ -75,11 +77,18 @@ pub struct Back {
 #[derive(Debug)]
 pub struct Platform {
     peer: Option<Peer>,
-    folder: PathBuf,
+    place: Place,
     runtime: PathBuf,
-    address: Ipv4Addr,
     token: String,
-    peers: AtomicU8,
+}
+
+/// A platform of a test and its peers are at one place.
+impl Deref for Platform {
+    type Target = Place;
+
+    fn deref(&self) -> &Place {
+        &self.place
+    }
 }
 
 impl Platform {
@@ -120,8 +129,8 @@ impl Platform {
             runtime.display(),
         );
         std::fs::write(folder.join("strowger.toml"), config).expect("the configuration");
-        let mut platform =
-            Platform { peer: None, folder, runtime, address, token: String::new(), peers: AtomicU8::new(0) };
+        let place = Place::new(folder, address, (address, 5060).into());
+        let mut platform = Platform { peer: None, place, runtime, token: String::new() };
         platform.run();
         platform.add_tenant("test", "test.example", true);
         platform
@@ -130,14 +139,14 @@ impl Platform {
     /// Starts the supervisor (again) and waits until all workers are well.
     pub fn run(&mut self) {
         let mut command = Command::new(strowger());
-        command.arg("--config").arg(self.folder.join("strowger.toml")).arg("serve");
+        command.arg("--config").arg(self.folder().join("strowger.toml")).arg("serve");
         command.env("RUST_BACKTRACE", "1");
-        self.peer = Some(Peer::start("strowger", command, &self.folder));
+        self.peer = Some(Peer::start("strowger", command, self.folder()));
         let well = eventually(Duration::from_secs(20), || {
             request(self.api(), "GET", "/healthz", "", None).status == 200
         });
         assert!(well, "the platform did not come up:\n{}", self.log());
-        let token = std::fs::read_to_string(self.folder.join("data/api-token")).expect("the API token");
+        let token = std::fs::read_to_string(self.folder().join("data/api-token")).expect("the API token");
         self.token = token.trim().to_owned();
     }
 
@@ -229,24 +238,9 @@ impl Platform {
         assert!(all_gone, "a worker outlived SIGKILL");
     }
 
-    /// Where SIP is heard.
-    pub fn sip(&self) -> SocketAddr {
-        (self.address, 5060).into()
-    }
-
-    /// The loopback address.
-    pub fn address(&self) -> Ipv4Addr {
-        self.address
-    }
-
     /// Where the API is.
     pub fn api(&self) -> SocketAddr {
-        (self.address, 8080).into()
-    }
-
-    /// Files of this platform and its peers.
-    pub fn folder(&self) -> &Path {
-        &self.folder
+        (self.address(), 8080).into()
     }
 
     /// Where its journals are: destroyed by whoever deletes it.
@@ -256,12 +250,7 @@ impl Platform {
 
     /// What the platform logged.
     pub fn log(&self) -> String {
-        std::fs::read_to_string(self.folder.join("strowger.log")).unwrap_or_default()
-    }
-
-    /// A name for a peer that no other peer of this platform has.
-    pub(crate) fn name_for(&self, what: &str) -> String {
-        format!("{what}-{}", self.peers.fetch_add(1, Ordering::Relaxed))
+        std::fs::read_to_string(self.folder().join("strowger.log")).unwrap_or_default()
     }
 
     /// Asks the API.
@@ -348,7 +337,7 @@ impl Platform {
     pub fn worker(&self, worker: Worker) -> u32 {
         let output = Command::new(strowger())
             .arg("--config")
-            .arg(self.folder.join("strowger.toml"))
+            .arg(self.folder().join("strowger.toml"))
             .args(["status", "--json"])
             .output()
             .expect("strowger status");
@@ -399,9 +388,9 @@ impl Drop for Platform {
         self.stop();
         let _ = std::fs::remove_dir_all(&self.runtime);
         if std::thread::panicking() {
-            eprintln!("the platform's files are kept in {}\n{}", self.folder.display(), tail(&self.log()));
+            eprintln!("the platform's files are kept in {}\n{}", self.folder().display(), tail(&self.log()));
         } else {
-            let _ = std::fs::remove_dir_all(&self.folder);
+            let _ = std::fs::remove_dir_all(self.folder());
         }
     }
 }

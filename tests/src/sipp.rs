@@ -4,7 +4,8 @@ use std::process::Command;
 use std::time::Duration;
 
 use crate::Peer;
-use crate::platform::{Platform, eventually};
+use crate::place::Place;
+use crate::platform::eventually;
 
 /// A SIPp that plays one scenario.
 #[derive(Debug)]
@@ -23,13 +24,13 @@ pub enum Verdict {
 }
 
 impl Sipp {
-    /// Plays `tests/sipp/SCENARIO.xml` against `platform`, from port `port` of the platform's own address.
-    pub fn play(platform: &Platform, scenario: &str, port: u16, more: &[&str]) -> Sipp {
+    /// Plays `tests/sipp/SCENARIO.xml` against the platform of `place`, from port `port` of the peers' address.
+    pub fn play(place: &Place, scenario: &str, port: u16, more: &[&str]) -> Sipp {
         let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("sipp").join(format!("{scenario}.xml"));
-        let name = platform.name_for(&format!("sipp-{scenario}"));
+        let name = place.name_for(&format!("sipp-{scenario}"));
         let mut command = Command::new("sipp");
-        command.current_dir(platform.folder()).arg("-sf").arg(file);
-        command.args(["-i", &platform.address().to_string(), "-p", &port.to_string()]);
+        command.current_dir(place.folder()).arg("-sf").arg(file);
+        command.args(["-i", &place.address().to_string(), "-p", &port.to_string()]);
         // By itself it takes 6000, 6002 and some above for media, whoever meant to listen there.
         command.args(["-mp", &(10_000 + 20 * (port % 1000)).to_string()]);
         command.args(["-m", "1", "-nostdin", "-trace_err", "-recv_timeout", "20000", "-timeout", "60"]);
@@ -40,22 +41,22 @@ impl Sipp {
         if let Some(user) = more.iter().position(|&word| word == "user").and_then(|at| more.get(at + 1)) {
             command.args(["-au", user, "-ap", &format!("secret-{user}")]);
         }
-        command.args(more).arg(platform.sip().to_string());
-        let log = platform.folder().join(format!("{name}.errors"));
-        Sipp { peer: Peer::start(&name, command, platform.folder()), log }
+        command.args(more).arg(place.sip().to_string());
+        let log = place.folder().join(format!("{name}.errors"));
+        Sipp { peer: Peer::start(&name, command, place.folder()), log }
     }
 
     /// Plays a scenario that begins with a request from outside, and waits until it can come.
     ///
     /// # Panics
     /// When it does not get its port.
-    pub fn await_calls(platform: &Platform, scenario: &str, port: u16, more: &[&str]) -> Sipp {
+    pub fn await_calls(place: &Place, scenario: &str, port: u16, more: &[&str]) -> Sipp {
         let table = if more.contains(&"t1") { "tcp" } else { "udp" };
-        let address = SocketAddrV4::new(platform.address(), port);
+        let address = SocketAddrV4::new(place.address(), port);
         // Nobody else may be taken for it.
         let free = eventually(Duration::from_secs(5), || !is_bound(table, address));
         assert!(free, "{address} is taken");
-        let sipp = Sipp::play(platform, scenario, port, more);
+        let sipp = Sipp::play(place, scenario, port, more);
         let ready = eventually(Duration::from_secs(10), || is_bound(table, address));
         assert!(ready, "{scenario} does not listen on {address}: {}", sipp.errors());
         sipp
