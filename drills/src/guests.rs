@@ -65,6 +65,8 @@ impl Guests {
             if let Verdict::Failed(_, why) = sipp.verdict() {
                 let why: Vec<&str> = why.lines().take(3).collect();
                 wrong.push(format!("SIPp: {}", why.join(" ")));
+                // Whoever is to be called waits in vain for the call that failed.
+                break;
             }
         }
         let talked = self.began.elapsed();
