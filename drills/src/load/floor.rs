@@ -1,6 +1,6 @@
 //! The thread of the load: all phones in one loop that turns every two milliseconds.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
 
@@ -16,8 +16,10 @@ use crate::Trouble;
 
 /// From one turn of the loop to the next.
 const TURN: Duration = Duration::from_millis(2);
-/// Phones that register in one turn.
-const REGISTERING: usize = 1;
+/// Between two phones that register: a crowd would be shed.
+const REGISTERING: Duration = Duration::from_millis(8);
+/// Whoever is refused tries again by itself; so long all of them may take.
+const REGISTERED: Duration = Duration::from_secs(100);
 
 /// What waits for its time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -60,8 +62,10 @@ pub(crate) struct Floor {
     begun: u32,
     next_call: Option<Moment>,
     to_register: std::ops::Range<usize>,
-    registered: usize,
-    registering: Option<Sender<usize>>,
+    next_register: Moment,
+    registered: BTreeSet<usize>,
+    /// Who wants to know when all are registered, and until when that can be waited for.
+    registering: Option<(Sender<usize>, Moment)>,
     finishing: Option<Sender<Tally>>,
     tally: Tally,
     out: Outbox<Out>,
@@ -98,7 +102,8 @@ impl Floor {
             begun: 0,
             next_call: None,
             to_register: 0..0,
-            registered: 0,
+            next_register: Moment::START,
+            registered: BTreeSet::new(),
             registering: None,
             finishing: None,
             tally: Tally::default(),
@@ -135,9 +140,12 @@ impl Floor {
         match order {
             Order::Register(answer) => {
                 self.to_register = 0..self.handsets.len();
-                self.registering = Some(answer);
+                self.registering = Some((answer, now.after(REGISTERED)));
             }
-            Order::Call => self.next_call = Some(now),
+            Order::Call => {
+                self.next_call = Some(now);
+                self.tally.unregistered = 0;
+            }
             Order::Count(answer) => drop(answer.send(self.count())),
             Order::Open => {
                 self.is_open = true;
@@ -192,11 +200,23 @@ impl Floor {
                 Due::Call(number) => self.act(number),
             }
         }
-        for number in self.to_register.by_ref().take(REGISTERING).collect::<Vec<_>>() {
-            self.step(number, Some(In::Command(Command::Register)));
-        }
+        self.register(now);
         self.begin_calls(now);
         self.voices.flush();
+    }
+
+    /// One phone after the other registers.
+    fn register(&mut self, now: Moment) {
+        if self.next_register <= now
+            && let Some(number) = self.to_register.next()
+        {
+            self.next_register = now.after(REGISTERING);
+            self.step(number, Some(In::Command(Command::Register)));
+        }
+        let are_all = self.registered.len() == self.handsets.len();
+        if let Some((answer, _)) = self.registering.take_if(|(_, until)| are_all || *until <= now) {
+            let _ = answer.send(self.registered.len());
+        }
     }
 
     /// Voices that came.
@@ -243,14 +263,9 @@ impl Floor {
 
     fn happened(&mut self, pair: usize, side: usize, event: &Event, now: Moment) {
         match event {
-            Event::Registered(_) => self.registered += 1,
+            Event::Registered(_) => drop(self.registered.insert(2 * pair + side)),
             Event::NotRegistered(_) => self.tally.unregistered += 1,
             _ => {}
-        }
-        if self.registered + self.tally.unregistered >= self.handsets.len()
-            && let Some(answer) = self.registering.take()
-        {
-            let _ = answer.send(self.registered);
         }
         let Pair::Busy(number) = self.pairs[pair] else { return };
         let Some(call) = self.calls.get_mut(&number) else { return };
