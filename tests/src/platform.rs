@@ -203,7 +203,7 @@ impl Platform {
     /// Runs `strowger upgrade`, to `binary` or to what lies now where the program that runs was started from.
     pub fn upgrade(&self, binary: Option<&Path>) -> Output {
         let mut command = Command::new(strowger());
-        command.arg("--config").arg(self.folder.join("strowger.toml")).arg("upgrade");
+        command.arg("--config").arg(self.folder().join("strowger.toml")).arg("upgrade");
         if let Some(binary) = binary {
             command.arg("--binary").arg(binary);
         }
