@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use strowger_tests::{Peer, eventually, request, signal_to, strowger};
 
 use crate::Trouble;
-use crate::namespace::{command_in, full};
-use crate::stage::{HostPlan, Runs, folders};
+use crate::namespace::{self, command_in, full};
+use crate::stage::{HostPlan, folders};
 
 /// The tenant's domain.
 pub(crate) const DOMAIN: &str = "test.example";
@@ -42,59 +42,151 @@ pub(crate) struct Record {
 #[derive(Debug)]
 pub(crate) struct Host {
     name: String,
-    address: Ipv4Addr,
+    plan: HostPlan,
     namespace: String,
+    process: u32,
     folder: PathBuf,
     runtime: PathBuf,
     supervisor: Option<Peer>,
     /// How often the supervisor was started.
     starts: u32,
     token: String,
+    config: String,
+    is_lost: bool,
 }
 
 impl Host {
-    /// Starts what `plan` says, with media ports for so many legs, and its store at that address if not in a file;
-    /// `process` is the drill's outer process.
+    /// Starts what `plan` says, with media ports for so many legs; `shared` is what all hosts have in their
+    /// configuration, `store` the store's address if it is not in a file; `process` is the drill's outer process.
     pub(crate) fn start(
         plan: &HostPlan,
         (process, legs): (u32, usize),
         store: Option<&str>,
+        shared: &str,
     ) -> Result<Host, Trouble> {
         let [folder, runtime] = folders(process).map(|folder| folder.join(&plan.name));
-        for old in [&folder, &runtime] {
-            let _ = std::fs::remove_dir_all(old);
-            std::fs::create_dir_all(old).map_err(|error| Trouble::file(old, &error))?;
-        }
-        let address = plan.address;
-        let Runs::Platform { lines } = &plan.runs;
-        let store = store.map(|address| format!("store = \"{address}\"\n")).unwrap_or_default();
-        let config = format!(
-            "{store}data = \"{0}/data\"\nruntime = \"{1}\"\n\
-             [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n\
-             [signalling]\njournal_mb = 64\n[media]\nlegs = {legs}\n[api]\nlisten = \"{address}:8080\"\n{lines}\n",
-            folder.display(),
-            runtime.display(),
-        );
-        let file = folder.join("strowger.toml");
-        std::fs::write(&file, config).map_err(|error| Trouble::file(&file, &error))?;
         let mut host = Host {
             name: plan.name.clone(),
-            address,
+            plan: plan.clone(),
             namespace: full(process, &plan.name),
+            process,
             folder,
             runtime,
             supervisor: None,
             starts: 0,
             token: String::new(),
+            config: String::new(),
+            is_lost: false,
         };
-        host.supervise();
-        if !eventually(STARTING, || host.is_well()) {
-            return Err(Trouble::new(format!("{} did not come up:\n{}", host.name, host.log())));
+        let store = store.map(|address| format!("store = \"{address}\"\n")).unwrap_or_default();
+        host.config = format!(
+            "{store}data = \"{0}/data\"\nruntime = \"{1}\"\n\
+             [signalling]\njournal_mb = 64\n[api]\nlisten = \"{2}:8080\"\n{3}\n",
+            host.folder.display(),
+            host.runtime.display(),
+            plan.address,
+            plan.lines(legs, shared),
+        );
+        for old in [&host.folder, &host.runtime] {
+            let _ = std::fs::remove_dir_all(old);
         }
-        let token = host.folder.join("data/api-token");
-        host.token = std::fs::read_to_string(&token).map_err(|error| Trouble::file(&token, &error))?;
-        host.token.truncate(host.token.trim_end().len());
+        host.begin()?;
         Ok(host)
+    }
+
+    /// Starts it with nothing but its configuration, as a new host.
+    pub(crate) fn begin(&mut self) -> Result<(), Trouble> {
+        for folder in [&self.folder, &self.runtime] {
+            std::fs::create_dir_all(folder).map_err(|error| Trouble::file(folder, &error))?;
+        }
+        let file = self.folder.join("strowger.toml");
+        std::fs::write(&file, &self.config).map_err(|error| Trouble::file(&file, &error))?;
+        self.supervise();
+        Ok(())
+    }
+
+    /// Waits until it is well.
+    pub(crate) fn come_up(&mut self) -> Result<(), Trouble> {
+        if !self.plan.has_api() {
+            return Ok(());
+        }
+        if !eventually(STARTING, || self.is_well()) {
+            return Err(Trouble::new(format!("{} did not come up:\n{}", self.name, self.log())));
+        }
+        let token = self.folder.join("data/api-token");
+        self.token = std::fs::read_to_string(&token).map_err(|error| Trouble::file(&token, &error))?;
+        self.token.truncate(self.token.trim_end().len());
+        Ok(())
+    }
+
+    /// It is gone for ever: cut off first, so that nobody hears of it, then killed, and its files destroyed.
+    pub(crate) fn lose(&mut self) -> Result<(), Trouble> {
+        namespace::link(self.process, &self.name, "down")?;
+        namespace::kill_all(&self.namespace);
+        (self.supervisor, self.is_lost) = (None, true);
+        for name in ["data", "guests"] {
+            let _ = std::fs::remove_dir_all(self.folder.join(name));
+        }
+        let _ = std::fs::remove_dir_all(&self.runtime);
+        Ok(())
+    }
+
+    /// Another one comes in its place, with nothing.
+    pub(crate) fn replace(&mut self) -> Result<(), Trouble> {
+        namespace::link(self.process, &self.name, "up")?;
+        self.is_lost = false;
+        self.begin()?;
+        self.come_up()
+    }
+
+    /// Its name.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Whether it has an API.
+    pub(crate) fn has_api(&self) -> bool {
+        self.plan.has_api()
+    }
+
+    /// Whether it was lost.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.is_lost
+    }
+
+    /// The process of its supervisor, as its file says.
+    pub(crate) fn supervisor(&self) -> Option<u32> {
+        let text = std::fs::read(self.runtime.join("status.json")).ok()?;
+        let status: Value = serde_json::from_slice(&text).ok()?;
+        u32::try_from(status["pid"].as_u64()?).ok()
+    }
+
+    /// Replaces every process by another one, as an operator would who has a new program.
+    pub(crate) fn upgrade(&mut self) -> Result<(), Trouble> {
+        let mut command = command_in(&self.namespace, &strowger());
+        command
+            .arg("--config")
+            .arg(self.folder.join("strowger.toml"))
+            .args(["upgrade", "--binary"])
+            .arg(strowger());
+        let said = command.output().map_err(|error| Trouble::new(format!("upgrade: {error}")))?;
+        match said.status.success() {
+            true => Ok(()),
+            false => Err(Trouble::new(format!("upgrade: {}", String::from_utf8_lossy(&said.stderr)))),
+        }
+    }
+
+    /// A figure of its signalling threads, all together; none if it can't be asked.
+    pub(crate) fn figure(&self, name: &str) -> Option<f64> {
+        let reply = request(self.api(), "GET", "/metrics", &self.token, None);
+        let lines = (reply.status == 200).then(|| reply.text.lines())?;
+        let counted = lines.filter(|line| !line.starts_with('#') && line.contains(name));
+        Some(counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+    }
+
+    /// Whether one of its addresses in the platform's common ones is held here now.
+    pub(crate) fn holds(&self, address: Ipv4Addr) -> bool {
+        namespace::has_address(&self.namespace, address)
     }
 
     /// Starts the supervisor (again), as a service manager would.
@@ -123,13 +215,8 @@ impl Host {
         &self.folder
     }
 
-    /// Where SIP is heard.
-    pub(crate) fn sip(&self) -> SocketAddr {
-        (self.address, 5060).into()
-    }
-
     fn api(&self) -> SocketAddr {
-        (self.address, 8080).into()
+        (self.plan.address, 8080).into()
     }
 
     /// Everything that was logged.
@@ -211,9 +298,6 @@ impl Host {
     /// What the platform's workers count as said without protection since they were started; none if they can't be
     /// asked.
     pub(crate) fn unprotected(&self) -> Option<f64> {
-        let reply = request(self.api(), "GET", "/metrics", &self.token, None);
-        let lines = (reply.status == 200).then(|| reply.text.lines())?;
-        let counted = lines.filter(|line| !line.starts_with('#') && line.contains("unprotected_total"));
-        Some(counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        self.figure("unprotected_total")
     }
 }

@@ -59,8 +59,8 @@ const FEWEST: usize = 40;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "strowger-drills")]
 struct Cli {
-    /// Who runs where: one-host.
-    #[arg(long, default_value = "one-host")]
+    /// Who runs where: one-host or hosts.
+    #[arg(long, default_value = "hosts")]
     stage: String,
     /// Calls to keep up; fewer if the machine cannot bear so many.
     #[arg(long, default_value_t = 500)]
@@ -100,7 +100,7 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let Some(stage) = Stage::named(&cli.stage) else {
-        eprintln!("drill: --stage {}: expected one-host", cli.stage);
+        eprintln!("drill: --stage {}: expected one-host or hosts", cli.stage);
         return ExitCode::from(2);
     };
     let ran = match cli.inside {
@@ -193,7 +193,7 @@ fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
 /// Everything once, with few calls.
 fn short(stage: &Stage, process: u32, seed: u64) -> Result<ExitCode, Trouble> {
     let pace = Pace { calls: 20, rate: 4.0 };
-    let faults = &Fault::ONE_HOST[1..];
+    let faults = &Fault::of(stage)[1..];
     let part = Order { stage, process, pace, seed, guests: false }.play("short", faults)?;
     tell(&part);
     let goal = faults.iter().map(|fault| fault.goal_ms()).fold(0.0, f64::max);
@@ -215,7 +215,7 @@ struct Course<'a> {
 impl Course<'_> {
     fn run(&mut self) -> Result<ExitCode, Trouble> {
         let pace = self.bearable()?;
-        let kinds = Fault::ONE_HOST.iter().filter(|fault| fault.name().contains(&self.cli.only));
+        let kinds = Fault::of(self.stage).iter().filter(|fault| fault.name().contains(&self.cli.only));
         for &fault in kinds {
             while let missing @ 1.. = self.cli.times.saturating_sub(self.done(fault)) {
                 let part = self.play(pace, fault, missing.min(self.cli.each.max(1)))?;
@@ -226,7 +226,7 @@ impl Course<'_> {
                 }
             }
         }
-        let rows = results::rows(&self.parts, Fault::ONE_HOST);
+        let rows = results::rows(&self.parts, Fault::of(self.stage));
         println!("\nsilence: median / 99th percentile / worst, less the 20 ms of a packet");
         rows.iter().for_each(|row| println!("{row}"));
         let all_met = rows.iter().all(|row| row.is_whole() && row.is_quiet());
@@ -276,7 +276,7 @@ impl Course<'_> {
             Some(path) => Ok(path.clone()),
             None => {
                 let own = std::env::current_exe().map_err(|error| Trouble::new(error.to_string()))?;
-                Ok(own.with_file_name("drill-parts.jsonl"))
+                Ok(own.with_file_name(format!("drill-parts-{}.jsonl", self.stage.name)))
             }
         }
     }
@@ -288,9 +288,10 @@ impl Course<'_> {
         let lines: Result<Vec<String>, _> = self.parts.iter().map(serde_json::to_string).collect();
         let text = lines.map_err(|error| Trouble::new(error.to_string()))?.join("\n") + "\n";
         std::fs::write(&path, text).map_err(|error| Trouble::file(&path, &error))?;
-        let rows = results::rows(&self.parts, Fault::ONE_HOST);
-        results::write(&self.cli.results.join("results.json"), &rows)?;
-        timeline::write(&self.cli.results.join("timeline.svg"), &self.parts, &rows)
+        let rows = results::rows(&self.parts, Fault::of(self.stage));
+        let [rows_in, picture] = self.stage.results();
+        results::write(&self.cli.results.join(rows_in), &rows)?;
+        timeline::write(&self.cli.results.join(picture), &self.parts, &rows)
     }
 }
 

@@ -1,5 +1,6 @@
 //! Network namespaces as hosts: each has one interface, `eth0`, on a bridge in a namespace of its own.
 
+use std::net::Ipv4Addr;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -102,6 +103,30 @@ fn remove(name: &str) {
     if let Err(trouble) = ip(&["netns", "del", name]) {
         eprintln!("drill: {trouble}");
     }
+}
+
+/// Puts the host's cable in or out at the bridge: neither side is told.
+pub(crate) fn link(process: u32, name: &str, to: &str) -> Result<(), Trouble> {
+    ip(&["-n", &full(process, "net"), "link", "set", name, to])
+}
+
+/// Kills every process there.
+pub(crate) fn kill_all(namespace: &str) {
+    let until = Instant::now() + GRACE;
+    while Instant::now() < until {
+        let left = processes_in(namespace);
+        if left.is_empty() {
+            return;
+        }
+        left.into_iter().for_each(|process| signal_to(process, SIGKILL));
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Whether an interface there has the address.
+pub(crate) fn has_address(namespace: &str, address: Ipv4Addr) -> bool {
+    let said = output(&["-n", namespace, "-o", "address", "show"]).unwrap_or_default();
+    said.contains(&format!(" {address}/"))
 }
 
 fn processes_in(name: &str) -> Vec<u32> {

@@ -1,6 +1,7 @@
 //! A part of a drill: a platform of its own, calls, some faults, and what came of it all.
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -129,21 +130,15 @@ impl Order<'_> {
     fn begin(&self, name: &str, faults: &[Fault]) -> Result<Drilled, Trouble> {
         let Pace { calls, rate } = self.pace;
         let phones = 2 * self.pace.pairs();
-        let plan = self.stage.hosts.first().ok_or_else(|| Trouble::new("a stage without a host"))?;
-        let ground = Ground::prepare(plan, (self.process, phones + 100), faults)?;
-        let host = &ground.host;
+        let ground = Ground::prepare(self.stage, (self.process, phones + 100), faults)?;
+        let (host, server) = (ground.host(), SocketAddr::from((self.stage.server(), 5060)));
         host.furnish(phones)?;
-        let load = Load::start(Setting {
-            me: self.stage.world,
-            server: host.sip(),
-            pace: self.pace,
-            seed: self.seed,
-        })?;
+        let load = Load::start(Setting { me: self.stage.world, server, pace: self.pace, seed: self.seed })?;
         let registered = load.register()?;
         if registered < phones {
             return Err(Trouble::new(format!(
                 "{registered} of {phones} phones are registered:\n{}",
-                host.log()
+                ground.log()
             )));
         }
         // As long as it would take if nothing were slow.
@@ -151,7 +146,7 @@ impl Order<'_> {
             faults.iter().map(|fault| fault.window() + PAUSE[0]).sum::<Duration>() + self.pace.lifetime();
         let folder = host.folder().join("guests");
         let guests = (self.guests && guests::are_here())
-            .then(|| Guests::start(folder, self.stage.world, host.sip(), long))
+            .then(|| Guests::start(folder, self.stage.world, server, long))
             .transpose()?;
         let began = load.clock.now();
         load.call()?;
@@ -190,7 +185,7 @@ impl Drilled {
     }
 
     fn strike(&mut self, fault: Fault) -> Result<(), Trouble> {
-        self.unprotected.sample(&self.ground.host);
+        self.unprotected.sample(self.ground.host());
         let Count { up, passing } = self.load.count()?;
         self.part.up = self.part.up.min(up);
         self.part.passing.iter_mut().zip(passing).for_each(|(least, now)| *least = (*least).min(now));
@@ -202,15 +197,14 @@ impl Drilled {
         let told = |silence: &Silence| (self.since(silence.until), silence.long.as_micros() as f64 / 1e3);
         let silences = silences.iter().map(told).collect();
         self.part.faults.push(Struck { fault: fault.name(), at, silences });
-        fault.mend(&mut self.ground);
-        came_back
+        came_back.and(fault.mend(&mut self.ground))
     }
 
     /// Lets all calls end, and compares what the phones know with what the platform has recorded.
     fn end(mut self) -> Result<Part, Trouble> {
-        self.unprotected.sample(&self.ground.host);
+        self.unprotected.sample(self.ground.host());
         let Drilled { ground, load, guests, mut part, unprotected, began } = self;
-        let (host, clock) = (&ground.host, load.clock);
+        let (host, clock) = (ground.host(), load.clock);
         let mut tally = load.finish()?;
         let ended = clock.now();
         let mut farewell = guests.map(Guests::finish);
@@ -240,17 +234,17 @@ impl Drilled {
         part.stalled_ms = tally.stalled.as_micros() as f64 / 1e3;
         part.unprotected = unprotected.total;
         if !part.lost.is_empty() || part.records_missing + part.records_doubled > 0 {
-            keep_log(host, &part)?;
+            keep_log(&ground, &part)?;
         }
         Ok(part)
     }
 }
 
 /// What the platform logged while something was lost is kept beside the drill's own binary.
-fn keep_log(host: &Host, part: &Part) -> Result<(), Trouble> {
+fn keep_log(ground: &Ground, part: &Part) -> Result<(), Trouble> {
     let own = std::env::current_exe().map_err(|error| Trouble::new(error.to_string()))?;
     let path = own.with_file_name(format!("drill-{}-{:x}.log", part.name, part.seed));
-    std::fs::write(&path, host.log()).map_err(|error| Trouble::file(&path, &error))?;
+    std::fs::write(&path, ground.log()).map_err(|error| Trouble::file(&path, &error))?;
     println!("drill: the platform's log of {} is kept in {}", part.name, path.display());
     Ok(())
 }

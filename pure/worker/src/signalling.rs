@@ -222,6 +222,10 @@ impl Signalling {
                 self.ask_apps(envelope, |answer| out.emit(Out::Answer(asker, Envelope { id, ..answer })));
                 return;
             }
+            // The shard's owner knows; who asks will ask again.
+            if envelope.shard.is_some_and(|shard| !self.owned.owns(shard)) {
+                return;
+            }
             envelope.id = self.ticket(Ticket::Other(asker, envelope.id));
         }
         self.to_exchange.push_back(exchange::In::Bus(envelope));

@@ -13,7 +13,7 @@ use super::loops::Thread;
 use super::shards;
 
 /// So many shards go at once: messages for them wait meanwhile.
-const AT_ONCE: usize = 64;
+const AT_ONCE: usize = 512;
 
 /// Shards on their way to another owner.
 #[derive(Debug)]

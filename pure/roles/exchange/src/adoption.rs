@@ -11,11 +11,15 @@ use crate::settings::Owned;
 impl Exchange {
     /// From now on this thread owns `owned`. Whatever lives in other shards is forgotten without a word: their owners
     /// have it.
-    pub(crate) fn own(&mut self, owned: Owned, out: &mut Outbox<Out>) {
+    pub(crate) fn own(&mut self, now: Moment, owned: Owned, out: &mut Outbox<Out>) {
         self.view.settings.owned = owned;
         for (tag, shard, key) in self.foreign() {
             self.forget(tag, key);
             out.keep(Record { tag, shard, key, body: Vec::new() });
+        }
+        // Who was asked may be no more.
+        for id in self.questions.of_owners() {
+            self.say_question(id, now, out);
         }
     }
 

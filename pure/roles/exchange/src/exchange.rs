@@ -304,7 +304,7 @@ impl Machine for Exchange {
             In::Pressure(waited) => {
                 self.view.pressure.feel(waited, &self.view.settings.overload, now);
             }
-            In::Owned(owned) => self.own(owned, out),
+            In::Owned(owned) => self.own(now, owned, out),
             In::Adopt(record) => self.adopt(now, record, out),
             In::Media(nodes) => self.learn_media(nodes, now),
         }

@@ -159,6 +159,18 @@ impl Questions {
         }
     }
 
+    /// Questions to owners of shards, which are others by now: they are asked as if for the first time.
+    pub(crate) fn of_owners(&mut self) -> Vec<u64> {
+        let mut ids = Vec::new();
+        for (&id, open) in &mut self.open {
+            if let Open::Own { about: About::Phones { .. }, tries, .. } = open {
+                *tries = 0;
+                ids.push(id);
+            }
+        }
+        ids
+    }
+
     /// Looks at an open question.
     pub(crate) fn get(&self, id: u64) -> Option<&Open> {
         self.open.get(&id)

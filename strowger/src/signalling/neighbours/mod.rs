@@ -431,7 +431,14 @@ impl Neighbours {
                 told(Said::Inward(shard, bytes));
             }
             Frame::Outward { wire, bytes, .. } => told(Said::Outward(wire, bytes)),
-            Frame::Bus { envelope, .. } => told(Said::Bus(from, envelope)),
+            Frame::Bus { view, envelope } => {
+                let is_ours = envelope.shard.is_none_or(|shard| self.owned.owns(shard));
+                match is_ours || view <= self.view.version || self.later.len() >= MOST_LATER {
+                    true => told(Said::Bus(from, envelope)),
+                    // It will be ours as soon as we know as much.
+                    false => self.later.push((now, from, Frame::Bus { view, envelope })),
+                }
+            }
             Frame::Changes { changes, .. } => self.replica.change(changes),
             Frame::Begin { shards } => self.replica.begin(&shards),
             Frame::Whole { shards, .. } => self.replica.whole(&shards),
