@@ -221,6 +221,12 @@ impl Views {
         Ok(views)
     }
 
+    /// The newest; of version 0 as long as there is none.
+    #[cfg(test)]
+    fn newest(&self) -> Arc<View> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
     /// Somebody has heard of `view`: it counts if it is newer than what is known. Whether it was.
     pub(crate) fn learn(&self, view: View) -> bool {
         let mut newest = self.0.write().unwrap_or_else(PoisonError::into_inner);
