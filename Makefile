@@ -45,7 +45,7 @@ fuzz: ## fuzz each target for FUZZ_SECONDS (60)
 simulate: ## many seeds of the simulation (SEEDS=first..last; without: about a minute)
 	cargo run --profile $(PROFILE) --locked -p strowger-sim --bin simulate -- $(SEEDS)
 
-drill: ## kill and stop each process 30 times while hundreds talk; writes drills/results.json and drills/timeline.svg (ARGS=--resume: go on)
+drill: ## cut off, kill, stop and upgrade hosts and processes 30 times each while hundreds talk; writes drills/results.json (ARGS=--resume: go on)
 	@scripts/packages.sh $(BUILD_PACKAGES) iproute2
 	@cargo build --profile $(PROFILE) --locked -p strowger -p strowger-drills
 	@$(dir $(BIN))strowger-drills $(ARGS)

@@ -29,6 +29,8 @@ pub(crate) enum Fault {
     KillSupervisor,
     /// Every process of every host is replaced by another one of the same program, host by host.
     Upgrade,
+    /// A host with exchange and media is emptied while calls go on.
+    Drain,
     /// A host with exchange and media is lost: cut off, killed, its files destroyed.
     LoseExchange,
     /// The edge that phones speak to is lost in the same way.
@@ -79,6 +81,7 @@ impl Fault {
         Fault::Pause("media"),
         Fault::KillSupervisor,
         Fault::Upgrade,
+        Fault::Drain,
         Fault::LoseExchange,
         Fault::LoseEdge,
         Fault::KillBus,
@@ -99,6 +102,7 @@ impl Fault {
             Fault::Pause(worker) => format!("pause.process.{worker}"),
             Fault::KillSupervisor => "kill.process.supervisor".into(),
             Fault::Upgrade => "upgrade.rolling".into(),
+            Fault::Drain => "drain.host".into(),
             Fault::LoseExchange => "cut.host.exchange".into(),
             Fault::LoseEdge => "cut.host.edge".into(),
             Fault::KillBus => "kill.nats".into(),
@@ -113,7 +117,7 @@ impl Fault {
             Fault::None => 40.0,
             Fault::Kill("broker") | Fault::KillBus => 20.0,
             Fault::Kill(_) | Fault::KillSupervisor => 200.0,
-            Fault::Upgrade => 100.0,
+            Fault::Upgrade | Fault::Drain => 100.0,
             Fault::LoseExchange | Fault::LoseEdge => 2000.0,
             Fault::Pause(_) => 1500.0,
             // Nobody who talks needs the store: the machine alone is heard.
@@ -127,7 +131,9 @@ impl Fault {
         match self {
             Fault::None | Fault::Kill(_) => Duration::from_millis(1500),
             Fault::Pause(_) => Duration::from_millis(2500),
-            Fault::KillSupervisor | Fault::LoseExchange | Fault::LoseEdge => Duration::from_millis(3500),
+            Fault::KillSupervisor | Fault::LoseExchange | Fault::LoseEdge | Fault::Drain => {
+                Duration::from_millis(3500)
+            }
             Fault::KillBus => Duration::from_millis(2500),
             Fault::Upgrade => Duration::from_millis(1500),
             #[cfg(postgres)]
@@ -139,7 +145,7 @@ impl Fault {
     pub(crate) fn needs_servers(self) -> bool {
         match self {
             Fault::None | Fault::Kill(_) | Fault::Pause(_) | Fault::KillSupervisor => false,
-            Fault::LoseExchange | Fault::LoseEdge | Fault::KillBus | Fault::Upgrade => false,
+            Fault::LoseExchange | Fault::LoseEdge | Fault::KillBus | Fault::Upgrade | Fault::Drain => false,
             #[cfg(postgres)]
             Fault::KillPrimary => true,
         }
@@ -160,6 +166,11 @@ impl Fault {
                     true => Ok(()),
                     false => Err(Trouble::new(format!("the supervisor has no successor:\n{}", host.log()))),
                 }
+            }
+            Fault::Drain => {
+                let host = ground.next_exchange();
+                host.drained = host.node();
+                host.drain(false)
             }
             Fault::Upgrade => ground.hosts.iter_mut().try_for_each(Host::upgrade),
             Fault::LoseExchange => ground.next_exchange().lose(),
@@ -184,6 +195,14 @@ impl Fault {
         match self {
             Fault::None | Fault::Kill(_) | Fault::Pause(_) | Fault::KillSupervisor | Fault::Upgrade => Ok(()),
             Fault::LoseExchange | Fault::LoseEdge => ground.replace_lost(),
+            Fault::Drain => {
+                ground.hosts.iter_mut().filter(|host| host.drained.is_some()).try_for_each(|host| {
+                    host.drain(true)?;
+                    host.drained = None;
+                    Ok(())
+                })?;
+                ground.settle()
+            }
             Fault::KillBus => {
                 ground.bus.iter_mut().for_each(Bus::start_again);
                 Ok(())

@@ -53,6 +53,8 @@ pub(crate) struct Host {
     token: String,
     config: String,
     is_lost: bool,
+    /// Its number, while it is drained.
+    pub(crate) drained: Option<u16>,
 }
 
 impl Host {
@@ -77,6 +79,7 @@ impl Host {
             token: String::new(),
             config: String::new(),
             is_lost: false,
+            drained: None,
         };
         let store = store.map(|address| format!("store = \"{address}\"\n")).unwrap_or_default();
         host.config = format!(
@@ -159,6 +162,28 @@ impl Host {
         let text = std::fs::read(self.runtime.join("status.json")).ok()?;
         let status: Value = serde_json::from_slice(&text).ok()?;
         u32::try_from(status["pid"].as_u64()?).ok()
+    }
+
+    /// Its number among the hosts of one platform.
+    pub(crate) fn node(&self) -> Option<u16> {
+        match self.plan.runs {
+            Runs::Exchange(node) | Runs::Edge(node) => Some(node),
+            Runs::Alone | Runs::Bus => None,
+        }
+    }
+
+    /// Empties it, or (`back`) has it own its share again, as an operator would.
+    pub(crate) fn drain(&self, back: bool) -> Result<(), Trouble> {
+        let node = self.node().unwrap_or_default().to_string();
+        let mut command = self.command();
+        command.args(["drain", &node]).args(back.then_some("--back"));
+        done("drain", command)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = command_in(&self.namespace, &strowger());
+        command.arg("--config").arg(self.folder.join("strowger.toml"));
+        command
     }
 
     /// Replaces every process by another one, as an operator would who has a new program.

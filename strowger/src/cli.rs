@@ -39,6 +39,19 @@ pub(crate) enum Command {
         #[arg(long, value_name = "PATH")]
         binary: Option<PathBuf>,
     },
+    /// The hosts of the platform: who is there, who owns what.
+    Nodes,
+    /// Empty a host while calls go on: it hands on all that it owns, and the audio of its calls is moved.
+    Drain {
+        /// The host's number.
+        node: u16,
+        /// It shall own again.
+        #[arg(long)]
+        back: bool,
+    },
+    /// Move something to another host while it goes on.
+    #[command(subcommand)]
+    Move(MoveCommand),
     /// A phone for the terminal: register, call, answer, play, record, measure.
     Phone(PhoneArgs),
     /// Show the ladder of a call.
@@ -59,6 +72,18 @@ pub(crate) enum Command {
     Worker {
         /// `signalling`, `media`, `office` or `standby`.
         name: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MoveCommand {
+    /// The audio of a call: both phones are told by re-INVITE.
+    Call {
+        /// The call's number.
+        id: String,
+        /// The number of a host with media.
+        #[arg(long, value_name = "NODE")]
+        to: u16,
     },
 }
 

@@ -7,6 +7,7 @@ mod cli;
 mod config;
 mod dealing;
 mod demo;
+mod hosts;
 mod ladder;
 mod nouns;
 mod office;
@@ -25,7 +26,7 @@ use std::process::ExitCode;
 use across::{Across, Postbox};
 use api_service::client::{Client, ClientError};
 use clap::Parser as _;
-use cli::{Cli, Command};
+use cli::{Cli, Command, MoveCommand};
 use config::{Config, LogFormat};
 use contract::Role;
 use host::telemetry::{self, Format};
@@ -97,6 +98,12 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
                 ExitCode::FAILURE
             });
         }
+        Command::Nodes => hosts::list(&client(&config)?)?,
+        Command::Drain { node, back } => {
+            let empty = hosts::drain(&client(&config)?, *node, *back)?;
+            return Ok(if empty { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Move(MoveCommand::Call { id, to }) => client(&config)?.move_call(id, *to)?,
         Command::Trace(args) => trace::run(&client(&config)?, args)?,
         Command::Tenant(command) => nouns::tenant(&client(&config)?, command)?,
         Command::User(command) => nouns::user(&client(&config)?, command)?,

@@ -17,6 +17,7 @@ mod ladder;
 mod ladder_svg;
 mod metrics;
 mod names;
+mod nodes;
 mod notify;
 mod numbers;
 mod office;

@@ -11,7 +11,7 @@ use utoipa_axum::routes;
 use crate::api::Shared;
 use crate::problem::Problem;
 use crate::{
-    access, calls, health, ladder, metrics, numbers, records, registrations, tenants, tokens, users,
+    access, calls, health, ladder, metrics, nodes, numbers, records, registrations, tenants, tokens, users,
 };
 
 /// No body is longer.
@@ -50,6 +50,9 @@ fn guarded() -> OpenApiRouter<Shared> {
     OpenApiRouter::new()
         .routes(routes!(calls::list))
         .routes(routes!(calls::show, calls::hang_up))
+        .routes(routes!(nodes::move_call))
+        .routes(routes!(nodes::list))
+        .routes(routes!(nodes::drain))
         .routes(routes!(ladder::show))
         .routes(routes!(registrations::list))
         .routes(routes!(records::list))

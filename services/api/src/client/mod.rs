@@ -12,8 +12,8 @@ use serde::de::DeserializeOwned;
 use crate::problem::Problem;
 use crate::token;
 use crate::view::{
-    CallView, LadderView, NewNumber, NewTenant, NewUser, NumberView, PageView, RecordView, RegistrationView,
-    TenantView, UserView,
+    CallView, Destination, Draining, LadderView, NewNumber, NewTenant, NewUser, NodeView, NumberView,
+    PageView, RecordView, RegistrationView, TenantView, UserView,
 };
 
 /// Why the API did not do as it was told.
@@ -157,6 +157,21 @@ impl Client {
         self.get(&format!("/v1/call-records/{}", escape(call)))
     }
 
+    /// The hosts of the platform.
+    pub fn nodes(&self) -> Result<Vec<NodeView>, ClientError> {
+        self.get("/v1/nodes")
+    }
+
+    /// Has a host hand on all that it owns, or own again.
+    pub fn drain(&self, node: u16, back: bool) -> Result<(), ClientError> {
+        self.tell(&format!("/v1/nodes/{node}/drain"), &Draining { back })
+    }
+
+    /// Moves the audio of a call to another host.
+    pub fn move_call(&self, call: &str, to: u16) -> Result<(), ClientError> {
+        self.tell(&format!("/v1/calls/{}/move", escape(call)), &Destination { to })
+    }
+
     /// Whatever is at `path`, as JSON.
     pub fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, ClientError> {
         self.read(&self.exchange("GET", path, None)?)
@@ -165,6 +180,11 @@ impl Client {
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| self.not_the_api(error))?;
         self.read(&self.exchange("POST", path, Some(&body))?)
+    }
+
+    fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
+        let body = serde_json::to_vec(body).map_err(|error| self.not_the_api(error))?;
+        self.exchange("POST", path, Some(&body)).map(drop)
     }
 
     fn delete(&self, path: &str) -> Result<(), ClientError> {

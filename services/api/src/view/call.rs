@@ -27,6 +27,9 @@ pub struct CallView {
     pub answered: Option<Time>,
     /// The Call-ID of the caller's leg.
     pub sip_call_id: String,
+    /// The host that holds its audio; none if the platform is alone on its host, or the phones talk past us.
+    #[serde(default)]
+    pub media: Option<u16>,
 }
 
 /// A user's phones.
@@ -72,6 +75,7 @@ impl CallView {
             started: Time(call.started),
             answered: call.answered.map(Time),
             sip_call_id: call.sip_call_id,
+            media: Some(call.media.0).filter(|&node| node != 0),
         }
     }
 }

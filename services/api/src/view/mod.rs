@@ -3,6 +3,7 @@
 mod account;
 mod call;
 mod ladder;
+mod node;
 mod record;
 
 pub use account::{
@@ -11,6 +12,7 @@ pub use account::{
 };
 pub use call::{CallView, ContactView, RegistrationView};
 pub use ladder::{LadderView, RungView};
+pub use node::{Destination, Draining, NodeView};
 pub use record::{MoneyView, QualityView, RecordView};
 
 use serde::{Deserialize, Serialize};
