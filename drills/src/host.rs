@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
@@ -10,7 +11,7 @@ use strowger_tests::{Peer, eventually, request, signal_to, strowger};
 
 use crate::Trouble;
 use crate::namespace::{self, command_in, full};
-use crate::stage::{HostPlan, folders};
+use crate::stage::{HostPlan, Runs, folders};
 
 /// The tenant's domain.
 pub(crate) const DOMAIN: &str = "test.example";
@@ -188,17 +189,9 @@ impl Host {
 
     /// Replaces every process by another one, as an operator would who has a new program.
     pub(crate) fn upgrade(&mut self) -> Result<(), Trouble> {
-        let mut command = command_in(&self.namespace, &strowger());
-        command
-            .arg("--config")
-            .arg(self.folder.join("strowger.toml"))
-            .args(["upgrade", "--binary"])
-            .arg(strowger());
-        let said = command.output().map_err(|error| Trouble::new(format!("upgrade: {error}")))?;
-        match said.status.success() {
-            true => Ok(()),
-            false => Err(Trouble::new(format!("upgrade: {}", String::from_utf8_lossy(&said.stderr)))),
-        }
+        let mut command = self.command();
+        command.args(["upgrade", "--binary"]).arg(strowger());
+        done("upgrade", command)
     }
 
     /// A figure of its signalling threads, all together; none if it can't be asked.
@@ -324,5 +317,17 @@ impl Host {
     /// asked.
     pub(crate) fn unprotected(&self) -> Option<f64> {
         self.figure("unprotected_total")
+    }
+}
+
+/// Runs a command of the operator's to its end.
+fn done(what: &str, mut command: Command) -> Result<(), Trouble> {
+    let said = command.output().map_err(|error| Trouble::new(format!("{what}: {error}")))?;
+    match said.status.success() {
+        true => Ok(()),
+        false => {
+            let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
+            Err(Trouble::new(format!("{what}: {out}{err}")))
+        }
     }
 }
