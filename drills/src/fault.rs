@@ -196,11 +196,9 @@ impl Fault {
             Fault::None | Fault::Kill(_) | Fault::Pause(_) | Fault::KillSupervisor | Fault::Upgrade => Ok(()),
             Fault::LoseExchange | Fault::LoseEdge => ground.replace_lost(),
             Fault::Drain => {
-                ground.hosts.iter_mut().filter(|host| host.drained.is_some()).try_for_each(|host| {
+                for host in ground.hosts.iter_mut().filter(|host| host.drained.take().is_some()) {
                     host.drain(true)?;
-                    host.drained = None;
-                    Ok(())
-                })?;
+                }
                 ground.settle()
             }
             Fault::KillBus => {
