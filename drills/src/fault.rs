@@ -196,8 +196,9 @@ impl Fault {
             Fault::None | Fault::Kill(_) | Fault::Pause(_) | Fault::KillSupervisor | Fault::Upgrade => Ok(()),
             Fault::LoseExchange | Fault::LoseEdge => ground.replace_lost(),
             Fault::Drain => {
-                for host in ground.hosts.iter_mut().filter(|host| host.drained.take().is_some()) {
+                for host in ground.hosts.iter_mut().filter(|host| host.drained.is_some()) {
                     host.drain(true)?;
+                    host.drained = None;
                 }
                 ground.settle()
             }
