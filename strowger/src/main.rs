@@ -38,9 +38,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const WELCOME: &str = "\
 strowger: a telephone exchange that needs no operator. What to do next:
   strowger demo                 start one with a demo tenant, and watch it prove itself with a call
-  strowger serve                start the platform (settings: strowger check-config --print)
+  strowger serve                start the platform (settings: strowger check-config --print);  strowger upgrade: by a newer program
   strowger tenant add acme --domain acme.example; strowger user add acme alice; strowger number add acme 1001 --user alice
-  strowger upgrade              the same platform by a newer program, while calls go on
   strowger phone --help         be a phone;  strowger trace: see the ladders of calls;  strowger --help: all of it
 ";
 

@@ -56,7 +56,11 @@ impl Exchange {
     /// A question was not answered in time.
     pub(crate) fn ask_again(&mut self, id: u64, now: Moment, out: &mut Outbox<Out>) {
         let Some(Open::Own { about, tries, .. }) = self.questions.get(id) else { return };
-        let is_last = *tries >= self.view.settings.waiting.tries;
+        let most = match about {
+            About::Phones { .. } => self.view.settings.waiting.tries_of_owners,
+            About::Tenants | About::Account(_) | About::Records(_) => self.view.settings.waiting.tries,
+        };
+        let is_last = *tries >= most;
         match about {
             About::Tenants | About::Records(_) => {
                 // These are asked until they are answered.

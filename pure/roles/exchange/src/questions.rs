@@ -131,7 +131,10 @@ impl Questions {
                 (Envelope::request(id, None, &Keep { records: records.clone() }), Keep::WITHIN)
             }
         };
-        let pause = within.saturating_mul(1 << u32::from(*tries - 1).min(8)).min(LONGEST_PAUSE.max(within));
+        // Owners come and go within a second, and nobody else is burdened by such a question.
+        let is_steady = matches!(about, About::Phones { .. });
+        let factor = if is_steady { 1 } else { 1 << u32::from(*tries - 1).min(8) };
+        let pause = within.saturating_mul(factor).min(LONGEST_PAUSE.max(within));
         Some((envelope, pause, *tries))
     }
 

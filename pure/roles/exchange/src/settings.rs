@@ -200,11 +200,13 @@ pub struct Waiting {
     pub room: usize,
     /// How often the question is asked before they are refused.
     pub tries: u8,
+    /// The same of owners of shards, who are asked at a steady pace: when one is lost, another follows within a second.
+    pub tries_of_owners: u8,
 }
 
 impl Default for Waiting {
     fn default() -> Self {
-        Waiting { room: 2000, tries: 3 }
+        Waiting { room: 2000, tries: 3, tries_of_owners: 10 }
     }
 }
 
