@@ -54,7 +54,9 @@ fn a_supervisor_started_by_hand_follows_when_nobody_stands_by() {
     let workers = pids(&platform);
     platform.kill_supervisor_and_standby();
     platform.run();
-    assert!(pids(&platform).iter().zip(&workers).all(|(now, then)| now != then));
+    // Those of before answer until they have been ended.
+    let are_others = || pids(&platform).iter().zip(&workers).all(|(now, then)| now != then);
+    assert!(eventually(Duration::from_secs(10), are_others), "{}", platform.log());
     ended_well(&platform, &mut alice, &bob);
 }
 
