@@ -2,6 +2,7 @@
 //! it any more, wait until the last change has arrived there, and let the brokers say whose it is.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use contract::NodeId;
 use contract::cluster::View;
@@ -15,12 +16,19 @@ use super::shards;
 /// So many shards go at once: messages for them wait meanwhile.
 const AT_ONCE: usize = 512;
 
+/// If the brokers have not agreed by then (there may be too few of them), the shards stay: calls don't wait for brokers.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Nothing is handed on for so long after that.
+const REST: Duration = Duration::from_secs(30);
+
 /// Shards on their way to another owner.
 #[derive(Debug)]
 pub(crate) struct Handing {
     to: NodeId,
     shards: Vec<(Shard, Epoch)>,
     waits: Vec<(Peer, u64)>,
+    since: Moment,
     is_asked: bool,
 }
 
@@ -36,13 +44,17 @@ impl Thread {
     pub(super) fn hand_on(&mut self, now: Moment) {
         let Some(neighbours) = &self.voice.neighbours else { return };
         if let Some(handing) = &mut self.handing {
+            if now.since(handing.since) > PATIENCE {
+                return self.take_back(now);
+            }
             if !handing.is_asked && neighbours.is_safe(&handing.waits) {
                 handing.is_asked = true;
                 self.voice.questions.hand_on(handing.to, handing.shards.clone());
             }
             return;
         }
-        let Some((to, some)) = self.due() else { return };
+        let is_to_rest = self.stayed.is_some_and(|stayed| now.since(stayed) < REST);
+        let Some((to, some)) = self.due().filter(|_| !is_to_rest) else { return };
         self.let_go(now, to, some);
     }
 
@@ -71,10 +83,21 @@ impl Thread {
         neighbours.keep_own(&mut self.turn.journal, &some);
         back.into_iter().for_each(|it| self.voice.send_inward(now, it.shard, it.bytes));
         self.voice.own_on_bus(&owned, &view);
-        self.handing = Some(Handing { to, shards: some, waits, is_asked: false });
+        self.handing = Some(Handing { to, shards: some, waits, since: now, is_asked: false });
         let mut direct = vec![In::Owned(owned)];
         self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], &mut direct, &mut self.voice);
         self.say_when_safe(now);
+    }
+
+    /// We go on with what was to be handed on.
+    fn take_back(&mut self, now: Moment) {
+        (self.handing, self.stayed) = (None, Some(now));
+        self.voice.questions.forget_hand_on();
+        let view = self.voice.neighbours.as_ref().map(|it| View::clone(it.view()));
+        if let Some(view) = view {
+            tracing::warn!(thread = self.number, "the brokers did not agree in time: shards stay here");
+            self.own_by(now, view);
+        }
     }
 
     /// The brokers have said something new: what was to be handed on is another's by now, or stays ours.

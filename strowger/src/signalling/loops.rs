@@ -57,6 +57,8 @@ pub(crate) struct Thread {
     pub(super) threads: u16,
     pub(super) held: HeldBack,
     pub(super) handing: Option<Handing>,
+    /// When shards that were to be handed on stayed after all.
+    pub(super) stayed: Option<Moment>,
     /// When neighbours were looked after last.
     pub(super) tended: Moment,
     clock: Clock,
@@ -154,6 +156,7 @@ impl Thread {
             threads: config.signalling.threads,
             held: HeldBack::default(),
             handing: None,
+            stayed: None,
             tended: began,
             clock: given.clock,
             stop: given.stop,

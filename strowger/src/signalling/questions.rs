@@ -48,6 +48,11 @@ impl Questions {
         self.ask(Asked::HandOn(HandOn { shards, to }));
     }
 
+    /// Nobody should own them instead of us after all.
+    pub(crate) fn forget_hand_on(&mut self) {
+        self.open.retain(|_, (_, asked)| !matches!(asked, Asked::HandOn(_)));
+    }
+
     fn ask(&mut self, asked: Asked) {
         self.next += 1;
         self.open.insert(FIRST + self.next, (Moment::START, asked));

@@ -121,10 +121,14 @@ impl Thread {
     /// The brokers have agreed on something new.
     fn go_by(&mut self, now: Moment, view: View) {
         let known = self.voice.neighbours.as_ref().map(|it| it.view().version);
-        if known.is_none_or(|known| view.version <= known) {
-            return;
+        if known.is_some_and(|known| view.version > known) {
+            self.settle_handing(&view);
+            self.own_by(now, view);
         }
-        self.settle_handing(&view);
+    }
+
+    /// Owns what `view` says, without what is on its way to another: what comes is adopted, what goes is forgotten.
+    pub(super) fn own_by(&mut self, now: Moment, view: View) {
         let handing = self.handing.as_ref().map(|it| it.shards()).unwrap_or_default();
         let owned = owned(&view, self.number, self.threads, &handing);
         let media = media(&view);
