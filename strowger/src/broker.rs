@@ -25,9 +25,15 @@ pub(crate) enum BrokerError {
     #[error(transparent)]
     Place(#[from] PlaceError),
     #[error(transparent)]
-    Start(#[from] StartError),
+    Start(Box<StartError>),
     #[error("the supervisor dealt no {0}")]
     Undealt(&'static str),
+}
+
+impl From<StartError> for BrokerError {
+    fn from(error: StartError) -> Self {
+        BrokerError::Start(Box::new(error))
+    }
 }
 
 /// Runs until the supervisor says to stop.

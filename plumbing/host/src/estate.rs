@@ -283,7 +283,7 @@ mod tests {
         let file = estate.leave().unwrap();
         // As an exec would: the numbers stay open, and nobody owns them any more.
         let owned = estate.bundles.into_values().flat_map(|bundle| bundle.descriptors);
-        owned.for_each(|it| std::mem::forget(it));
+        owned.for_each(std::mem::forget);
         let read = Estate::read(std::os::fd::IntoRawFd::into_raw_fd(file)).unwrap();
         assert_eq!(numbers(&read), before);
     }
