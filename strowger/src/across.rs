@@ -4,6 +4,7 @@
 //! for somebody here goes the way it always went. Alone there is none, and nothing of this runs.
 
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::{Duration, SystemTime};
@@ -200,6 +201,9 @@ impl bus::Map for Whereabouts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NothingSaid;
 
+/// A file by its number and its time.
+type Seen = (u64, SystemTime);
+
 /// The newest view that this process has. Clones are the same.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Views(Arc<RwLock<Arc<View>>>);
@@ -243,9 +247,11 @@ impl Views {
         if newest.version > 0 { Ok(newest.owner(shard).node) } else { Err(NothingSaid) }
     }
 
-    /// Reads the file, if it is not as it was `seen`.
-    fn look(&self, path: &Path, seen: Option<SystemTime>) -> Option<SystemTime> {
-        let changed = std::fs::metadata(path).and_then(|file| file.modified()).ok();
+    /// Reads the file, if it is not the one that was `seen`: two may come within one tick of the file system's clock,
+    /// but not under one number.
+    fn look(&self, path: &Path, seen: Option<Seen>) -> Option<Seen> {
+        let stamp = |file: std::fs::Metadata| Ok((file.ino(), file.modified()?));
+        let changed = std::fs::metadata(path).and_then(stamp).ok();
         if changed.is_none() || changed == seen {
             return seen;
         }

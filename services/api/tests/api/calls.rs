@@ -46,7 +46,7 @@ async fn the_calls_of_all_threads_are_one_list() {
         json!({
             "id": "0000000000000001", "tenant": "red", "caller": "1001", "dialed": "1002", "callee": "1002",
             "state": "answered", "started": "2027-01-15T08:00:00.000000Z",
-            "answered": "2027-01-15T08:00:03.000000Z", "sip_call_id": "a@b",
+            "answered": "2027-01-15T08:00:03.000000Z", "sip_call_id": "a@b", "media": null,
         })
     );
     let rest =
