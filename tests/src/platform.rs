@@ -333,8 +333,17 @@ impl Platform {
         self.all("/v1/registrations")
     }
 
-    /// The process id of a worker, as the supervisor's status says.
+    /// The process id of a worker, as the supervisor's status says as soon as there is one.
     pub fn worker(&self, worker: Worker) -> u32 {
+        let mut id = None;
+        eventually(Duration::from_secs(5), || {
+            id = self.worker_now(worker);
+            id.is_some()
+        });
+        id.unwrap_or_else(|| panic!("{} has no process:\n{}", worker.name(), self.log()))
+    }
+
+    fn worker_now(&self, worker: Worker) -> Option<u32> {
         let output = Command::new(strowger())
             .arg("--config")
             .arg(self.folder().join("strowger.toml"))
@@ -344,9 +353,7 @@ impl Platform {
         let status: Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
         let workers = status["workers"].as_array().cloned().unwrap_or_default();
         let found = workers.iter().find(|entry| entry["name"] == worker.name());
-        let id =
-            found.and_then(|entry| entry["pid"].as_u64()).unwrap_or_else(|| panic!("no pid in {status}"));
-        u32::try_from(id).expect("a process id")
+        u32::try_from(found?["pid"].as_u64()?).ok()
     }
 
     /// Kills a worker with SIGKILL and waits for its successor; says how long it took to be ready.
