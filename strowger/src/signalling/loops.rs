@@ -238,8 +238,9 @@ impl Thread {
             gather.turn(now, self.arrivals.len() + direct.len());
             self.feel_pressure(now, begun);
             self.turn_once(now, &mut direct);
-            self.tend_neighbours(now);
+            // What is done for neighbours between turns is no sign of too many messages.
             self.turn_took = self.clock.now().since(now);
+            self.tend_neighbours(now);
             if now >= chores {
                 chores = now.after(CHORES);
                 self.chores(now);

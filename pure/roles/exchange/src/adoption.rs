@@ -17,9 +17,9 @@ impl Exchange {
             self.forget(tag, key);
             out.keep(Record { tag, shard, key, body: Vec::new() });
         }
-        // Who was asked may be no more.
+        // Who was asked may be no more. Not before what lives in our new shards is here: we may be who is asked.
         for id in self.questions.of_owners() {
-            self.say_question(id, now, out);
+            self.timers.set(Timer::Question(id), Some(now));
         }
     }
 

@@ -46,7 +46,7 @@ impl Exchange {
         }
     }
 
-    pub(crate) fn say_question(&mut self, id: u64, now: Moment, out: &mut Outbox<Out>) -> u8 {
+    fn say_question(&mut self, id: u64, now: Moment, out: &mut Outbox<Out>) -> u8 {
         let Some((envelope, pause, tries)) = self.questions.ask(id) else { return 0 };
         out.emit(Out::Bus(envelope));
         self.timers.set(Timer::Question(id), Some(now.after(pause)));
