@@ -46,7 +46,7 @@ simulate: ## many seeds of the simulation (SEEDS=first..last; without: about a m
 	cargo run --profile $(PROFILE) --locked -p strowger-sim --bin simulate -- $(SEEDS)
 
 drill: ## cut off, kill, stop and upgrade hosts and processes 30 times each while hundreds talk; writes drills/results.json (ARGS=--resume: go on)
-	@scripts/packages.sh $(BUILD_PACKAGES) iproute2
+	@scripts/packages.sh $(TEST_PACKAGES)
 	@cargo build --profile $(PROFILE) --locked -p strowger -p strowger-drills
 	@$(dir $(BIN))strowger-drills $(ARGS)
 
