@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use machine::CellId;
 use serde::{Deserialize, Serialize};
 
 use crate::{Conversation, Notice, Repeat, Role, Subject, TenantId};
@@ -58,6 +59,11 @@ pub enum Found {
     User(User),
     /// A number that leads somewhere.
     Number(Number),
+    /// A user or a number that lives in another cell.
+    Elsewhere {
+        /// Which one.
+        cell: CellId,
+    },
     /// Neither.
     Nobody,
     /// Of a later release.

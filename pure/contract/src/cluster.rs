@@ -5,7 +5,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
-use machine::{Epoch, Shard};
+use machine::{CellId, Epoch, Shard};
 use serde::{Deserialize, Serialize};
 
 use crate::query::Gauges;
@@ -66,6 +66,30 @@ pub struct Owner {
     pub wanted: Option<NodeId>,
 }
 
+/// A cell of the platform, as all others know it: a platform of its own, with brokers, exchanges, edges, bus and store.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Cell {
+    /// Its number, from 1 on.
+    pub number: CellId,
+    /// What people call it.
+    pub name: String,
+    /// Its brokers, and where they are heard.
+    pub seats: Vec<(NodeId, SocketAddr)>,
+    /// Where its offices are heard: `http://ADDRESS:PORT`.
+    pub offices: Vec<String>,
+    /// When it said so, microseconds since 1970: of two that have its number, the later counts.
+    pub stamp: u64,
+}
+
+impl Cell {
+    /// Whether it says the same as `other`, whenever that was said.
+    pub fn is_like(&self, other: &Cell) -> bool {
+        let Cell { number, name, seats, offices, stamp: _ } = self;
+        (*number, name, seats, offices) == (other.number, &other.name, &other.seats, &other.offices)
+    }
+}
+
 /// What the brokers agreed on last, as far as one of them knows.
 #[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(default)]
@@ -80,10 +104,21 @@ pub struct View {
     pub owners: Vec<Owner>,
     /// Who holds which address that phones speak to, fixed and floating ones.
     pub holders: Vec<(IpAddr, NodeId)>,
+    /// Which cell this is; [`CellId::HOME`] if there are none.
+    #[serde(skip_serializing_if = "is_home")]
+    pub cell: CellId,
+    /// All cells of the platform that this one knows, itself among them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub cells: Vec<Cell>,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_home(cell: &CellId) -> bool {
+    cell.is_home()
 }
 
 impl View {
-    /// Who owns `shard`.
+    /// Who owns `shard`, by its number in the cell that this is the view of.
     pub fn owner(&self, shard: Shard) -> Owner {
         self.owners.get(usize::from(shard.number())).copied().unwrap_or_default()
     }
@@ -91,6 +126,16 @@ impl View {
     /// The node of that number, if it is there.
     pub fn node(&self, node: NodeId) -> Option<&Node> {
         self.nodes.iter().find(|it| it.node == node)
+    }
+
+    /// The cell of that number, if it is known.
+    pub fn cell(&self, number: CellId) -> Option<&Cell> {
+        self.cells.iter().find(|it| it.number == number)
+    }
+
+    /// All known cells but this one.
+    pub fn other_cells(&self) -> impl Iterator<Item = &Cell> {
+        self.cells.iter().filter(|it| it.number != self.cell)
     }
 
     /// Who hears what phones send to `address`.
@@ -118,6 +163,23 @@ pub struct Changed(pub View);
 
 impl Notice for Changed {
     const SUBJECT: Subject = Subject::new(Role::Exchange, "cluster");
+}
+
+/// The broker of this host tells its exchanges how another cell does: each second, and at once if it has changed.
+#[derive(Clone, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Beyond {
+    /// Which cell.
+    pub cell: CellId,
+    /// It answers. Else it is out of reach: nothing is asked of it nor handed to it.
+    pub reachable: bool,
+    /// Its newest view, if it is another than was told before. It is good for one thing: to find who is spoken to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub view: Option<View>,
+}
+
+impl Notice for Beyond {
+    const SUBJECT: Subject = Subject::new(Role::Exchange, "beyond");
 }
 
 /// An owner has handed shards on, with all that lives in them: `to` has it all, and the owner decides nothing about

@@ -25,3 +25,4 @@ pub use codec::{Body, DecodeError, decode, encode};
 pub use conversation::{Conversation, Envelope, Kind, Notice, Repeat, Role, Subject, To};
 pub use event::{Event, Stream};
 pub use ids::{Aor, CallId, Money, NodeId, TenantId};
+pub use machine::CellId;

@@ -1,4 +1,5 @@
-//! Which shard owns what: every edge and every exchange must come to the same answer without asking.
+//! Which shard owns what: every edge and every exchange must come to the same answer without asking. In each cell it
+//! is the shard of the same number.
 
 use std::borrow::Cow;
 

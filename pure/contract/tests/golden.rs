@@ -12,6 +12,7 @@ use std::fmt::{Debug, Write};
 use contract::account::{Changed, Destination, Found, ListTenants, LookUp, Number, Tenant, Tenants, User};
 use contract::app::{Event, Happened, Instruction, Instructions};
 use contract::billing::{Reserve, Reserved, Settle, Settled};
+use contract::cluster::{Beyond, Cell, Node, Owner, View};
 use contract::media::{
     Anchor, Anchored, Happening, LegPort, LegQuality, LegWish, Noticed, Payload, Release, Released, Say,
     Sound,
@@ -22,8 +23,8 @@ use contract::query::{
     Registrations, Rung, ShowLadder,
 };
 use contract::record::{CallRecord, Keep, Kept, Outcome};
-use contract::registration::{Contact, Locate, Located};
-use contract::{Aor, CallId, Envelope, Money, NodeId, TenantId};
+use contract::registration::{Contact, Give, Given, Locate, Located, Reach, Reached, Take, Taken};
+use contract::{Aor, CallId, CellId, Envelope, Money, NodeId, TenantId};
 use machine::{Epoch, Moment, Shard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -115,7 +116,64 @@ fn envelopes(to: &mut impl Reader) {
     let changed = Changed { tenant: BRAND, name: None };
     to.message("envelope.notice", Envelope::notice(None, &changed));
     to.message("registration.locate", locate);
-    to.message("registration.located", Located { contacts: vec![contact()] });
+    to.message("registration.located", Located { contacts: vec![contact()], elsewhere: None });
+    cells(to);
+}
+
+fn cells(to: &mut impl Reader) {
+    let [red, blue] = [CellId(1), CellId(2)];
+    to.message("registration.located_elsewhere", Located { contacts: Vec::new(), elsewhere: Some(blue) });
+    to.message("account.found.elsewhere", Found::Elsewhere { cell: blue });
+    to.message("registration.reach", Reach { tenant: BRAND, name: "1001".into() });
+    let reached = [
+        ("registration.reached", Reached::User { name: "1001".into(), contacts: vec![contact()] }),
+        ("registration.reached_number", Reached::Leads { name: "1001".into() }),
+        ("registration.reached_app", Reached::App { name: "echo".into() }),
+        ("registration.reached_elsewhere", Reached::Elsewhere { cell: red }),
+        ("registration.reached_nobody", Reached::Refused { status: 404, cause: "not found".into() }),
+    ];
+    for (name, reached) in reached {
+        to.message(name, reached);
+    }
+    to.message("registration.give", Give { aor: aor(), away: None });
+    to.message("registration.give_away", Give { aor: aor(), away: Some(blue) });
+    to.message("registration.given", Given { bindings: vec![1, 2, 3] });
+    to.message("registration.take", Take { aor: aor(), bindings: vec![1, 2, 3] });
+    to.message("registration.taken", Taken { understood: true, contacts: 2 });
+    to.message("cluster.view", view());
+    let cell = Cell {
+        number: blue,
+        name: "blue".into(),
+        seats: vec![(NodeId(9), ([192, 0, 2, 9], 7000).into())],
+        offices: vec!["http://192.0.2.9:8080".into()],
+        stamp: 5,
+    };
+    let view = View { cell: red, cells: vec![cell], ..view() };
+    to.message("cluster.view_of_a_cell", view.clone());
+    to.message("cluster.beyond", Beyond { cell: red, reachable: true, view: Some(view) });
+    to.message("cluster.out_of_reach", Beyond { cell: blue, reachable: false, view: None });
+}
+
+fn view() -> View {
+    let node = Node {
+        node: NodeId(3),
+        host: "h3".into(),
+        roles: vec![contract::Role::Edge, contract::Role::Exchange],
+        inside: vec![([192, 0, 2, 3], 7100).into()],
+        addresses: vec![[192, 0, 2, 3].into()],
+        floating: vec![[192, 0, 2, 33].into()],
+        draining: false,
+        since: 2,
+    };
+    let owner = Owner { node: Some(NodeId(3)), epoch: Epoch(1), ..Owner::default() };
+    View {
+        version: 7,
+        me: NodeId(3),
+        nodes: vec![node],
+        owners: vec![owner, Owner::default()],
+        holders: vec![([192, 0, 2, 3].into(), NodeId(3))],
+        ..View::default()
+    }
 }
 
 fn accounts(to: &mut impl Reader) {

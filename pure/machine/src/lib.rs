@@ -19,7 +19,7 @@ pub use failpoint::{Failpoint, Fault};
 pub use hash::{FixedState, KeyedHash, Secret};
 pub use moment::Moment;
 pub use outbox::{Key, Outbox, Record, Tag};
-pub use shard::{Epoch, SHARDS, Shard};
+pub use shard::{CellId, Epoch, SHARDS, Shard};
 pub use timers::Timers;
 pub use token::{Kind, Mint, Token};
 

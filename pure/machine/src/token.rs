@@ -1,4 +1,4 @@
-use crate::{KeyedHash, Secret, Shard, base32};
+use crate::{CellId, KeyedHash, Secret, Shard, base32};
 
 const PURPOSE: u8 = 0xF0;
 /// Kind (1), shard (2), call (8), part (2) and seal (4).
@@ -25,7 +25,7 @@ pub enum Kind {
 pub struct Token {
     /// What it is used as.
     pub kind: Kind,
-    /// The shard that owns the call (or binding).
+    /// The shard that owns the call (or binding), in whichever cell.
     pub shard: Shard,
     /// The call's number within the platform (or a binding's hash).
     pub call: u64,
@@ -38,12 +38,25 @@ pub struct Token {
 #[derive(Clone, Debug)]
 pub struct Mint {
     hash: KeyedHash,
+    /// The cell that we are, for others: our own shards are named with it in what is minted.
+    cell: CellId,
 }
 
 impl Mint {
     /// Mints under the platform's secret.
     pub fn new(secret: Secret) -> Self {
-        Mint { hash: KeyedHash::new(secret) }
+        Mint { hash: KeyedHash::new(secret), cell: CellId::HOME }
+    }
+
+    /// Mints as `cell`. What was minted before there were cells is still ours.
+    #[must_use]
+    pub fn of_cell(self, cell: CellId) -> Self {
+        Mint { cell, ..self }
+    }
+
+    /// Which cell it mints as.
+    pub fn cell(&self) -> CellId {
+        self.cell
     }
 
     /// The hash that shares this mint's secret.
@@ -55,7 +68,8 @@ impl Mint {
     pub fn write(&self, token: Token) -> String {
         let mut raw = [0; RAW];
         raw[0] = token.kind as u8;
-        raw[1..3].copy_from_slice(&token.shard.number().to_be_bytes());
+        let cell = if token.shard.cell().is_home() { self.cell } else { token.shard.cell() };
+        raw[1..3].copy_from_slice(&token.shard.of_cell(cell).bits().to_be_bytes());
         raw[3..11].copy_from_slice(&token.call.to_be_bytes());
         raw[11..13].copy_from_slice(&token.part.to_be_bytes());
         self.seal(&mut raw);
@@ -73,9 +87,10 @@ impl Mint {
         if sealed != raw || raw[0] != kind as u8 {
             return None;
         }
+        let shard = Shard::from_bits(u16::from_be_bytes([raw[1], raw[2]]));
         Some(Token {
             kind,
-            shard: Shard::of(u64::from(u16::from_be_bytes([raw[1], raw[2]]))),
+            shard: if shard.cell() == self.cell { shard.at_home() } else { shard },
             call: u64::from_be_bytes(raw[3..11].try_into().ok()?),
             part: u16::from_be_bytes([raw[11], raw[12]]),
         })
@@ -116,5 +131,30 @@ mod tests {
             forged[at] = if forged[at] == b'0' { b'1' } else { b'0' };
             assert_eq!(mint().read(Kind::Tag, &forged), None, "changed at {at}");
         }
+    }
+
+    #[test]
+    fn each_cell_knows_its_own_tokens_and_whose_the_others_are() {
+        let [first, second] = [1, 2].map(|cell| mint().of_cell(CellId(cell)));
+        let token = Token { kind: Kind::Tag, shard: Shard::of(4095), call: 3, part: 1 };
+        let text = first.write(token);
+        assert_eq!(first.read(Kind::Tag, text.as_bytes()), Some(token));
+        let theirs = Token { shard: token.shard.of_cell(CellId(1)), ..token };
+        assert_eq!(second.read(Kind::Tag, text.as_bytes()), Some(theirs));
+        assert_eq!(second.write(theirs), text, "who passes it on changes nothing");
+    }
+
+    #[test]
+    fn what_was_minted_before_there_were_cells_is_still_ours() {
+        let token = Token { kind: Kind::Branch, shard: Shard::of(17), call: 3, part: 1 };
+        let before = mint().write(token);
+        assert_eq!(mint().of_cell(CellId(1)).read(Kind::Branch, before.as_bytes()), Some(token));
+    }
+
+    /// The text of a platform without cells, as release 0.1 wrote it.
+    #[test]
+    fn without_cells_every_token_is_as_it_was() {
+        let token = Token { kind: Kind::Tag, shard: Shard::of(4095), call: 0x0123_4567_89ab_cdef, part: 9 };
+        assert_eq!(mint().write(token), "047zy0938nkrkaydxw00kgdzrhz0");
     }
 }

@@ -1,6 +1,7 @@
 //! One TOML file says it all; every key has a default, unknown ones are refused.
 
 mod amqp;
+mod cell;
 mod cluster;
 mod nats;
 
@@ -13,6 +14,7 @@ use serde::{Deserialize, Serialize};
 use sip::digest::Algorithm;
 
 pub(crate) use amqp::Amqp;
+pub(crate) use cell::Cell;
 pub(crate) use cluster::{Cluster, Floating};
 pub(crate) use nats::Nats;
 
@@ -39,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) billing: Billing,
     pub(crate) api: Api,
     pub(crate) cluster: Cluster,
+    pub(crate) cell: Cell,
     pub(crate) nats: Nats,
     pub(crate) amqp: Amqp,
     /// Faults planted on purpose, for drills: `[[failpoints]] dialed = "...", fault = "panic"`.
@@ -240,6 +243,7 @@ impl Default for Config {
             billing: Billing::default(),
             api: Api::default(),
             cluster: Cluster::default(),
+            cell: Cell::default(),
             nats: Nats::default(),
             amqp: Amqp::default(),
             failpoints: Vec::new(),
@@ -395,6 +399,7 @@ impl Config {
         let legs = usize::from(self.media.legs) * self.media_bind().len();
         say(legs > 7_000, "media.legs: expected at most 7000, for both families together (descriptors)");
         self.cluster.contradictions().iter().for_each(|what| say(true, what));
+        self.cell.contradictions(&self.cluster).iter().for_each(|what| say(true, what));
         self.nats.contradictions(&self.cluster).iter().for_each(|what| say(true, what));
         self.amqp.contradictions().iter().for_each(|what| say(true, what));
         if let Err(error) = store::Address::read(&self.store, &self.data) {
@@ -493,6 +498,20 @@ mod tests {
             ("[signalling]\nretry_after_seconds = 0", "signalling.retry_after_seconds: expected 1 to 3600"),
             ("[call]\nack_wait_seconds = 601", "call.ack_wait_seconds: expected at most 600"),
             ("[call]\nbye_wait_seconds = 601", "call.bye_wait_seconds: expected at most 600"),
+            (
+                "[cell]\nname = \"north\"",
+                "cell.number: expected this cell's number, as other keys of cell are set",
+            ),
+            (
+                "[cell]\nnumber = 1\nname = \"north\"\noffices = [\"http://10.0.0.1:8080\"]",
+                "cell.number: expected cluster.node and cluster.brokers to be set, too (one host is enough)",
+            ),
+            (
+                "[cluster]\nnode = 1\nbrokers = [\"1@10.0.0.1:7000\"]\n[cell]\nnumber = 16\nname = \"north\"\n\
+                 offices = [\"10.0.0.1:8080\"]\nknown = [\"1@10.0.0.1:7000\"]\n[nats]\nservers = [\"nats://10.0.0.1:4222\"]",
+                "cell.number: expected 1 to 15, or 0 for no cells; cell.offices: expected http://ADDRESS:PORT; \
+                 cell.known: expected brokers of other cells only",
+            ),
         ] {
             assert_eq!(read(text).contradictions().join("; "), said, "{text}");
         }

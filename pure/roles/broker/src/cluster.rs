@@ -218,6 +218,7 @@ impl Cluster {
             nodes,
             owners: shards().map(owner).collect(),
             holders: fixed.chain(held).collect(),
+            ..View::default()
         }
     }
 

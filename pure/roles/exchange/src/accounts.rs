@@ -4,11 +4,11 @@
 //! REGISTER needs:
 //!
 //! ```text
-//! format 1 | kind | flags | 0 | realm u64 (little endian) | MD5 16 | SHA-256 32 | MessagePack
+//! format 1 | kind | flags | cell | realm u64 (little endian) | MD5 16 | SHA-256 32 | MessagePack
 //! ```
 
 use contract::account::{Found, LookUp, Number, User};
-use contract::{TenantId, sharding};
+use contract::{CellId, TenantId, sharding};
 use machine::{KeyedHash, Moment};
 use sip::digest::{Algorithm, Ha1};
 
@@ -19,6 +19,8 @@ use crate::settings;
 const FORMAT: u8 = 1;
 const USER: u8 = 1;
 const NUMBER: u8 = 2;
+/// It lives in another cell: of it only that is known, and behind it stands what was asked.
+const ELSEWHERE: u8 = 3;
 const BLOCKED: u8 = 1;
 const HAS_MD5: u8 = 2;
 const HAS_SHA256: u8 = 4;
@@ -74,8 +76,16 @@ impl<'a> Account<'a> {
         Ha1::kept(algorithm, std::str::from_utf8(digits).ok()?)
     }
 
+    /// The cell that it lives in, if that is another.
+    pub(crate) fn cell(&self) -> Option<CellId> {
+        (self.head[1] == ELSEWHERE).then_some(CellId(self.head[3]))
+    }
+
     /// All of it; of a user without the hashes.
     pub(crate) fn found(&self) -> Found {
+        if let Some(cell) = self.cell() {
+            return Found::Elsewhere { cell };
+        }
         contract::decode(self.rest).unwrap_or_default()
     }
 
@@ -86,7 +96,7 @@ impl<'a> Account<'a> {
         }
         match self.found() {
             Found::User(user) => Some(user),
-            Found::Number(_) | Found::Nobody | Found::Unknown => None,
+            Found::Number(_) | Found::Elsewhere { .. } | Found::Nobody | Found::Unknown => None,
         }
     }
 }
@@ -158,7 +168,9 @@ impl Accounts {
             return None;
         }
         remembered.confirmed = second(now);
-        match Account::read(&remembered.body)?.found() {
+        let account = Account::read(&remembered.body)?;
+        match account.found() {
+            Found::Elsewhere { .. } => contract::decode(account.rest).ok(),
             Found::User(user) => Some(LookUp { tenant: user.tenant, name: user.name }),
             Found::Number(number) => Some(LookUp { tenant: number.tenant, name: number.number }),
             Found::Nobody | Found::Unknown => None,
@@ -173,7 +185,7 @@ impl Accounts {
     /// Notes an answer. Says what is to be kept: what changed, and what was forgotten for want of room.
     pub(crate) fn learn(&mut self, asked: &LookUp, found: &Found, now: Moment) -> [Option<Learned>; 2] {
         let key = self.key(asked.tenant, asked.name.as_bytes());
-        let Some(body) = self.write(found) else {
+        let Some(body) = self.write(asked, found) else {
             if *found == Found::Nobody {
                 self.absent.insert(key, now.after(self.settings.absent));
             }
@@ -227,7 +239,7 @@ impl Accounts {
         self.known.len()
     }
 
-    fn write(&self, found: &Found) -> Option<Vec<u8>> {
+    fn write(&self, asked: &LookUp, found: &Found) -> Option<Vec<u8>> {
         let mut body = vec![0; HEAD];
         body[0] = FORMAT;
         match found {
@@ -246,6 +258,11 @@ impl Accounts {
                 body[1] = NUMBER;
                 body.extend_from_slice(&contract::encode(found));
             }
+            Found::Elsewhere { cell } => {
+                body[1] = ELSEWHERE;
+                body[3] = cell.0;
+                body.extend_from_slice(&contract::encode(asked));
+            }
             Found::Nobody | Found::Unknown => return None,
         }
         Some(body)
@@ -256,7 +273,7 @@ impl Accounts {
 pub(crate) fn number(found: Found) -> Option<Number> {
     match found {
         Found::Number(number) => Some(number),
-        Found::User(_) | Found::Nobody | Found::Unknown => None,
+        Found::User(_) | Found::Elsewhere { .. } | Found::Nobody | Found::Unknown => None,
     }
 }
 
@@ -373,6 +390,20 @@ mod tests {
     }
 
     #[test]
+    fn who_lives_in_another_cell_is_remembered_and_asked_for_again_under_the_same_name() {
+        let (mut accounts, there) = (accounts(10), Found::Elsewhere { cell: CellId(2) });
+        let [kept, None] = accounts.learn(&asked("alice"), &there, NOW) else { panic!() };
+        assert_eq!(known(&accounts, "alice"), Some(there.clone()));
+        let Learned { key, body } = kept.unwrap();
+        let mut restored = self::accounts(10);
+        assert!(restored.restore(key, body));
+        assert_eq!(known(&restored, "alice"), Some(there));
+        assert_eq!(restored.due(key, NOW), Some(asked("alice")));
+        restored.learn(&asked("alice"), &Found::User(alice()), NOW);
+        assert_eq!(known(&restored, "alice").map(|found| matches!(found, Found::User(_))), Some(true));
+    }
+
+    #[test]
     fn what_does_not_fit_is_forgotten_and_said_so() {
         let mut accounts = accounts(2);
         let number = |digits: &str| Number {
@@ -395,7 +426,7 @@ mod tests {
     #[test]
     fn the_account_of_the_first_release_is_read() {
         let golden = include_bytes!("../tests/golden/account.v1");
-        assert_eq!(accounts(1).write(&Found::User(alice())).unwrap(), golden);
+        assert_eq!(accounts(1).write(&asked("alice"), &Found::User(alice())).unwrap(), golden);
         let mut restored = accounts(1);
         let key = restored.key(TenantId(1), b"alice");
         assert!(restored.restore(key, golden.to_vec()));

@@ -122,7 +122,7 @@ impl Exchange {
                 self.learn(&look_up, &found, out, now);
             }
             About::Phones { call, serial, aor } => {
-                let Located { contacts } = decode(body).ok()?;
+                let Located { contacts, .. } = decode(body).ok()?;
                 self.close(id);
                 self.located((call, serial), aor, contacts, now, out);
                 return Some(());

@@ -82,7 +82,7 @@ pub(crate) fn route(wanted: &Wanted, view: &View, now: Moment) -> Way {
         Ok(found) => match accounts::number(found).map(|number| number.to) {
             Some(Destination::User { name }) => match look_up(tenant, &name, view, now) {
                 Ok(Found::User(user)) => phones(tenant, user.name, user.blocked),
-                Ok(Found::Number(_) | Found::Nobody | Found::Unknown) => nowhere(),
+                Ok(Found::Number(_) | Found::Elsewhere { .. } | Found::Nobody | Found::Unknown) => nowhere(),
                 Err(ask) => ask,
             },
             Some(Destination::App { name }) => Way::Found(Route::App { name }),

@@ -98,7 +98,8 @@ impl Exchange {
 
     /// Says where the phones of a user of ours are.
     pub(crate) fn locate(&self, asked: &Locate, now: Moment) -> Located {
-        Located { contacts: self.view.bindings.contacts(self.binding_key(&asked.aor), now) }
+        let contacts = self.view.bindings.contacts(self.binding_key(&asked.aor), now);
+        Located { contacts, elsewhere: None }
     }
 
     /// Under what the bindings of `aor` are kept.

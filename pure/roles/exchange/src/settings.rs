@@ -96,11 +96,12 @@ impl Owned {
 
     /// Whether this thread owns `shard`.
     pub fn owns(&self, shard: Shard) -> bool {
-        self.epochs[usize::from(shard.number())].is_some()
+        shard.cell().is_home() && self.epochs[usize::from(shard.number())].is_some()
     }
 
     /// How often `shard` has changed its owner, as far as this thread knows.
     pub fn epoch(&self, shard: Shard) -> Epoch {
+        debug_assert!(shard.cell().is_home(), "{shard:?} is another cell's");
         self.epochs[usize::from(shard.number())].unwrap_or_default()
     }
 
