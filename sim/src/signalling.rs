@@ -5,9 +5,8 @@ use std::time::Duration;
 use contract::query::{Calls, ListCalls, ListRegistrations, Registration, Registrations};
 use contract::{CallId, Conversation, Envelope, NodeId};
 use edge::{Flow, Listener};
-use exchange::settings::Owned;
 use journal::{Blame, Damage, Journal, Recovered, Shell, Turn};
-use machine::{Key, Machine as _, Moment, Secret, Shard, Tag};
+use machine::{Key, Machine as _, Moment, Owned, Secret, Shard, Tag};
 use sip::Transport;
 use worker::{In, Out, Settings, Signalling};
 

@@ -27,6 +27,10 @@ pub(crate) struct Batches<T> {
     pub(crate) current: Batch<T>,
     /// The last committed one, if `current` is not.
     pub(crate) before: Batch<T>,
+    /// What committed batches before that say, as far as it may not have been said: those after `said`.
+    pub(crate) earlier: Vec<T>,
+    /// The last batch of which all was said.
+    pub(crate) said: u64,
     retaken: Batch<T>,
     /// The highest number seen.
     pub(crate) highest: u64,
@@ -35,7 +39,8 @@ pub(crate) struct Batches<T> {
 impl<T> Default for Batches<T> {
     fn default() -> Self {
         let none = || Batch::new(0, true);
-        Batches { current: none(), before: none(), retaken: none(), highest: 0 }
+        let earlier = Vec::new();
+        Batches { current: none(), before: none(), earlier, said: u64::MAX, retaken: none(), highest: 0 }
     }
 }
 
@@ -43,6 +48,11 @@ impl<T> Batches<T> {
     /// As if all up to batch `number` had been read, and sent.
     pub(crate) fn after(number: u64) -> Self {
         Batches { current: Batch::new(number, true), highest: number, ..Batches::default() }
+    }
+
+    /// Remembers what batches after `said` say, however many there are.
+    pub(crate) fn with_said(self, said: u64) -> Self {
+        Batches { said, ..self }
     }
 
     /// Takes in the next record; `apply` is told of each state that is known to be committed.
@@ -91,7 +101,10 @@ impl<T> Batches<T> {
         if !self.current.committed {
             self.commit(apply);
         }
-        self.before = std::mem::replace(&mut self.current, next);
+        let earlier = std::mem::replace(&mut self.before, std::mem::replace(&mut self.current, next));
+        if earlier.number > self.said {
+            self.earlier.extend(earlier.outgoing);
+        }
     }
 
     fn adopt(&mut self, head: &Head, apply: &mut impl FnMut(T)) {

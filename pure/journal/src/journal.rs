@@ -46,6 +46,14 @@ pub struct Entry<'a> {
     pub body: &'a [u8],
 }
 
+impl Entry<'_> {
+    /// The same, to be kept.
+    pub fn to_record(self) -> Record {
+        let Entry { tag, shard, key, body } = self;
+        Record { tag, shard, key, body: body.to_vec() }
+    }
+}
+
 /// How the journal is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stats {
@@ -314,12 +322,24 @@ impl<R: Region> Journal<R> {
         self.live_in[self.ring.shape.number(place.at())] -= 1;
     }
 
-    /// All that the last committed batch says has been said.
+    /// All that the last committed batch says has been said, and all before.
     pub fn sent(&mut self) {
-        if self.said < self.committed {
-            self.said = self.committed;
+        self.sent_up_to(self.committed);
+    }
+
+    /// The last batch that counts.
+    pub fn committed(&self) -> u64 {
+        self.committed
+    }
+
+    /// All that batches up to `batch` say has been said. What later ones say a successor says again.
+    pub fn sent_up_to(&mut self, batch: u64) {
+        let batch = batch.min(self.committed);
+        if self.said < batch {
+            self.said = batch;
             self.ring.note(SENT, self.said, 0);
-            if !self.open {
+            // A checkpoint takes all before it for said.
+            if !self.open && self.said == self.committed {
                 self.checkpoints.look(&mut self.ring, &self.index, self.said);
             }
         }
@@ -327,11 +347,16 @@ impl<R: Region> Journal<R> {
 
     /// The newest state kept of one thing, also of the open batch.
     pub fn latest(&self, tag: Tag, key: Key) -> Option<&[u8]> {
+        self.newest(tag, key).map(|entry| entry.body)
+    }
+
+    /// The same, with the shard that it belongs to.
+    pub fn newest(&self, tag: Tag, key: Key) -> Option<Entry<'_>> {
         let place = match self.newest_pending(tag, key) {
             Some(pending) => self.pending[pending].place,
             None => self.index.find(hash(tag, key), |place| self.is(place, tag, key))?,
         };
-        Some(self.whole(place)?.body).filter(|body| !body.is_empty())
+        self.whole(place).filter(|entry| !entry.body.is_empty())
     }
 
     /// How the journal is doing.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use machine::{Key, Shard, Tag};
+use machine::{Key, Tag};
 
 use crate::index::{Place, hash};
 use crate::journal::{Entry, Journal};
@@ -71,7 +71,7 @@ impl<R: Region> Journal<R> {
         {
             return Err(self.give_up(place));
         }
-        Ok(self.latest(tag, key).map(|body| Entry { tag, shard: Shard::default(), key, body }))
+        Ok(self.newest(tag, key))
     }
 
     fn show_those(&mut self, places: &[Place], mut each: impl FnMut(Entry<'_>)) -> Vec<Damage> {

@@ -183,7 +183,14 @@ impl<R: Region> Reading<R> {
             return self.broken(Some(0), 0, What::SegmentFront);
         };
         let oldest = (newest + 1).saturating_sub(shape.count).max(shape.count);
-        let mut end = match self.read_from_checkpoint(oldest, newest) {
+        let said = match self.ring.noted(SENT) {
+            (Some(note), _) => note.batch,
+            (None, broken) if broken.is_empty() => 0,
+            // It is not known what was said.
+            (None, _) => u64::MAX,
+        };
+        self.batches.said = said;
+        let mut end = match self.read_from_checkpoint(oldest, newest, said) {
             Some(end) => end,
             None => self.read_segments(oldest, newest, PREFIX),
         };
@@ -215,19 +222,20 @@ impl<R: Region> Reading<R> {
 
     /// Takes what lived at the last checkpoint, and reads only what was written since. `None` if there is no
     /// checkpoint, or anything on that way is not as it should be: then all must be read.
-    fn read_from_checkpoint(&mut self, oldest: u64, newest: u64) -> Option<usize> {
+    fn read_from_checkpoint(&mut self, oldest: u64, newest: u64, said: u64) -> Option<usize> {
         let (checkpoint, lived) = Checkpoint::newest(&self.ring)?;
         // Of the oldest segment the records may have gone on already.
         if !(oldest + 1..=newest).contains(&checkpoint.sequence) || !self.damage.is_empty() {
             return None;
         }
         let applied = self.still_there(lived, checkpoint.sequence)?;
-        (self.applied, self.batches) = (applied, Batches::after(checkpoint.batch));
+        (self.applied, self.batches) = (applied, Batches::after(checkpoint.batch).with_said(said));
         let end = self.read_segments(checkpoint.sequence, newest, checkpoint.offset);
         if self.damage.is_empty() {
             return Some(end);
         }
-        (self.applied, self.batches, self.damage) = (Vec::new(), Batches::default(), Vec::new());
+        (self.applied, self.batches, self.damage) =
+            (Vec::new(), Batches::default().with_said(said), Vec::new());
         None
     }
 
@@ -310,10 +318,11 @@ impl<R: Region> Reading<R> {
             }
             holds
         };
-        let Batches { current, before, .. } = &mut self.batches;
+        let Batches { current, before, earlier, .. } = &mut self.batches;
         current.inputs.retain(&mut whole);
         current.outgoing.retain(&mut whole);
         before.outgoing.retain(&mut whole);
+        earlier.retain(&mut whole);
         for at in broken {
             let number = self.ring.shape.number(at) as u64;
             self.broken(Some(number), at - self.ring.shape.start(number), What::Other);
@@ -366,11 +375,15 @@ impl<R: Region> Reading<R> {
     }
 
     fn unsent(&self) -> Vec<Vec<u8>> {
-        let last = self.last();
-        if self.sent.is_some_and(|sent| sent.batch >= last.number) {
-            return Vec::new();
-        }
-        last.outgoing.iter().map(|record| self.ring.body_at(record.at()).to_vec()).collect()
+        let Batches { current, before, earlier, .. } = &self.batches;
+        let (last, said) = (self.last().number, self.batches.said);
+        // Without a note only of the last batch it is believed that it was not said.
+        let may_be_unsaid = |batch: &&Batch<Place>| {
+            batch.committed && (batch.number > said || said == u64::MAX && batch.number == last)
+        };
+        let recent = [before, current].into_iter().filter(may_be_unsaid).flat_map(|batch| &batch.outgoing);
+        let all = earlier.iter().chain(recent);
+        all.map(|record| self.ring.body_at(record.at()).to_vec()).collect()
     }
 
     /// The inputs of the batch that was not committed, each with its number.

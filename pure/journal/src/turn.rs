@@ -65,7 +65,7 @@ pub trait Durable: Machine {
         &mut self,
         now: Moment,
         cause: Cause,
-        latest: &dyn Fn(Tag, Key) -> Option<Vec<u8>>,
+        latest: &dyn Fn(Tag, Key) -> Option<Record>,
         out: &mut Outbox<Self::Out>,
     );
 }
@@ -312,13 +312,16 @@ impl<M: Durable, R: Region> Turn<M, R> {
         self.journal.commit();
     }
 
-    /// Fifth and last step: says it, and notes that it was said.
+    /// Fifth and last step: says it, and notes that it was said; if somebody follows, whoever follows may have to
+    /// know of it before it is said, so the shell notes it ([`Journal::sent_up_to`]).
     pub fn perform<S: Shell<M>>(&mut self, now: Moment, shell: &mut S) {
         self.stats.said += self.out.emit.len() as u64;
         for out in self.out.emit.drain(..) {
             shell.perform(now, out);
         }
-        self.journal.sent();
+        if self.changes.is_none() {
+            self.journal.sent();
+        }
     }
 
     /// Takes up every record that a predecessor left and that is wanted [`When::AtOnce`]; the others are left for
@@ -373,7 +376,9 @@ impl<M: Durable, R: Region> Turn<M, R> {
         for kept in &recovered.unsent {
             shell.perform_again(now, kept);
         }
-        self.journal.sent();
+        if self.changes.is_none() {
+            self.journal.sent();
+        }
         if let Some(suspect) = suspect {
             self.give_up(now, suspect, shell);
         }
@@ -437,11 +442,12 @@ impl<M: Durable, R: Region> Turn<M, R> {
 
     /// Gets rid of what was in hand at two deaths.
     fn give_up<S: Shell<M>>(&mut self, now: Moment, (tag, key, deaths): (Tag, Key, u8), shell: &mut S) {
-        let kept = self.journal.latest(tag, key).map(<[u8]>::to_vec).unwrap_or_default();
-        shell.set_aside(&[], &kept, Blame::Thing(tag, key, deaths));
+        let kept = self.journal.newest(tag, key).map(Entry::to_record);
+        let kept = kept.unwrap_or(Record { tag, shard: Shard::default(), key, body: Vec::new() });
+        shell.set_aside(&[], &kept.body, Blame::Thing(tag, key, deaths));
         if deaths > DEATHS {
-            let _ = self.journal.append(&Record { tag, shard: Shard::default(), key, body: Vec::new() });
-            return;
+            self.out.keep(Record { body: Vec::new(), ..kept });
+            return self.keep();
         }
         self.journal.thing_in_hand(tag, key);
         // If it panics, `rebuild` lets it go.
@@ -459,8 +465,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
                 continue;
             }
             restore(&mut self.machine, now, entry, shell);
-            let Entry { tag, shard, key, body } = entry;
-            let _ = self.journal.append(&Record { tag, shard, key, body: body.to_vec() });
+            let _ = self.journal.append(&entry.to_record());
         }
     }
 
@@ -492,7 +497,7 @@ impl<M: Durable, R: Region> Turn<M, R> {
 
     fn rebuild(&mut self, now: Moment, cause: Cause) -> std::thread::Result<()> {
         let (machine, out, journal) = (&mut self.machine, &mut self.out, &self.journal);
-        let latest = |tag, key| journal.latest(tag, key).map(<[u8]>::to_vec);
+        let latest = |tag, key| journal.newest(tag, key).map(Entry::to_record);
         catch_unwind(AssertUnwindSafe(|| machine.rebuild(now, cause, &latest, out)))
     }
 

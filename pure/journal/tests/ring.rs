@@ -85,6 +85,28 @@ fn whole<R: Region>(journal: &mut Journal<R>, step: &Step) {
     journal.sent();
 }
 
+#[test]
+fn all_that_was_held_back_is_said_again_by_a_successor_and_nothing_else() {
+    for said in 0..=5 {
+        let mut journal = Journal::create_with(blank(4), now(), SEGMENT).unwrap();
+        for number in 1..=5u8 {
+            journal.begin([(&b"udp"[..], &[number][..])]);
+            assert_eq!(journal.outgoing(&[number, 1]), Kept::Safe);
+            assert_eq!(journal.outgoing(&[number, 2]), Kept::Safe);
+            journal.commit();
+            assert_eq!(journal.committed(), number.into());
+            journal.sent_up_to(said.min(number.into()));
+        }
+        let (mut journal, recovered) = Journal::open(journal.into_region(), now()).unwrap();
+        let expected: Vec<_> =
+            (said as u8 + 1..=5).flat_map(|number| [vec![number, 1], vec![number, 2]]).collect();
+        assert_eq!(recovered.unsent, expected, "after {said}");
+        journal.sent();
+        let (_, recovered) = Journal::open(journal.into_region(), now()).unwrap();
+        assert_eq!(recovered.unsent, Vec::<Vec<u8>>::new());
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 

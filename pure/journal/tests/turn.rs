@@ -109,13 +109,13 @@ impl Durable for Counter {
         &mut self,
         _now: Moment,
         cause: Cause,
-        latest: &dyn Fn(Tag, Key) -> Option<Vec<u8>>,
+        latest: &dyn Fn(Tag, Key) -> Option<Record>,
         out: &mut Outbox<(u8, u64)>,
     ) {
         let Some(name) = self.in_hand.take() else { return };
         self.counts.remove(&name);
-        if let Some(body) = latest(COUNT, Key(name.into())) {
-            self.counts.insert(name, u64::from_le_bytes(body.try_into().unwrap()));
+        if let Some(kept) = latest(COUNT, Key(name.into())) {
+            self.counts.insert(name, u64::from_le_bytes(kept.body.try_into().unwrap()));
         }
         if cause == Cause::Deadline {
             self.deadline = None;

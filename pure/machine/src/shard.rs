@@ -43,6 +43,11 @@ impl Shard {
         Shard((hash % SHARDS as u64) as u16)
     }
 
+    /// All of the own cell, by their numbers.
+    pub fn all() -> impl Iterator<Item = Shard> + Clone {
+        (0..SHARDS).map(Shard)
+    }
+
     /// Which one of its cell's: `0..SHARDS`.
     pub const fn number(self) -> u16 {
         self.0 % SHARDS

@@ -52,6 +52,9 @@ struct Follower {
 pub struct Following {
     shards: Vec<Vec<Follower>>,
     buddies: Vec<Option<NodeId>>,
+    /// Everybody who must follow something, and those of them who need a copy of something.
+    wants: BTreeSet<Peer>,
+    needy: BTreeSet<Peer>,
     /// Who has been told all of something and has not acknowledged it.
     awaited: BTreeSet<Peer>,
 }
@@ -59,15 +62,21 @@ pub struct Following {
 impl Default for Following {
     fn default() -> Self {
         let count = usize::from(SHARDS);
-        Following { shards: vec![Vec::new(); count], buddies: vec![None; count], awaited: BTreeSet::new() }
+        Following {
+            shards: vec![Vec::new(); count],
+            buddies: vec![None; count],
+            wants: BTreeSet::new(),
+            needy: BTreeSet::new(),
+            awaited: BTreeSet::new(),
+        }
     }
 }
 
 impl Following {
     /// From now on whoever `view` says must follow those shards that are `mine`.
     pub fn go_by(&mut self, view: &View, mine: impl Fn(Shard) -> bool) {
-        for number in 0..SHARDS {
-            let (shard, at) = (Shard::of(number.into()), usize::from(number));
+        for shard in Shard::all() {
+            let at = usize::from(shard.number());
             if !mine(shard) {
                 self.shards[at].clear();
                 self.buddies[at] = None;
@@ -83,19 +92,31 @@ impl Following {
             let peers = nodes.into_iter().flatten().filter_map(|node| Peer::at(view, node, shard));
             self.shards[at] = peers.map(|peer| follower(&before, peer, owner.epoch)).collect();
         }
+        self.wants = self.shards.iter().flatten().map(|it| it.peer).collect();
+        let needy = self.shards.iter().flatten().filter(|it| it.knows == Knows::Nothing);
+        self.needy = needy.map(|it| it.peer).collect();
     }
 
     /// The connection to `peer` is gone: it may have missed something, or forgotten everything.
     pub fn lost(&mut self, peer: Peer) {
         let all = self.shards.iter_mut().flatten().filter(|follower| follower.peer == peer);
         all.for_each(|follower| follower.knows = Knows::Nothing);
+        if self.wants.contains(&peer) {
+            self.needy.insert(peer);
+        }
     }
 
     /// Who needs a copy of which shards, of those who can be `reached`. From now on they are told what changes.
     pub fn begin_copies(&mut self, reached: impl Fn(Peer) -> bool) -> BTreeMap<Peer, Vec<(Shard, Epoch)>> {
         let mut needed: BTreeMap<Peer, Vec<(Shard, Epoch)>> = BTreeMap::new();
+        let there: BTreeSet<Peer> = self.needy.iter().copied().filter(|&peer| reached(peer)).collect();
+        if there.is_empty() {
+            return needed;
+        }
+        self.needy.retain(|peer| !there.contains(peer));
         for (number, followers) in (0..).zip(&mut self.shards) {
-            for it in followers.iter_mut().filter(|it| it.knows == Knows::Nothing && reached(it.peer)) {
+            for it in followers.iter_mut().filter(|it| it.knows == Knows::Nothing && there.contains(&it.peer))
+            {
                 it.knows = Knows::Some;
                 needed.entry(it.peer).or_default().push((Shard::of(number), it.epoch));
             }
@@ -161,13 +182,18 @@ impl Following {
     }
 
     /// Everybody who must follow something.
-    pub fn wants(&self) -> BTreeSet<Peer> {
-        self.shards.iter().flatten().map(|it| it.peer).collect()
+    pub fn wants(&self) -> &BTreeSet<Peer> {
+        &self.wants
+    }
+
+    /// Whether `shard` has a buddy, whatever it knows.
+    pub fn has_buddy(&self, shard: Shard) -> bool {
+        self.buddies[usize::from(shard.number())].is_some()
     }
 
     /// How many shards have a buddy that knows all.
     pub fn protected(&self) -> usize {
-        (0..SHARDS).filter(|&number| self.buddy(Shard::of(number.into())).is_some()).count()
+        Shard::all().filter(|&shard| self.buddy(shard).is_some()).count()
     }
 }
 

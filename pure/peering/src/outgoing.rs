@@ -22,6 +22,9 @@ pub struct Undelivered {
 pub struct Outgoing {
     last: u64,
     acked: u64,
+    /// What was given numbers after the first and up to the second was on its way when a connection broke: what comes
+    /// on the next one says nothing of it.
+    gap: (u64, u64),
     unacked: VecDeque<(u64, Undelivered)>,
     refused: u64,
 }
@@ -57,9 +60,15 @@ impl Outgoing {
         self.last
     }
 
-    /// Up to which number everything is safe.
-    pub fn safe(&self) -> u64 {
-        self.acked
+    /// Whether what has this number is safe.
+    pub fn is_safe(&self, number: u64) -> bool {
+        number <= self.acked && !(self.gap.0 < number && number <= self.gap.1)
+    }
+
+    /// The connection broke: what is on its way may not arrive.
+    pub fn cut(&mut self) {
+        let first = if self.acked < self.gap.1 { self.gap.0 } else { self.acked };
+        self.gap = (first, self.last);
     }
 
     /// What must be said again on a new connection, under new numbers.
@@ -123,7 +132,21 @@ mod tests {
         assert_eq!(gone, [Undelivered { shard: Shard::of(4), bytes: vec![4] }]);
         assert_eq!(outgoing.waiting(), 1);
         outgoing.acked(u64::MAX);
-        assert_eq!((outgoing.waiting(), outgoing.safe()), (0, 6));
+        assert_eq!((outgoing.waiting(), outgoing.is_safe(6), outgoing.is_safe(7)), (0, true, false));
+    }
+
+    #[test]
+    fn what_was_on_its_way_when_the_connection_broke_is_not_safe_by_what_comes_later() {
+        let mut outgoing = Outgoing::default();
+        let (first, second) = (outgoing.number(), outgoing.number());
+        outgoing.acked(first);
+        outgoing.cut();
+        let third = outgoing.number();
+        outgoing.acked(third);
+        assert_eq!([first, second, third].map(|number| outgoing.is_safe(number)), [true, false, true]);
+        outgoing.number();
+        outgoing.cut();
+        assert_eq!([first, second, third].map(|number| outgoing.is_safe(number)), [true, true, true]);
     }
 
     #[test]

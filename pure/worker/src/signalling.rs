@@ -7,10 +7,10 @@ use contract::account::Tenants;
 use contract::domains::Domains;
 use contract::{CallId, Envelope, Kind, NodeId, Role};
 use edge::{Edge, Flow, Inbound, Listener, Outbound};
-use exchange::settings::Owned;
 use exchange::{Exchange, Missed, kept};
 use journal::{Cause, Durable, Entry, Missing, When};
-use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag};
+use machine::{Key, Machine, Moment, Outbox, Owned, Record, Secret, Shard, Tag};
+use peering::Going;
 
 use crate::Hop;
 
@@ -52,6 +52,15 @@ pub enum In {
     Adopt(Record),
     /// These media nodes are there, the best for new calls first.
     Media(Vec<NodeId>),
+}
+
+impl In {
+    /// What a thread is told when other shards are its own from now on, in this order.
+    pub fn going(going: Going) -> Vec<In> {
+        let Going { media, owned, adopted, .. } = going;
+        let known = media.map(In::Media).into_iter().chain([In::Owned(owned)]);
+        known.chain(adopted.into_iter().map(In::Adopt)).collect()
+    }
 }
 
 /// What a signalling thread wants done.
@@ -418,7 +427,7 @@ impl Durable for Signalling {
         &mut self,
         now: Moment,
         cause: Cause,
-        latest: &dyn Fn(Tag, Key) -> Option<Vec<u8>>,
+        latest: &dyn Fn(Tag, Key) -> Option<Record>,
         out: &mut Outbox<Out>,
     ) {
         self.to_exchange.clear();
@@ -426,15 +435,12 @@ impl Durable for Signalling {
         self.instructions = Outbox::new();
         let Some((tag, key)) = self.exchange.in_hand() else { return };
         self.exchange.forget(tag, key);
-        let body = latest(tag, key).unwrap_or_default();
-        if body.is_empty() {
-            return;
-        }
+        let Some(kept) = latest(tag, key) else { return };
         if cause == Cause::Rebuild {
-            // It is let go, in the journal as well.
-            return out.keep(Record { tag, shard: Shard::default(), key, body: Vec::new() });
+            // It is let go, in the journal as well, and where somebody follows.
+            return out.keep(Record { body: Vec::new(), ..kept });
         }
-        self.exchange.restore(Record { tag, shard: Shard::default(), key, body });
+        self.exchange.restore(kept);
         if cause == Cause::Deadline {
             // Its next deadline would be the same again.
             self.exchange.abandon(now, tag, key, &mut self.said);

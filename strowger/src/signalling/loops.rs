@@ -14,16 +14,13 @@ use host::follower::{Beside, Follower, FollowerSpec};
 use host::{Inputs, Progress, Turn};
 use journal::{Journal, Recovered};
 use machine::{KeyedHash, Machine as _, Moment};
-use peering::Peer;
+use peering::{Hosts, Neighbours, Peer, Said};
 use strowger_io::{Clock, Event, Events, Interest, MappedFile, Poller};
 use worker::{In, Signalling};
 
 use super::gather::Gather;
-use super::handing::Handing;
-use super::held_back::HeldBack;
+use super::lines::Lines;
 use super::mailbox::{Letter, Mailbox};
-use super::neighbours::{Neighbours, Said};
-use super::questions::Questions;
 use super::voice::{Asker, Voice};
 use super::{Given, WorkerError, settings, shards};
 use crate::across::Postbox;
@@ -50,18 +47,13 @@ const ROUNDS: usize = 8;
 pub(crate) struct Thread {
     pub(super) turn: Turn<Signalling, MappedFile>,
     pub(super) voice: Voice,
-    arrivals: Arrivals,
+    pub(super) arrivals: Arrivals,
     letters: Vec<Letter>,
     mailboxes: Arc<Vec<Mailbox>>,
     pub(super) number: u16,
-    pub(super) threads: u16,
-    pub(super) held: HeldBack,
-    pub(super) handing: Option<Handing>,
-    /// When shards that were to be handed on stayed after all.
-    pub(super) stayed: Option<Moment>,
     /// When neighbours were looked after last.
     pub(super) tended: Moment,
-    clock: Clock,
+    pub(super) clock: Clock,
     stop: Arc<AtomicBool>,
     turn_took: Duration,
     /// How long messages waited when it was last looked at.
@@ -100,10 +92,10 @@ impl Thread {
         let view = shards::begin(config, &given.places)?;
         let mut settings = settings(config, given.number);
         if let Some(view) = &view {
-            settings.exchange.call.media = shards::media(view);
-            settings.exchange.owned = shards::owned(view, given.number, config.signalling.threads, &[]);
+            settings.exchange.call.media = peering::media(view);
+            settings.exchange.owned = peering::owned(view, given.number, config.signalling.threads, &[]);
         }
-        let listens = settings.listeners.iter().map(|listener| listener.local).collect();
+        let listens = settings.listeners.iter().map(|listener| listener.local.ip()).collect();
         let machine = Signalling::new(settings, given.secret.clone(), began);
         let ladder =
             MappedFile::create(&given.places.ladder(given.number), config.signalling.ladder_mb << 20)?;
@@ -122,9 +114,13 @@ impl Thread {
         poller.add(&bus, BUS, Interest::READ)?;
         poller.add(given.mailboxes[usize::from(given.number)].waker(), MAIL, Interest::READ)?;
         let me = Peer { node: config.cluster.me(), thread: given.number };
-        let neighbours = given.inside.map(|listener| {
-            Neighbours::new(me, KeyedHash::new(given.secret.clone()), listener, listens, INNER, &poller)
+        let by_wire = config.sip.hop == Hop::Tcp && !config.cluster.is_one_of_several();
+        let hosts = given.inside.as_ref().map(|_| {
+            let hash = KeyedHash::new(given.secret.clone());
+            let neighbours = Neighbours::new(me, hash, listens, kept::followed);
+            Hosts::new(neighbours, config.signalling.threads, by_wire)
         });
+        let lines = given.inside.map(|listener| Lines::new(listener, INNER, &poller)).transpose()?;
         let voice = Voice {
             poller,
             front,
@@ -133,10 +129,8 @@ impl Thread {
             ladder: LadderRing::open(ladder),
             mailboxes: Arc::clone(&given.mailboxes),
             number: given.number,
-            neighbours: neighbours.transpose()?,
-            by_wire: config.sip.hop == Hop::Tcp && !config.cluster.is_one_of_several(),
-            unsaid: Vec::new(),
-            questions: Questions::default(),
+            hosts,
+            lines,
             quarantine: given.places.quarantine(),
             askers: Default::default(),
             next_asker: 0,
@@ -153,10 +147,6 @@ impl Thread {
             letters: Vec::new(),
             mailboxes: given.mailboxes,
             number: given.number,
-            threads: config.signalling.threads,
-            held: HeldBack::default(),
-            handing: None,
-            stayed: None,
             tended: began,
             clock: given.clock,
             stop: given.stop,
@@ -165,9 +155,9 @@ impl Thread {
             follower: None,
             unprotected: 0,
         };
-        if thread.voice.neighbours.is_some() {
+        if thread.voice.hosts.is_some() {
             thread.turn.follow();
-            thread.believe(view.unwrap_or_else(|| shards::alone(&given.inside_of)));
+            thread.believe(view, &given.inside_of);
         }
         thread.recover(began, &mut recovered, &given.places.disk_log(given.number))?;
         strowger_io::stand_in_line();
@@ -190,6 +180,7 @@ impl Thread {
         }
         let beside = Beside::of(&self.turn.journal, recovered, log).map_err(WorkerError::DiskLog)?;
         self.turn.recover(began, recovered, beside.entries(), &mut self.voice);
+        self.say_when_safe(began);
         self.voice.front.flush();
         self.voice.bus.flush();
         let took = self.clock.now().since(began);
@@ -226,7 +217,8 @@ impl Thread {
             let now = self.clock.now();
             let wait = self.turn.machine.next_deadline().map_or(BEAT, |at| at.since(now).min(BEAT));
             behind = behind && self.turn.catch_up(now, &mut self.voice);
-            let wait = self.held.until().map_or(wait, |until| until.since(now).min(wait));
+            let held = self.voice.hosts.as_ref().and_then(Hosts::next_deadline);
+            let wait = held.map_or(wait, |until| until.since(now).min(wait));
             let is_quiet = self.voice.own.is_empty() && !behind && !self.is_copying();
             let wait = if is_quiet { wait } else { Duration::ZERO };
             if let Some(pause) = gather.pause(now) {
@@ -235,6 +227,8 @@ impl Thread {
             self.voice.poller.wait(&mut events, Some(wait))?;
             let now = self.clock.now();
             let mut direct = self.receive(&events, now);
+            // What a buddy knows by now goes out before the next is decided.
+            self.release(now);
             gather.turn(now, self.arrivals.len() + direct.len());
             self.feel_pressure(now, begun);
             self.turn_once(now, &mut direct);
@@ -298,32 +292,20 @@ impl Thread {
 
     fn open_letter(&mut self, letter: Letter, now: Moment) {
         match letter {
-            Letter::Inward(shard, bytes) => self.do_as_said(now, Said::Inward(shard, bytes)),
+            Letter::Inward(shard, bytes) => match &mut self.voice.hosts {
+                Some(hosts) => hosts.do_as_said(now, Said::Inward(shard, bytes)),
+                None => self.arrivals.push(Source::Hop, &bytes),
+            },
             Letter::Outward(wire, bytes) => self.voice.send_here(now, wire, bytes),
         }
     }
 
     fn hear_neighbour(&mut self, event: Event, now: Moment) {
-        let Voice { neighbours, poller, .. } = &mut self.voice;
-        let Some(neighbours) = neighbours else { return };
-        let mut said = Vec::new();
-        neighbours.ready(event, now, poller, &mut |it| said.push(it));
-        said.into_iter().for_each(|it| self.do_as_said(now, it));
-    }
-
-    /// A message that a neighbour brought is for the exchange here, or goes out from here, or goes on.
-    pub(super) fn do_as_said(&mut self, now: Moment, said: Said) {
-        match said {
-            Said::Inward(shard, bytes) => match self.turn.machine.owned().owns(shard) {
-                true => self.arrivals.push(Source::Hop, &bytes),
-                false => self.voice.send_inward(now, shard, bytes),
-            },
-            Said::Outward(wire, bytes) => self.voice.send_here(now, wire, bytes),
-            Said::Bus(from, envelope) => {
-                let input = self.voice.hear(Asker::Neighbour(from), envelope, self.turn.machine.exchange());
-                self.voice.own.extend(input);
-            }
+        let Voice { hosts, lines, poller, .. } = &mut self.voice;
+        if let (Some(hosts), Some(lines)) = (hosts, lines) {
+            lines.ready(event, now, hosts, poller);
         }
+        self.carry_out(now);
     }
 
     fn turn_once(&mut self, now: Moment, direct: &mut Vec<In>) {
@@ -341,10 +323,11 @@ impl Thread {
             self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], direct, &mut self.voice);
             self.say_when_safe(now);
         }
-        if let Some(neighbours) = &mut self.voice.neighbours {
-            neighbours.acknowledge();
-            neighbours.flush(now, &self.voice.poller);
+        if let Some(hosts) = &mut self.voice.hosts {
+            hosts.neighbours_mut().acknowledge();
         }
+        self.carry_out(now);
+        self.flush_lines(now);
         self.voice.front.flush();
         self.voice.bus.flush();
     }

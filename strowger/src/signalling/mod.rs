@@ -1,12 +1,10 @@
 //! The signalling worker: threads, each with its shards, its sockets, its journal and its machine.
 
 mod gather;
-mod handing;
-mod held_back;
+mod line;
+mod lines;
 mod loops;
 mod mailbox;
-mod neighbours;
-mod questions;
 mod redeal;
 mod shards;
 mod voice;
@@ -18,9 +16,8 @@ use std::sync::mpsc;
 use bus::Topology;
 use edge::{Flow, Listener};
 use edge_service::Ear;
-use exchange::settings::Owned;
 use host::worker::Worker;
-use machine::Secret;
+use machine::{Owned, Secret};
 use strowger_io::{Stream, start_thread};
 use worker::Hop;
 

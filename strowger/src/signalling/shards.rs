@@ -1,21 +1,19 @@
-//! Which shards this thread owns: what the brokers said last. What comes is adopted, what goes is forgotten.
+//! This thread among those of other hosts: [`Hosts`] decides, what it wants done is done here.
 
-use std::collections::BTreeSet;
 use std::fs;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 
 use bus::Mailbox as _;
-use contract::cluster::{Node, Owner, View};
-use contract::{NodeId, Role};
-use exchange::settings::Owned;
-use machine::{Epoch, Moment, Record, SHARDS, Shard};
+use contract::cluster::View;
+use edge_service::Source;
+use machine::Moment;
+use peering::{Effect, Going};
 use worker::In;
 
 use super::WorkerError;
 use super::loops::Thread;
-use super::neighbours::copying;
+use super::voice::Asker;
 use crate::config::Config;
 use crate::places::Places;
 
@@ -44,163 +42,122 @@ fn read(places: &Places) -> Option<View> {
     contract::decode(&fs::read(places.view()).ok()?).ok()
 }
 
-/// A host that is alone and speaks to itself over the wire.
-pub(super) fn alone(inside: &[SocketAddr]) -> View {
-    let node = Node { inside: inside.to_vec(), ..Node::default() };
-    let owner = Owner { node: Some(node.node), ..Owner::default() };
-    View { nodes: vec![node], owners: vec![owner; usize::from(SHARDS)], ..View::default() }
-}
-
-/// The shards of thread `number` by `view`, without those that it is about to hand on.
-pub(super) fn owned(view: &View, number: u16, threads: u16, without: &[(Shard, Epoch)]) -> Owned {
-    let mine = |shard: Shard| {
-        let owner = view.owner(shard);
-        let is_ours = owner.node == Some(view.me) && shard.thread(threads) == number;
-        (is_ours && !without.contains(&(shard, owner.epoch))).then_some(owner.epoch)
-    };
-    Owned::of(mine)
-}
-
-/// Where calls can have their audio, the best place first: here, then on the other hosts, each host in another order,
-/// and at last where nothing new should be.
-pub(super) fn media(view: &View) -> Vec<NodeId> {
-    let is_media = |node: &&Node| node.roles.contains(&Role::Media);
-    let mut nodes: Vec<&Node> = view.nodes.iter().filter(is_media).collect();
-    nodes.sort_by_key(|node| (node.draining, node.node.0.wrapping_sub(view.me.0)));
-    nodes.into_iter().map(|node| node.node).collect()
-}
-
-fn shards() -> impl Iterator<Item = Shard> {
-    (0..SHARDS).map(|number| Shard::of(number.into()))
-}
-
 impl Thread {
-    /// Begins with `view`: what is ours by it is in our journal.
-    pub(super) fn believe(&mut self, view: View) {
-        let owned = self.turn.machine.owned().clone();
-        self.voice.own_on_bus(&owned, &view);
-        if let Some(neighbours) = &mut self.voice.neighbours {
-            neighbours.go_by(Arc::new(view), owned);
+    /// Begins with `view`, or alone on a host that hears itself at `inside`: what is ours by it is in our journal.
+    pub(super) fn believe(&mut self, view: Option<View>, inside: &[SocketAddr]) {
+        if let Some(hosts) = &mut self.voice.hosts {
+            hosts.begin(view.unwrap_or_else(|| peering::alone(inside)));
         }
+        self.carry_out(self.clock.now());
     }
 
     pub(super) fn is_copying(&self) -> bool {
-        self.voice.neighbours.as_ref().is_some_and(|it| it.is_copying())
+        self.voice.hosts.as_ref().is_some_and(|hosts| hosts.neighbours().is_copying())
+    }
+
+    /// The journal has what the turn decided: it is told to whoever follows, and said to the world when it may be.
+    pub(super) fn say_when_safe(&mut self, now: Moment) {
+        if let Some(hosts) = &mut self.voice.hosts {
+            hosts.say_when_safe(now, &self.turn.take_changes(), &mut self.turn.journal);
+        }
+        self.carry_out(now);
+    }
+
+    /// Says what was held back and need not be any more.
+    pub(super) fn release(&mut self, now: Moment) {
+        if let Some(hosts) = &mut self.voice.hosts {
+            hosts.release(now, &mut self.turn.journal);
+        }
+        self.carry_out(now);
     }
 
     /// Between turns: does what the brokers say, calls neighbours, copies, hands on.
     pub(super) fn tend_neighbours(&mut self, now: Moment) {
-        if self.voice.neighbours.is_none() {
-            return;
-        }
-        if let Some(view) = self.voice.questions.take_view() {
-            self.go_by(now, view);
+        let Some(hosts) = &mut self.voice.hosts else { return };
+        if let Some(going) = hosts.believe(now, &mut self.turn.journal) {
+            let (thread, version) = (self.number, hosts.neighbours().view().version);
+            let ((shards, half), things) = (going.gained, going.adopted.len());
+            if shards > 0 {
+                tracing::info!(thread, version, shards, half, things, "shards are adopted");
+            }
+            self.go(now, going);
         }
         self.release(now);
         if now.since(self.tended) < TENDED && !self.is_copying() {
             return;
         }
         self.tended = now;
-        let Some(neighbours) = &mut self.voice.neighbours else { return };
-        neighbours.tend(now, &mut self.turn.journal, &self.voice.poller);
-        for (node, shards) in neighbours.take_news() {
-            self.voice.questions.followed(node, &shards);
-        }
-        self.hand_on(now);
-        for envelope in self.voice.questions.due(now) {
-            if let Err(error) = self.voice.bus.send(&envelope) {
-                tracing::debug!(%error, "the broker of this host is not reached");
+        let (Some(hosts), Some(lines)) = (&mut self.voice.hosts, &self.voice.lines) else { return };
+        let going = hosts.tend(now, &mut self.turn.journal, |line| lines.is_busy(line));
+        if let Some(going) = going {
+            if going.media.is_some() {
+                let thread = self.number;
+                tracing::warn!(thread, "the brokers did not agree in time: shards stay here");
             }
+            self.go(now, going);
         }
+        self.carry_out(now);
         self.voice.bus.flush();
-        if let Some(neighbours) = &mut self.voice.neighbours {
-            neighbours.flush(now, &self.voice.poller);
-        }
+        self.flush_lines(now);
     }
 
-    /// The brokers have agreed on something new.
-    fn go_by(&mut self, now: Moment, view: View) {
-        let known = self.voice.neighbours.as_ref().map(|it| it.view().version);
-        if known.is_some_and(|known| view.version > known) {
-            self.settle_handing(&view);
-            self.own_by(now, view);
-        }
-    }
-
-    /// Owns what `view` says, without what is on its way to another: what comes is adopted, what goes is forgotten.
-    pub(super) fn own_by(&mut self, now: Moment, view: View) {
-        let handing = self.handing.as_ref().map(|it| it.shards()).unwrap_or_default();
-        let owned = owned(&view, self.number, self.threads, &handing);
-        let media = media(&view);
-        let (gained, version) = (self.gained(&owned), view.version);
-        self.voice.own_on_bus(&owned, &view);
-        let Some(neighbours) = &mut self.voice.neighbours else { return };
-        let (mut adopted, mut half) = (Vec::new(), 0);
-        for &shard in &gained {
-            let (records, whole) = neighbours.take_replica(shard);
-            adopted.extend(records);
-            half += usize::from(!whole);
-        }
-        let back = neighbours.go_by(Arc::new(view), owned.clone());
-        adopted.extend(self.left_over(&gained, &adopted));
-        if !gained.is_empty() {
-            let (thread, shards, things) = (self.number, gained.len(), adopted.len());
-            tracing::info!(thread, version, shards, half, things, "shards are adopted");
-        }
-        let mut direct = vec![In::Media(media), In::Owned(owned)];
-        direct.extend(adopted.into_iter().map(In::Adopt));
-        self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], &mut direct, &mut self.voice);
+    /// Other shards are ours from now on.
+    fn go(&mut self, now: Moment, going: Going) {
+        self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], &mut In::going(going), &mut self.voice);
         self.say_when_safe(now);
-        let mut said = Vec::new();
-        if let Some(neighbours) = &mut self.voice.neighbours {
-            neighbours.take_later(now, &mut |it| said.push(it));
-        }
-        said.into_iter().for_each(|it| self.do_as_said(now, it));
-        for it in back {
-            self.do_as_said(now, super::neighbours::Said::Inward(it.shard, it.bytes));
+    }
+
+    /// Does what is to be done for other hosts, and on their behalf.
+    pub(super) fn carry_out(&mut self, now: Moment) {
+        let Some(hosts) = &mut self.voice.hosts else { return };
+        for effect in hosts.take_effects() {
+            self.carry_out_one(now, effect);
         }
     }
 
-    /// Shards that are ours by `view` and are not, or not under this epoch, as far as our machine knows: somebody else
-    /// kept what lives in them.
-    fn gained(&self, owned: &Owned) -> Vec<Shard> {
-        let has = self.turn.machine.owned();
-        let is_known = |shard: Shard| has.owns(shard) && has.epoch(shard) == owned.epoch(shard);
-        shards().filter(|&shard| owned.owns(shard) && !is_known(shard)).collect()
-    }
-
-    /// What our journal has in `gained`, from the last time that they were ours, and nobody has any more.
-    fn left_over(&mut self, gained: &[Shard], adopted: &[Record]) -> Vec<Record> {
-        if gained.is_empty() {
-            return Vec::new();
-        }
-        let gained: BTreeSet<Shard> = gained.iter().copied().collect();
-        let known: BTreeSet<_> = adopted.iter().map(|record| (record.tag, record.key)).collect();
-        let mut left = Vec::new();
-        let _broken = self.turn.journal.show(
-            |tag| copying::FOLLOWED.contains(&tag),
-            |entry| {
-                let shard = copying::shard_of(entry.tag, entry.shard, entry.key);
-                if gained.contains(&shard) && !known.contains(&(entry.tag, entry.key)) {
-                    left.push(Record { tag: entry.tag, shard, key: entry.key, body: Vec::new() });
+    fn carry_out_one(&mut self, now: Moment, effect: Effect) {
+        match effect {
+            Effect::Line(wish) => {
+                let (hosts, lines) = (&mut self.voice.hosts, &mut self.voice.lines);
+                if let (Some(hosts), Some(lines)) = (hosts, lines) {
+                    lines.carry_out(wish, now, hosts, &self.voice.poller);
                 }
-            },
-        );
-        left
+            }
+            Effect::Arrived(bytes) => self.arrivals.push(Source::Hop, &bytes),
+            Effect::Post(thread, shard, bytes) => self.voice.post(thread, shard, bytes),
+            Effect::Send(wire, bytes) => self.voice.send_here(now, wire, bytes),
+            Effect::Unsent(bytes) => self.voice.own.push_back(In::Unsent(bytes)),
+            Effect::Heard(from, envelope) => {
+                let input = self.voice.hear(Asker::Neighbour(from), envelope, self.turn.machine.exchange());
+                self.voice.own.extend(input);
+            }
+            Effect::Ask(envelope) => {
+                if let Err(error) = self.voice.bus.send(&envelope) {
+                    tracing::debug!(%error, "the broker of this host is not reached");
+                }
+            }
+            Effect::Own(owned, view) => self.voice.own_on_bus(&owned, &view),
+        }
+    }
+
+    pub(super) fn flush_lines(&mut self, now: Moment) {
+        if let (Some(hosts), Some(lines)) = (&mut self.voice.hosts, &mut self.voice.lines) {
+            lines.flush(now, hosts, &self.voice.poller);
+        }
     }
 
     /// How shards of ours are protected, and what became of messages between hosts.
     pub(super) fn neighbour_gauges(&self) -> Vec<(String, f64)> {
-        let Some(neighbours) = &self.voice.neighbours else { return Vec::new() };
-        let (protected, whole, things) = neighbours.protection();
-        let counts = neighbours.counts();
+        let Some(hosts) = &self.voice.hosts else { return Vec::new() };
+        let (protected, whole, things) = hosts.neighbours().protection();
+        let (counts, answers) = (hosts.neighbours().counts(), hosts.answers());
         let gauges = [
             ("shards_owned", self.turn.machine.owned().count() as f64),
             ("shards_protected", protected as f64),
             ("shards_followed", whole as f64),
             ("replica_things", things as f64),
-            ("answers_protected_total", self.held.protected as f64),
-            ("answers_unprotected_total", self.held.unprotected as f64),
+            ("answers_protected_total", answers.protected as f64),
+            ("answers_unprotected_total", answers.unprotected as f64),
             ("neighbours_ghosts_total", counts.ghosts as f64),
             ("neighbours_cut_total", counts.cut as f64),
             ("neighbours_lost_total", counts.lost as f64),

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::collections::VecDeque;
 use std::fs;
-use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,21 +10,19 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bus::{Mailbox as _, Peer};
 use contract::cluster::View;
 use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
-use contract::{CallId, Conversation, Envelope, Kind, NodeId, Role};
+use contract::{CallId, Conversation, Envelope, Kind};
 use edge::Flow;
 use edge_service::{Front, Source};
 use exchange::Exchange;
-use exchange::settings::Owned;
 use exchange_service::LadderRing;
 use host::{Beat, Blame, Damage, Shell};
-use machine::{Key, Moment, Shard, Tag};
-use peering::{Peer as Neighbour, Wire};
+use machine::{Key, Moment, Owned, Shard, Tag};
+use peering::{Hosts, Peer as Neighbour, Wire};
 use strowger_io::{MappedFile, Poller};
 use worker::{In, Out, Said, Signalling};
 
+use super::lines::Lines;
 use super::mailbox::{Letter, Mailbox};
-use super::neighbours::{Neighbours, Way};
-use super::questions::Questions;
 use crate::across::{Across, Postbox};
 
 /// How many inputs all threads of this process have set aside.
@@ -40,14 +37,6 @@ pub(crate) enum Asker {
     Neighbour(Neighbour),
 }
 
-/// Something for the world.
-#[derive(Debug)]
-pub(crate) struct Outgoing {
-    pub(crate) flow: Flow,
-    pub(crate) otherwise: Option<SocketAddr>,
-    pub(crate) bytes: Vec<u8>,
-}
-
 /// Everything around the machine of one thread.
 pub(crate) struct Voice {
     pub(crate) poller: Poller,
@@ -57,12 +46,9 @@ pub(crate) struct Voice {
     pub(crate) ladder: LadderRing<MappedFile>,
     pub(crate) mailboxes: Arc<Vec<Mailbox>>,
     pub(crate) number: u16,
-    pub(crate) neighbours: Option<Neighbours>,
-    /// What the machine says goes by the wire, even to ourselves.
-    pub(crate) by_wire: bool,
-    /// What this turn says to the world, as long as it is not known whether a buddy must hear of it before.
-    pub(crate) unsaid: Vec<Outgoing>,
-    pub(crate) questions: Questions,
+    /// The other hosts, if there are any or this one speaks to itself over the wire; and the lines to them.
+    pub(crate) hosts: Option<Hosts>,
+    pub(crate) lines: Option<Lines>,
     pub(crate) quarantine: PathBuf,
     pub(crate) askers: BTreeMap<u64, (Asker, bool)>,
     pub(crate) next_asker: u64,
@@ -76,7 +62,10 @@ impl Voice {
     /// An envelope came: some are answered here, the others are for the machine.
     pub(crate) fn hear(&mut self, from: Asker, envelope: Envelope, exchange: &Exchange) -> Option<In> {
         if envelope.kind != Kind::Request {
-            let envelope = self.questions.hear(envelope)?;
+            let envelope = match &mut self.hosts {
+                Some(hosts) => hosts.hear(envelope)?,
+                None => envelope,
+            };
             return Some(In::Bus(0, envelope));
         }
         if envelope.subject == ShowLadder::SUBJECT.to_string() {
@@ -132,41 +121,30 @@ impl Voice {
                     tracing::debug!(%error, "an answer was not taken");
                 }
             }
-            Asker::Neighbour(peer) => drop(self.neighbours.as_mut().map(|it| it.ask(peer, envelope))),
+            Asker::Neighbour(peer) => {
+                // If it can't be reached, it will ask again.
+                let _ = self.hosts.as_mut().map(|it| it.neighbours_mut().ask(peer, envelope));
+            }
         }
     }
 
     /// Asks whoever owns the shard, directly; everybody else on the bus.
     fn ask(&mut self, envelope: Envelope) {
-        let is_exchange = Role::of(&envelope.subject) == Some(Role::Exchange);
-        if let (Some(neighbours), Some(shard), true) = (&mut self.neighbours, envelope.shard, is_exchange)
-            && let Some(owner) = neighbours.owner(shard).filter(|owner| owner.node != neighbours.me().node)
-        {
-            neighbours.ask(owner, envelope);
-            return;
-        }
+        let envelope = match &mut self.hosts {
+            Some(hosts) => hosts.ask(envelope),
+            None => Some(envelope),
+        };
+        let Some(envelope) = envelope else { return };
         if let Err(error) = self.bus.send(&envelope) {
             tracing::debug!(subject = envelope.subject, %error, "not sent on the bus");
         }
     }
 
-    /// Sends what goes out to the world by whoever has its way.
-    pub(crate) fn send_out(&mut self, now: Moment, outgoing: Outgoing) {
-        let Outgoing { flow, otherwise, bytes } = outgoing;
-        let wire = Wire { listener: flow.listener, thread: flow.thread, remote: flow.remote, otherwise };
-        match self.neighbours.as_ref().map_or(Way::Here, |neighbours| neighbours.way(flow)) {
-            Way::Here if self.by_wire => {
-                let me = Neighbour { node: NodeId(0), thread: self.number };
-                self.neighbours.as_mut().map(|it| it.outward(me, wire, bytes));
-            }
-            Way::Here => self.send_here(now, wire, bytes),
-            Way::There(peer) => {
-                let there = self.neighbours.as_mut().is_some_and(|it| it.outward(peer, wire, bytes));
-                if !there {
-                    tracing::debug!(?peer, "an edge is not reached");
-                }
-            }
-            Way::Nowhere => self.own.push_back(In::Unsent(bytes)),
+    /// Sends what goes out to the world by whoever has its way, once a buddy knows of it.
+    fn send_out(&mut self, now: Moment, wire: Wire, bytes: Vec<u8>) {
+        match &mut self.hosts {
+            Some(hosts) => hosts.say(wire, bytes),
+            None => self.send_here(now, wire, bytes),
         }
     }
 
@@ -189,23 +167,13 @@ impl Voice {
 
     /// Brings a message to the exchange that owns `shard`.
     pub(crate) fn send_inward(&mut self, now: Moment, shard: Shard, bytes: Vec<u8>) {
-        let Some(neighbours) = &mut self.neighbours else {
-            return self.post(shard.thread(self.mailboxes.len() as u16), shard, bytes);
-        };
-        match neighbours.owner(shard) {
-            // On its way to another owner.
-            Some(peer) if peer == neighbours.me() && !neighbours.owned().owns(shard) => {
-                neighbours.park(now, shard, bytes)
-            }
-            Some(peer) if peer.node == neighbours.me().node && !self.by_wire => {
-                self.post(peer.thread, shard, bytes)
-            }
-            Some(peer) => neighbours.inward(peer, shard, bytes),
-            None => neighbours.park(now, shard, bytes),
+        match &mut self.hosts {
+            Some(hosts) => hosts.send_inward(now, shard, bytes),
+            None => self.post(shard.thread(self.mailboxes.len() as u16), shard, bytes),
         }
     }
 
-    fn post(&mut self, thread: u16, shard: Shard, bytes: Vec<u8>) {
+    pub(crate) fn post(&mut self, thread: u16, shard: Shard, bytes: Vec<u8>) {
         if !self.mailboxes[usize::from(thread)].post(Letter::Inward(shard, bytes)) {
             tracing::warn!(%shard, "a thread's mailbox is full");
         }
@@ -253,11 +221,8 @@ impl Shell<Signalling> for Voice {
         match out {
             Out::World { flow, otherwise, bytes, said } => {
                 self.note(now, said.as_ref(), false, &bytes);
-                let outgoing = Outgoing { flow, otherwise, bytes };
-                match self.neighbours.is_some() {
-                    true => self.unsaid.push(outgoing),
-                    false => self.send_out(now, outgoing),
-                }
+                let Flow { listener, thread, remote } = flow;
+                self.send_out(now, Wire { listener, thread, remote, otherwise }, bytes);
             }
             Out::Hop { shard, bytes } => self.send_inward(now, shard, bytes),
             Out::Bus(envelope) => self.ask(envelope),
@@ -271,8 +236,9 @@ impl Shell<Signalling> for Voice {
             let (source, bytes) = rest.split_at_checked(usize::from(length))?;
             Some((Source::read(source)?, bytes))
         });
-        if let Some((Source::World(flow), bytes)) = read {
-            self.send_out(now, Outgoing { flow, otherwise: None, bytes: bytes.to_vec() });
+        if let Some((Source::World(Flow { listener, thread, remote }), bytes)) = read {
+            let (wire, bytes) = (Wire { listener, thread, remote, otherwise: None }, bytes.to_vec());
+            self.send_out(now, wire, bytes);
         }
     }
 

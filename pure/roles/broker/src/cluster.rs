@@ -86,11 +86,11 @@ impl Cluster {
             }
             Change::Unknown => {}
         }
-        shards().for_each(|shard| self.tend(shard));
+        Shard::all().for_each(|shard| self.tend(shard));
         let there = || self.members.values().map(|node| (node, self.stays(node)));
         self.held = floating::held(&self.held, there);
         self.version += u64::from(*self != before);
-        shards().filter(|&shard| self.owner(shard).epoch != before.owner(shard).epoch).collect()
+        Shard::all().filter(|&shard| self.owner(shard).epoch != before.owner(shard).epoch).collect()
     }
 
     /// Sees to it that a shard has an owner and a buddy, if anybody can be one.
@@ -185,7 +185,7 @@ impl Cluster {
 
     /// Shards that are not where they should be, `most` of them: each is to be handed on by its owner.
     pub fn due(&self, most: usize) -> Vec<Move> {
-        let due = shards().filter_map(|shard| {
+        let due = Shard::all().filter_map(|shard| {
             let Owned { node, epoch, .. } = self.owner(shard);
             let (from, to) = (node?, self.wanted(shard)?);
             (from != to).then_some(Move { shard, from, epoch, to })
@@ -195,7 +195,7 @@ impl Cluster {
 
     /// Whether a node that is leaving owns nothing any more.
     pub fn is_empty(&self, node: NodeId) -> bool {
-        shards().all(|shard| self.owner(shard).node != Some(node))
+        Shard::all().all(|shard| self.owner(shard).node != Some(node))
     }
 
     /// What `me` is told of it.
@@ -216,7 +216,7 @@ impl Cluster {
             version: self.version,
             me,
             nodes,
-            owners: shards().map(owner).collect(),
+            owners: Shard::all().map(owner).collect(),
             holders: fixed.chain(held).collect(),
             ..View::default()
         }
@@ -241,8 +241,4 @@ impl Cluster {
 
 fn owns(node: &Node) -> bool {
     node.roles.contains(&Role::Exchange)
-}
-
-fn shards() -> impl Iterator<Item = Shard> {
-    (0..SHARDS).map(|number| Shard::of(u64::from(number)))
 }

@@ -35,12 +35,12 @@ fn drain(node: u16, back: bool) -> Change {
 
 /// Says of all shards that `owner` has and `by` should follow that it has them.
 fn followed(cluster: &mut Cluster, by: u16, whole: bool) {
-    let shards = shards().map(|shard| (shard, cluster.owner(shard).epoch)).collect();
+    let shards = Shard::all().map(|shard| (shard, cluster.owner(shard).epoch)).collect();
     cluster.apply(&Change::Followed { shards, by: NodeId(by), whole });
 }
 
 fn buddies(cluster: &Cluster) -> Vec<Option<u16>> {
-    shards().map(|shard| cluster.owner(shard).buddy.map(|buddy| buddy.0)).collect()
+    Shard::all().map(|shard| cluster.owner(shard).buddy.map(|buddy| buddy.0)).collect()
 }
 
 fn of(changes: &[Change]) -> Cluster {
@@ -62,12 +62,8 @@ fn settle(cluster: &mut Cluster) {
     assert_eq!(cluster.due(1), []);
 }
 
-fn shards() -> impl Iterator<Item = Shard> {
-    (0..SHARDS).map(|number| Shard::of(number.into()))
-}
-
 fn owners(cluster: &Cluster) -> Vec<u16> {
-    shards().map(|shard| cluster.owner(shard).node.unwrap().0).collect()
+    Shard::all().map(|shard| cluster.owner(shard).node.unwrap().0).collect()
 }
 
 fn shares(cluster: &Cluster) -> BTreeMap<u16, usize> {
@@ -101,7 +97,7 @@ fn the_buddy_goes_on_with_a_lost_nodes_shards_under_a_higher_epoch() {
     let before = cluster.clone();
     let adopted = cluster.apply(&lost(2));
     assert_eq!(adopted.len(), shares(&before)[&2]);
-    for shard in shards() {
+    for shard in Shard::all() {
         let (old, new) = (before.owner(shard), cluster.owner(shard));
         if old.node == Some(NodeId(2)) {
             assert_eq!(new.epoch, Epoch(old.epoch.0 + 1));
@@ -121,16 +117,16 @@ fn the_buddy_goes_on_with_a_lost_nodes_shards_under_a_higher_epoch() {
 #[test]
 fn a_buddy_is_on_another_host_as_long_as_there_is_one() {
     let cluster = of(&[member(1, 1, 1), member(2, 1, 1), member(3, 2, 1)]);
-    for shard in shards() {
+    for shard in Shard::all() {
         let (owner, buddy) = (cluster.owner(shard).node.unwrap().0, cluster.owner(shard).buddy.unwrap().0);
         assert!((owner == 3) != (buddy == 3), "{shard} of {owner} and {buddy}");
     }
     let together = of(&[member(1, 1, 1), member(2, 1, 1)]);
     assert!(
-        shards()
+        Shard::all()
             .all(|shard| together.owner(shard).buddy.is_some_and(|b| Some(b) != together.owner(shard).node))
     );
-    assert!(shards().all(|shard| of_one().owner(shard).buddy.is_none()));
+    assert!(Shard::all().all(|shard| of_one().owner(shard).buddy.is_none()));
 }
 
 fn of_one() -> Cluster {
@@ -194,18 +190,18 @@ fn a_third_joins() -> Cluster {
 fn who_joined_a_moment_ago_is_no_heir_before_it_has_a_copy() {
     let mut cluster = a_third_joins();
     assert!(buddies(&cluster).iter().all(|buddy| *buddy == Some(2)));
-    let next = shards().filter(|&shard| cluster.next_buddy(shard) == Some(NodeId(3))).count();
+    let next = Shard::all().filter(|&shard| cluster.next_buddy(shard) == Some(NodeId(3))).count();
     assert!((1500..2600).contains(&next), "a better buddy for {next}");
     let mut early = cluster.clone();
     early.apply(&lost(1));
     assert_eq!(shares(&early).keys().collect::<Vec<_>>(), [&2]);
     followed(&mut cluster, 3, true);
     assert_eq!(buddies(&cluster).iter().filter(|buddy| **buddy == Some(3)).count(), next);
-    assert!(shards().all(|shard| cluster.owner(shard).synced && cluster.next_buddy(shard).is_none()));
+    assert!(Shard::all().all(|shard| cluster.owner(shard).synced && cluster.next_buddy(shard).is_none()));
     cluster.apply(&lost(1));
     assert_eq!(shares(&cluster)[&3], next);
     assert!(
-        !shards().any(|shard| cluster.owner(shard).synced),
+        !Shard::all().any(|shard| cluster.owner(shard).synced),
         "whoever adopts has no buddy yet that has it all"
     );
 }
@@ -214,7 +210,7 @@ fn who_joined_a_moment_ago_is_no_heir_before_it_has_a_copy() {
 fn a_copy_counts_for_more_than_a_buddy_without() {
     let mut cluster = a_third_joins();
     followed(&mut cluster, 2, false);
-    let wanted: Vec<Shard> = shards().filter(|&shard| cluster.wanted(shard) == Some(NodeId(3))).collect();
+    let wanted: Vec<Shard> = Shard::all().filter(|&shard| cluster.wanted(shard) == Some(NodeId(3))).collect();
     followed(&mut cluster, 3, true);
     cluster.apply(&lost(1));
     assert!(wanted.iter().all(|&shard| cluster.owner(shard).node == Some(NodeId(3))));
@@ -226,7 +222,7 @@ fn what_is_said_of_a_copy_under_an_old_epoch_or_by_a_stranger_is_not_heard() {
     let before = cluster.clone();
     followed(&mut cluster, 1, true);
     followed(&mut cluster, 9, true);
-    let shards = shards().map(|shard| (shard, Epoch(77))).collect();
+    let shards = Shard::all().map(|shard| (shard, Epoch(77))).collect();
     cluster.apply(&Change::Followed { shards, by: NodeId(3), whole: true });
     assert_eq!(cluster, before);
 }
@@ -248,7 +244,7 @@ fn who_has_no_exchange_owns_nothing() {
     let mut cluster = Cluster::default();
     assert_eq!(cluster.apply(&Change::Join(media)), []);
     cluster.apply(&member(2, 2, 1));
-    assert!(shards().all(|shard| cluster.owner(shard).node == Some(NodeId(2))));
+    assert!(Shard::all().all(|shard| cluster.owner(shard).node == Some(NodeId(2))));
     assert!(buddies(&cluster).iter().all(Option::is_none) && cluster.due(1).is_empty());
     assert_eq!(cluster.view(NodeId(2)).nodes.len(), 2);
 }
@@ -296,7 +292,7 @@ fn change() -> impl Strategy<Value = Change> {
             to: NodeId(node)
         }),
         (0u32..5, 0u16..6, any::<bool>()).prop_map(|(epoch, node, whole)| Change::Followed {
-            shards: shards().map(|shard| (shard, Epoch(epoch))).collect(),
+            shards: Shard::all().map(|shard| (shard, Epoch(epoch))).collect(),
             by: NodeId(node),
             whole
         }),
@@ -315,7 +311,7 @@ proptest! {
             two.apply(change);
             prop_assert_eq!(&one, &two);
             prop_assert_eq!(one.version > before.version, one != before);
-            for shard in shards() {
+            for shard in Shard::all() {
                 let (old, new) = (before.owner(shard), one.owner(shard));
                 prop_assert_eq!(moved.contains(&shard), old.epoch != new.epoch);
                 prop_assert_eq!(old.node == new.node || new.epoch > old.epoch, true);

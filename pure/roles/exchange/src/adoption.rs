@@ -1,12 +1,11 @@
 //! Shards come and go: what lives in them goes with them.
 
 use contract::sharding;
-use machine::{Key, Moment, Outbox, Record, Shard, Tag};
+use machine::{Key, Moment, Outbox, Owned, Record, Shard, Tag};
 
 use crate::calls::Held;
 use crate::exchange::{Exchange, Out, Timer};
 use crate::kept;
-use crate::settings::Owned;
 
 impl Exchange {
     /// From now on this thread owns `owned`. Whatever lives in other shards is forgotten without a word: their owners

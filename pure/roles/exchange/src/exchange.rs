@@ -5,7 +5,7 @@ use call::Wanted;
 use contract::account::Tenants;
 use contract::domains::Domains;
 use contract::{CallId, Envelope, Kind, NodeId, sharding};
-use machine::{Key, Machine, Moment, Outbox, Record, Secret, Shard, Tag, Timers};
+use machine::{Key, Machine, Moment, Outbox, Owned, Record, Secret, Shard, Tag, Timers};
 use sip::Message;
 
 use crate::answer::Answerer;
@@ -17,7 +17,7 @@ use crate::hashes;
 use crate::kept;
 use crate::questions::{About, Questions};
 use crate::records::Records;
-use crate::settings::{Owned, Settings};
+use crate::settings::Settings;
 use crate::view::View;
 use crate::waiting::Waiting;
 
@@ -219,8 +219,19 @@ impl Exchange {
             });
             return;
         }
+        let shard = self.home(tag, key);
         self.forget(tag, key);
-        out.keep(Record { tag, shard: Shard::default(), key, body: Vec::new() });
+        out.keep(Record { tag, shard, key, body: Vec::new() });
+    }
+
+    /// In which shard a thing lives: whoever follows that shard must hear what becomes of it.
+    fn home(&self, tag: Tag, key: Key) -> Shard {
+        match tag {
+            kept::BINDINGS => sharding::shard_of_key(key.0),
+            kept::CALL_RECORD => self.records.shard(CallId(key.0 as u64)).unwrap_or_default(),
+            // What each thread has for itself lives in none.
+            Tag(_) => Shard::default(),
+        }
     }
 
     /// What was being changed when the last decision panicked; none if it was nothing that is kept.

@@ -1,8 +1,8 @@
 //! What the exchange keeps in the journal: one tag for each kind of thing. Each body begins with the number
 //! of its format; a format that is newer than this release is left alone and counted.
 
-use contract::CallId;
-use machine::{Key, Tag};
+use contract::{CallId, sharding};
+use machine::{Key, Shard, Tag};
 
 /// All bindings of one address-of-record; the key is its [`contract::sharding::binding_key`].
 pub const BINDINGS: Tag = Tag(0x10);
@@ -28,6 +28,16 @@ pub const DURABLE: [Tag; 4] = [BINDINGS, ACCOUNT, TENANTS, CALL_RECORD];
 
 /// What every thread has for itself, whatever its shard.
 pub const EVERYWHERE: [Tag; 3] = [ACCOUNT, TENANTS, NONCE];
+
+/// In which shard a thing lives that whoever goes on with the shard must know; none: it need not be known. `shard` is
+/// what its record says, which of bindings it need not do right.
+pub fn followed(tag: Tag, shard: Shard, key: Key) -> Option<Shard> {
+    match tag {
+        BINDINGS => Some(sharding::shard_of_key(key.0)),
+        CALL | CALL_RECORD => Some(shard),
+        Tag(_) => None,
+    }
+}
 
 /// The key of a call, or of its record.
 pub fn call_key(id: CallId) -> Key {

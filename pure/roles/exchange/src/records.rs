@@ -43,6 +43,11 @@ impl Records {
         Some(Record { tag: kept::CALL_RECORD, shard, key: kept::call_key(id), body: Vec::new() })
     }
 
+    /// In which shard such a record lives; none if there is none.
+    pub(crate) fn shard(&self, id: CallId) -> Option<Shard> {
+        self.held.get(&id).map(|&(shard, _)| shard)
+    }
+
     /// All that wait for the store, with their shards.
     pub(crate) fn all(&self) -> impl Iterator<Item = (CallId, Shard)> {
         self.held.iter().map(|(&id, &(shard, _))| (id, shard))

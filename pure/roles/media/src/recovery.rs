@@ -2,7 +2,7 @@
 
 use contract::CallId;
 use journal::{Cause, Durable, Entry};
-use machine::{Key, Moment, Outbox, Tag};
+use machine::{Key, Moment, Outbox, Record, Tag};
 
 use crate::kept::{self, KeptCounts, KeptSession, MEDIA_COUNTERS, MEDIA_SESSION};
 use crate::leg::Leg;
@@ -68,7 +68,7 @@ impl Durable for Media {
         &mut self,
         now: Moment,
         cause: Cause,
-        latest: &dyn Fn(Tag, Key) -> Option<Vec<u8>>,
+        latest: &dyn Fn(Tag, Key) -> Option<Record>,
         out: &mut Outbox<Out>,
     ) {
         let Some(call) = self.in_hand.take() else { return };
@@ -79,8 +79,9 @@ impl Durable for Media {
             self.close(now, lent.pair, out);
         }
         let session: Option<KeptSession> =
-            latest(MEDIA_SESSION, kept::key(call)).and_then(|body| contract::decode(&body).ok());
-        let counts = latest(MEDIA_COUNTERS, kept::key(call)).and_then(|body| contract::decode(&body).ok());
+            latest(MEDIA_SESSION, kept::key(call)).and_then(|kept| contract::decode(&kept.body).ok());
+        let counts =
+            latest(MEDIA_COUNTERS, kept::key(call)).and_then(|kept| contract::decode(&kept.body).ok());
         let Some(mut session) = session else { return };
         if session.gone.is_some() {
             return self.take_up_gone(now, call, session);

@@ -1,8 +1,8 @@
 use contract::NodeId;
 use contract::cluster::Node;
-use machine::Epoch;
+use machine::{Epoch, Shard};
 
-use crate::platform::{LONG, Platform, floating, node, shards, until};
+use crate::platform::{LONG, Platform, floating, node, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn all_shards_have_owners_and_buddies_on_other_hosts() {
@@ -10,7 +10,7 @@ async fn all_shards_have_owners_and_buddies_on_other_hosts() {
     platform.settle().await;
     platform
         .all_see("all is where it should be", |view| {
-            shards().all(|shard| view.owner(shard).wanted.is_none() && view.owner(shard).buddy.is_some())
+            Shard::all().all(|shard| view.owner(shard).wanted.is_none() && view.owner(shard).buddy.is_some())
         })
         .await;
     let view = platform.view(4);
@@ -31,7 +31,9 @@ async fn one_seat_is_enough_and_begins_at_once() {
     let begun = std::time::Instant::now();
     platform.start(1).await;
     platform
-        .all_see("it owns everything", |view| shards().all(|shard| view.owner(shard).node == Some(NodeId(1))))
+        .all_see("it owns everything", |view| {
+            Shard::all().all(|shard| view.owner(shard).node == Some(NodeId(1)))
+        })
         .await;
     assert!(begun.elapsed() < std::time::Duration::from_secs(2), "{:?}", begun.elapsed());
     platform.start(2).await;
@@ -45,7 +47,7 @@ async fn what_is_handed_on_moves_unless_it_comes_too_late() {
     // Whoever came first owns everything.
     let first = view.owners[0].node;
     let to = [NodeId(4), NodeId(5)].into_iter().find(|&node| Some(node) != first).unwrap();
-    let others = shards().filter(|&shard| view.owner(shard).node != Some(to)).take(300);
+    let others = Shard::all().filter(|&shard| view.owner(shard).node != Some(to)).take(300);
     let fresh: Vec<_> = others.map(|shard| (shard, view.owner(shard).epoch)).collect();
     let late: Vec<_> = fresh.iter().map(|&(shard, epoch)| (shard, Epoch(epoch.0 + 1))).collect();
     let change = |shards: &[_]| broker::Change::Moved { shards: shards.to_vec(), to };

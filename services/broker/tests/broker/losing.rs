@@ -1,9 +1,9 @@
 use std::time::{Duration, Instant};
 
 use contract::NodeId;
-use machine::Epoch;
+use machine::{Epoch, Shard};
 
-use crate::platform::{LONG, PATIENCE, Platform, SLACK, shards};
+use crate::platform::{LONG, PATIENCE, Platform, SLACK};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_falls_silent_is_lost_and_its_buddies_go_on() {
@@ -22,7 +22,7 @@ async fn who_falls_silent_is_lost_and_its_buddies_go_on() {
     for number in [1, 2, 3, 4, 6] {
         let view = platform.view(number);
         assert_eq!(view.holder([198, 51, 100, 5].into()), None);
-        for shard in shards() {
+        for shard in Shard::all() {
             let (old, new) = (before.owner(shard), view.owner(shard));
             if old.node == Some(NodeId(5)) {
                 assert_eq!((new.node, new.epoch), (old.buddy, Epoch(old.epoch.0 + 1)));

@@ -28,10 +28,6 @@ pub(crate) struct Platform {
     pub(crate) brokers: BTreeMap<u16, Broker>,
 }
 
-pub(crate) fn shards() -> impl Iterator<Item = Shard> {
-    (0..SHARDS).map(|number| Shard::of(u64::from(number)))
-}
-
 pub(crate) fn floating() -> IpAddr {
     Ipv4Addr::new(192, 0, 2, 1).into()
 }
@@ -139,7 +135,7 @@ impl Platform {
             let view = self.view(asker);
             let Some(to) = view.owners.iter().find_map(|owner| owner.wanted) else { return };
             assert!(begun.elapsed() < LONG, "shards are still to be moved");
-            let shards = shards().filter(|&shard| view.owner(shard).wanted == Some(to));
+            let shards = Shard::all().filter(|&shard| view.owner(shard).wanted == Some(to));
             let shards = shards.map(|shard| (shard, view.owner(shard).epoch)).collect();
             let version = broker.propose(broker::Change::Moved { shards, to }, LONG).await;
             until("what was agreed is told", || self.view(asker).version >= version).await;

@@ -5,7 +5,7 @@ use contract::NodeId;
 use contract::cluster::{Changed, Drain, Followed, Gauge, HandOn, Look, View};
 use tokio::sync::mpsc;
 
-use crate::platform::{Platform, shards, until};
+use crate::platform::{Platform, until};
 
 /// The processes of node 2's host: its broker answers, its exchange hears.
 async fn host_of_two(platform: &Platform) -> (Client, mpsc::Receiver<View>) {
@@ -70,7 +70,7 @@ async fn owners_say_who_follows_them_and_hand_on() {
     assert!(
         view.owners.iter().all(|it| it.node == Some(NodeId(1)) && it.buddy == Some(NodeId(2)) && !it.synced)
     );
-    let all: Vec<_> = shards().map(|shard| (shard, view.owner(shard).epoch)).collect();
+    let all: Vec<_> = Shard::all().map(|shard| (shard, view.owner(shard).epoch)).collect();
     let followed = Followed { shards: all.clone(), by: NodeId(2), whole: true };
     let agreed = bus.ask(None, &followed).await.unwrap();
     until("it is told", || platform.view(2).version >= agreed.version).await;

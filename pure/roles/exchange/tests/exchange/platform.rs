@@ -11,9 +11,8 @@ use contract::media::{Anchor, Anchored, LegPort, Release, Released};
 use contract::query::Gauge;
 use contract::record::{CallRecord, Keep, Kept};
 use contract::{Conversation, Envelope, Kind, Money, TenantId, decode, sharding};
-use exchange::settings::Owned;
 use exchange::{Exchange, In, Missed, Out, Restored, Settings, kept};
-use machine::{Key, KeyedHash, Machine, Mint, Moment, Outbox, Record, Secret, Shard, Tag};
+use machine::{Key, KeyedHash, Machine, Mint, Moment, Outbox, Owned, Record, Secret, Shard, Tag};
 use sip::digest::{Algorithm, Ha1};
 use sip::{Message, Method, Status};
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use contract::media::{Anchor, Anchored, Happening, LegPort, LegWish, Payload, Release, Released};
 use contract::{CallId, NodeId};
 use journal::{Cause, Durable, Entry};
-use machine::{Epoch, Key, Machine, Moment, Outbox, Secret, Tag};
+use machine::{Epoch, Key, Machine, Moment, Outbox, Record, Secret, Tag};
 use rtp::{Datagram, Header};
 
 use crate::{Ask, In, Media, Out, PortPair, Settings, Socket, Sounds, Verdict, Voice};
@@ -136,7 +136,11 @@ impl Stage {
     pub(super) fn panic(&mut self, cause: Cause) {
         let mut out = Outbox::new();
         let kept = self.kept.clone();
-        self.media.rebuild(self.now, cause, &|tag, key| kept.get(&(tag, key)).cloned(), &mut out);
+        let latest = |tag, key| {
+            let body = kept.get(&(tag, key)).cloned()?;
+            Some(Record { tag, shard: Default::default(), key, body })
+        };
+        self.media.rebuild(self.now, cause, &latest, &mut out);
         self.hear(out);
     }
 

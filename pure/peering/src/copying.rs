@@ -2,28 +2,22 @@
 
 use std::collections::BTreeMap;
 
-use contract::sharding;
-use exchange::kept;
-use journal::{Journal, Ticket};
+use journal::{Entry, Journal, Region, Ticket};
 use machine::{Epoch, Key, Record, Shard, Tag};
-use peering::{Changed, Frame, Peer};
-use strowger_io::MappedFile;
 
-use super::Neighbours;
+use crate::neighbours::Neighbours;
+use crate::{Changed, Frame, Line, Peer};
 
-/// What whoever goes on with a shard must know.
-pub(crate) const FOLLOWED: [Tag; 3] = [kept::BINDINGS, kept::CALL, kept::CALL_RECORD];
 /// So many records are copied between two turns.
 const AT_ONCE: usize = 256;
 
-/// The shard that a record belongs to.
-pub(crate) fn shard_of(tag: Tag, shard: Shard, key: Key) -> Shard {
-    if tag == kept::BINDINGS { sharding::shard_of_key(key.0) } else { shard }
-}
+/// In which shard a thing lives that whoever goes on with the shard must know; none if that need not be known. What a
+/// record says of its shard is the second argument.
+pub type Followed = fn(Tag, Shard, Key) -> Option<Shard>;
 
 /// A walk through the journal for some who need copies.
 #[derive(Debug)]
-pub(super) struct Copying {
+pub(crate) struct Copying {
     rest: Vec<Ticket>,
     whom: BTreeMap<Peer, Vec<(Shard, Epoch)>>,
     by_shard: BTreeMap<Shard, Vec<(Peer, Epoch)>>,
@@ -37,23 +31,33 @@ impl Copying {
         }
         Copying { rest, whom, by_shard }
     }
+
+    /// No more of it is for `peer`.
+    pub(crate) fn forget(&mut self, peer: Peer) {
+        self.whom.remove(&peer);
+        self.by_shard.values_mut().for_each(|whom| whom.retain(|&(other, _)| other != peer));
+    }
+}
+
+/// What lives in a shard of those that `followed` knows.
+fn record(entry: &Entry<'_>, shard: Shard) -> Record {
+    Record { tag: entry.tag, shard, key: entry.key, body: entry.body.to_vec() }
 }
 
 impl Neighbours {
-    /// Goes on with copies, or begins some.
-    pub(super) fn copy(&mut self, journal: &mut Journal<MappedFile>) {
+    /// Goes on with copies, or begins some; not for those whose line `is_busy`.
+    pub(crate) fn copy<R: Region>(&mut self, journal: &mut Journal<R>, is_busy: impl Fn(Line) -> bool) {
         let Some(mut copying) = self.copying.take() else { return self.begin_copies(journal) };
-        if copying.whom.keys().any(|&peer| self.is_busy(peer)) {
+        if copying.whom.keys().any(|&peer| self.line(peer).is_some_and(&is_busy)) {
             self.copying = Some(copying);
             return;
         }
-        let from = copying.rest.len().saturating_sub(AT_ONCE);
+        let (from, followed) = (copying.rest.len().saturating_sub(AT_ONCE), self.followed);
         let mut changes: BTreeMap<Peer, Vec<Changed>> = BTreeMap::new();
         let _broken = journal.redeem(copying.rest.drain(from..), |entry| {
-            let shard = shard_of(entry.tag, entry.shard, entry.key);
+            let Some(shard) = followed(entry.tag, entry.shard, entry.key) else { return };
             for &(peer, epoch) in copying.by_shard.get(&shard).into_iter().flatten() {
-                let record = Record { tag: entry.tag, shard, key: entry.key, body: entry.body.to_vec() };
-                changes.entry(peer).or_default().push(Changed::of(&record, epoch));
+                changes.entry(peer).or_default().push(Changed::of(&record(&entry, shard), epoch));
             }
         });
         for (peer, changes) in changes {
@@ -70,50 +74,55 @@ impl Neighbours {
         }
     }
 
-    fn begin_copies(&mut self, journal: &Journal<MappedFile>) {
+    fn begin_copies<R: Region>(&mut self, journal: &Journal<R>) {
         let called = &self.called;
         let whom = self.following.begin_copies(|peer| called.get(&peer).is_some_and(|it| it.is_up));
         if whom.is_empty() {
             return;
         }
         for (&peer, shards) in &whom {
-            self.say(peer, &Frame::Begin { shards: shards.clone() });
+            self.say(peer, Frame::Begin { shards: shards.clone() });
         }
-        let tickets = journal.tickets(|tag| FOLLOWED.contains(&tag));
+        let followed = self.followed;
+        let tickets = journal.tickets(|tag| followed(tag, Shard::default(), Key(0)).is_some());
         self.copying = Some(Copying::new(tickets, whom));
     }
 
     /// Remembers what lives in `shards` of our own, as if we followed them.
-    pub(crate) fn keep_own(&mut self, journal: &mut Journal<MappedFile>, shards: &[(Shard, Epoch)]) {
+    pub(crate) fn keep_own<R: Region>(&mut self, journal: &mut Journal<R>, shards: &[(Shard, Epoch)]) {
+        let of: BTreeMap<Shard, Epoch> = shards.iter().copied().collect();
         let mut changes = Vec::new();
-        let _broken = journal.show(
-            |tag| FOLLOWED.contains(&tag),
-            |entry| {
-                let shard = shard_of(entry.tag, entry.shard, entry.key);
-                if let Some(&(_, epoch)) = shards.iter().find(|(it, _)| *it == shard) {
-                    let record = Record { tag: entry.tag, shard, key: entry.key, body: entry.body.to_vec() };
-                    changes.push(Changed::of(&record, epoch));
-                }
-            },
-        );
+        self.walk(journal, |entry, shard| {
+            if let Some(&epoch) = of.get(&shard) {
+                changes.push(Changed::of(&record(entry, shard), epoch));
+            }
+        });
         self.replica.begin(shards);
         self.replica.change(changes);
         self.replica.whole(shards);
     }
 
-    /// Whether copies are being made.
-    pub(crate) fn is_copying(&self) -> bool {
-        self.copying.is_some()
+    /// Shows all in the journal that somebody follows, and in which shard it lives.
+    pub(crate) fn walk<R: Region>(&self, journal: &mut Journal<R>, mut show: impl FnMut(&Entry<'_>, Shard)) {
+        let followed = self.followed;
+        let _broken = journal.show(
+            |tag| followed(tag, Shard::default(), Key(0)).is_some(),
+            |entry| {
+                if let Some(shard) = followed(entry.tag, entry.shard, entry.key) {
+                    show(&entry, shard);
+                }
+            },
+        );
     }
 
-    fn is_busy(&self, peer: Peer) -> bool {
-        let token = self.called.get(&peer).and_then(|called| called.token);
-        token.and_then(|token| self.lines.get(&token)).is_some_and(|(_, line)| line.is_busy())
+    /// Whether copies are being made.
+    pub fn is_copying(&self) -> bool {
+        self.copying.is_some()
     }
 
     fn say_numbered(&mut self, peer: Peer, frame: impl FnOnce(u64, u64) -> Frame) -> Option<u64> {
         let view = self.view.version;
         let number = self.called.get_mut(&peer).map(|called| called.outgoing.number())?;
-        self.say(peer, &frame(number, view)).then_some(number)
+        self.say(peer, frame(number, view)).then_some(number)
     }
 }

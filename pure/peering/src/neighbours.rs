@@ -1,26 +1,21 @@
-//! The signalling threads of other hosts: who is spoken to on which connection, and what was heard.
+//! The signalling threads of other hosts: who is spoken to on which line, and what was heard.
 //!
 //! Each thread calls those that it has something to say to, and hears those who call it.
 
-pub(super) mod copying;
-mod line;
-
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use contract::cluster::View;
 use contract::{Envelope, NodeId};
-use edge::Flow;
-use exchange::settings::Owned;
-use journal::Journal;
-use machine::{Epoch, KeyedHash, Moment, Record, Shard};
-use peering::{Changed, Following, Frame, Heard, Outgoing, Peer, Replica, Undelivered, Wire, hears, proof};
-use strowger_io::{Event, Interest, Listener, MappedFile, Poller, Stream};
+use journal::{Journal, Region};
+use machine::{Epoch, KeyedHash, Moment, Owned, Record, Shard};
 
-use copying::Copying;
-use line::{Cut, Line};
+use crate::copying::{Copying, Followed};
+use crate::{
+    Changed, Following, Frame, Heard, Outgoing, Peer, Replica, Undelivered, Waits, Wire, hears, proof,
+};
 
 /// A neighbour that could not be reached is called again after this.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -28,11 +23,40 @@ const AGAIN: Duration = Duration::from_millis(100);
 const PATIENCE: Duration = Duration::from_secs(5);
 /// No more of it is kept.
 const MOST_LATER: usize = 10_000;
-const ROOM: usize = 256 << 10;
+/// A message for the world waits so long for a line to whoever sends it out: who hears nothing asks again.
+const OUTWARD: Duration = Duration::from_millis(500);
+
+/// A connection, by the number that it has for as long as its thread lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Line(pub u64);
+
+/// What is to be done with lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Wish {
+    /// Begin a connection.
+    Call {
+        /// Its number.
+        line: Line,
+        /// Where to.
+        to: SocketAddr,
+    },
+    /// Say this.
+    Say {
+        /// On which one.
+        line: Line,
+        /// What.
+        frame: Frame,
+    },
+    /// It is not wanted any more.
+    HangUp {
+        /// Which one.
+        line: Line,
+    },
+}
 
 /// What a neighbour said, or what is to be done after all.
-#[derive(Debug)]
-pub(crate) enum Said {
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Said {
     /// A message for the owner of a shard.
     Inward(Shard, Vec<u8>),
     /// A message for the world.
@@ -43,7 +67,7 @@ pub(crate) enum Said {
 
 /// Who hears what goes out to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Way {
+pub enum Way {
     /// This host.
     Here,
     /// Another one.
@@ -54,11 +78,13 @@ pub(crate) enum Way {
 
 /// Somebody we call.
 #[derive(Debug, Default)]
-struct Called {
-    token: Option<u64>,
+pub(crate) struct Called {
+    line: Option<Line>,
     /// It knows who we are.
-    is_up: bool,
-    outgoing: Outgoing,
+    pub(crate) is_up: bool,
+    pub(crate) outgoing: Outgoing,
+    /// Messages for the world, from before it knew.
+    outward: Vec<(Moment, Frame)>,
     again: Option<Moment>,
 }
 
@@ -71,59 +97,52 @@ enum Talk {
 }
 
 /// What became of neighbours.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Counts {
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
     /// Messages and changes that a ghost said.
-    pub(crate) ghosts: u64,
+    pub ghosts: u64,
     /// Connections that broke.
-    pub(crate) cut: u64,
+    pub cut: u64,
     /// Messages that nobody took in time.
-    pub(crate) lost: u64,
+    pub lost: u64,
 }
 
 /// The neighbours of one thread.
 #[derive(Debug)]
-pub(crate) struct Neighbours {
+pub struct Neighbours {
     me: Peer,
     hash: KeyedHash,
-    listener: Listener,
     /// Where phones are heard: whoever holds these addresses is spoken to.
-    listens: Vec<SocketAddr>,
-    first_token: u64,
-    next_token: u64,
-    view: Arc<View>,
+    listens: Vec<IpAddr>,
+    pub(crate) followed: Followed,
+    next_line: u64,
+    pub(crate) view: Arc<View>,
     owned: Owned,
-    lines: BTreeMap<u64, (Talk, Line)>,
-    called: BTreeMap<Peer, Called>,
-    following: Following,
-    replica: Replica,
-    copying: Option<Copying>,
+    lines: BTreeMap<Line, Talk>,
+    pub(crate) called: BTreeMap<Peer, Called>,
+    pub(crate) following: Following,
+    pub(crate) replica: Replica,
+    pub(crate) copying: Option<Copying>,
+    /// Who may have to send something out to the world for us: a line to them is there before it is needed.
+    edges: BTreeSet<Peer>,
     later: Vec<(Moment, Peer, Frame)>,
     parked: Vec<(Moment, Undelivered)>,
     /// Who knows all of which shards from now on, for the brokers.
     news: Vec<(NodeId, (Shard, Epoch))>,
-    room: Vec<u8>,
+    wishes: Vec<Wish>,
     counts: Counts,
 }
 
 impl Neighbours {
-    /// Hears at `listener`, under tokens from `first_token` on.
-    pub(crate) fn new(
-        me: Peer,
-        hash: KeyedHash,
-        listener: Listener,
-        listens: Vec<SocketAddr>,
-        first_token: u64,
-        poller: &Poller,
-    ) -> strowger_io::Result<Self> {
-        poller.add(&listener, first_token, Interest::READ)?;
-        Ok(Neighbours {
+    /// Those of thread `me`. Whoever holds the addresses `listens`, in the order that flow tokens count, hears what
+    /// goes out to the world; what is `followed` is told.
+    pub fn new(me: Peer, hash: KeyedHash, listens: Vec<IpAddr>, followed: Followed) -> Self {
+        Neighbours {
             me,
             hash,
-            listener,
             listens,
-            first_token,
-            next_token: first_token + 1,
+            followed,
+            next_line: 0,
             view: Arc::default(),
             owned: Owned::of(|_| None),
             lines: BTreeMap::new(),
@@ -131,58 +150,70 @@ impl Neighbours {
             following: Following::default(),
             replica: Replica::default(),
             copying: None,
+            edges: BTreeSet::new(),
             later: Vec::new(),
             parked: Vec::new(),
             news: Vec::new(),
-            room: vec![0; ROOM],
+            wishes: Vec::new(),
             counts: Counts::default(),
-        })
+        }
     }
 
-    pub(crate) fn me(&self) -> Peer {
+    /// Which thread this is.
+    pub fn me(&self) -> Peer {
         self.me
     }
 
-    pub(crate) fn owned(&self) -> &Owned {
+    /// What it owns.
+    pub fn owned(&self) -> &Owned {
         &self.owned
     }
 
-    pub(crate) fn view(&self) -> &Arc<View> {
+    /// By what it goes.
+    pub fn view(&self) -> &Arc<View> {
         &self.view
     }
 
-    pub(crate) fn counts(&self) -> Counts {
+    /// What became of neighbours.
+    pub fn counts(&self) -> Counts {
         self.counts
     }
 
     /// Shards of ours whose buddy knows all, shards of others that we know whole, and how many things of theirs.
-    pub(crate) fn protection(&self) -> (usize, usize, usize) {
+    pub fn protection(&self) -> (usize, usize, usize) {
         let (whole, things) = self.replica.size();
         (self.following.protected(), whole, things)
     }
 
-    /// Who hears what goes out by `flow`.
-    pub(crate) fn way(&self, flow: Flow) -> Way {
-        let Some(listen) = self.listens.get(usize::from(flow.listener)) else { return Way::Nowhere };
-        match self.view.holder(listen.ip()) {
+    /// Messages that wait for somebody to take them.
+    pub fn waiting(&self) -> usize {
+        let of = |called: &Called| called.outgoing.waiting() + called.outward.len();
+        let unsaid: usize = self.called.values().map(of).sum();
+        unsaid + self.later.len() + self.parked.len()
+    }
+
+    /// Takes what is to be done with lines.
+    pub fn take_wishes(&mut self) -> Vec<Wish> {
+        std::mem::take(&mut self.wishes)
+    }
+
+    /// Who hears what goes out by `wire`.
+    pub fn way(&self, wire: &Wire) -> Way {
+        let Some(&listen) = self.listens.get(usize::from(wire.listener)) else { return Way::Nowhere };
+        match self.view.holder(listen) {
             _ if self.me.node == NodeId(0) => Way::Here,
             Some(node) if node == self.me.node => Way::Here,
             Some(node) => {
                 let threads = self.view.node(node).map_or(1, |node| node.threads());
-                Way::There(Peer { node, thread: u16::from(flow.thread) % threads })
+                Way::There(Peer { node, thread: u16::from(wire.thread) % threads })
             }
             None => Way::Nowhere,
         }
     }
 
     /// Who owns `shard`.
-    pub(crate) fn owner(&self, shard: Shard) -> Option<Peer> {
+    pub fn owner(&self, shard: Shard) -> Option<Peer> {
         Peer::of_owner(&self.view, shard)
-    }
-
-    /// Who knows everything about another owner's shard, to go on with it.
-    pub(crate) fn take_replica(&mut self, shard: Shard) -> (Vec<Record>, bool) {
-        self.replica.take(shard)
     }
 
     /// Who knows all of which shards, since this was asked last: the brokers should know.
@@ -190,11 +221,6 @@ impl Neighbours {
         let mut by: BTreeMap<NodeId, Vec<(Shard, Epoch)>> = BTreeMap::new();
         self.news.drain(..).for_each(|(node, shard)| by.entry(node).or_default().push(shard));
         by
-    }
-
-    /// Whether somebody at `node` knows all of `shard`.
-    pub(crate) fn knows_all(&self, node: NodeId, shard: Shard) -> bool {
-        self.following.knows_all(node, shard)
     }
 
     /// From now on `view` counts, and this thread owns `owned`. What was for others than it is now
@@ -215,6 +241,10 @@ impl Neighbours {
                 false => [owner.buddy, owner.next, owner.wanted].contains(&Some(me.node)),
             }
         });
+        let holders: BTreeSet<NodeId> = self.listens.iter().filter_map(|&it| view.holder(it)).collect();
+        let others = holders.into_iter().filter(|&node| node != me.node && me.node != NodeId(0));
+        let threads = |node| 0..view.node(node).map_or(0, |it| it.threads());
+        self.edges = others.flat_map(|node| threads(node).map(move |thread| Peer { node, thread })).collect();
         (self.view, self.owned) = (view, owned);
         back
     }
@@ -237,30 +267,38 @@ impl Neighbours {
             return;
         };
         if called.is_up {
-            self.say(peer, &frame);
+            self.say(peer, frame);
         }
     }
 
     /// Brings a message to whoever sends it out to the world.
-    pub(crate) fn outward(&mut self, peer: Peer, wire: Wire, bytes: Vec<u8>) -> bool {
+    pub(crate) fn outward(&mut self, now: Moment, peer: Peer, wire: Wire, bytes: Vec<u8>) {
         let frame = Frame::Outward { view: self.view.version, wire, bytes };
         let called = self.called.entry(peer).or_default();
-        called.is_up && self.say(peer, &frame)
+        if called.is_up {
+            self.say(peer, frame);
+        } else if called.outward.len() < MOST_LATER {
+            called.outward.push((now, frame));
+        } else {
+            self.counts.lost += 1;
+        }
     }
 
     /// Asks the owner of a shard, or answers somebody.
-    pub(crate) fn ask(&mut self, peer: Peer, envelope: Envelope) -> bool {
+    pub fn ask(&mut self, peer: Peer, envelope: Envelope) -> bool {
         let frame = Frame::Bus { view: self.view.version, envelope };
         let called = self.called.entry(peer).or_default();
-        called.is_up && self.say(peer, &frame)
+        called.is_up && self.say(peer, frame)
     }
 
     /// Tells those who follow what changed, and says what to wait for before the world hears of it.
-    pub(crate) fn tell(&mut self, changes: &[Record]) -> Vec<(Peer, u64)> {
+    pub(crate) fn tell(&mut self, changes: &[Record]) -> Waits {
         let mut told: BTreeMap<Peer, (Vec<Changed>, bool)> = BTreeMap::new();
-        for record in changes.iter().filter(|record| copying::FOLLOWED.contains(&record.tag)) {
-            let shard = copying::shard_of(record.tag, record.shard, record.key);
+        let mut waits = Waits::default();
+        for record in changes {
+            let Some(shard) = (self.followed)(record.tag, record.shard, record.key) else { continue };
             let buddy = self.following.buddy(shard);
+            waits.is_exposed |= buddy.is_none() && self.following.has_buddy(shard);
             for (peer, epoch) in self.following.told(shard) {
                 let (changes, protects) = told.entry(peer).or_default();
                 changes.push(Changed { shard, ..Changed::of(record, epoch) });
@@ -268,12 +306,11 @@ impl Neighbours {
             }
         }
         let view = self.view.version;
-        let mut waits = Vec::new();
         for (peer, (changes, protects)) in told {
             let Some(called) = self.called.get_mut(&peer) else { continue };
             let number = called.outgoing.number();
-            if self.say(peer, &Frame::Changes { number, view, changes }) && protects {
-                waits.push((peer, number));
+            if self.say(peer, Frame::Changes { number, view, changes }) && protects {
+                waits.acks.push((peer, number));
             }
         }
         waits
@@ -289,81 +326,59 @@ impl Neighbours {
 
     /// Whether everything that was to be waited for has come; who is not there is not waited for.
     pub(crate) fn is_safe(&self, waits: &[(Peer, u64)]) -> bool {
-        waits
-            .iter()
-            .all(|(peer, number)| self.called.get(peer).is_none_or(|it| it.outgoing.safe() >= *number))
+        waits.iter().all(|(peer, number)| self.called.get(peer).is_none_or(|it| it.outgoing.is_safe(*number)))
     }
 
-    fn say(&mut self, peer: Peer, frame: &Frame) -> bool {
-        let token = self.called.get(&peer).and_then(|called| called.token);
-        let line = token.and_then(|token| self.lines.get_mut(&token));
-        line.map(|(_, line)| line.say(frame)).is_some()
+    /// The line to somebody we called.
+    pub(crate) fn line(&self, peer: Peer) -> Option<Line> {
+        self.called.get(&peer)?.line
     }
 
-    /// Reads and writes what is possible.
-    pub(crate) fn ready(&mut self, event: Event, now: Moment, poller: &Poller, told: &mut impl FnMut(Said)) {
-        if event.token == self.first_token {
-            return self.accept(poller);
-        }
-        let mut frames = Vec::new();
-        let Some((_, line)) = self.lines.get_mut(&event.token) else { return };
-        let mut talked = if event.writable { line.connected() } else { Ok(()) };
-        if talked.is_ok() && (event.readable || event.closed) {
-            talked = line.read(&mut self.room, &mut |frame| frames.push(frame));
-        }
-        let talked = talked.and_then(|()| line.flush(event.token, poller));
-        for frame in frames {
-            self.hear(event.token, frame, now, told);
-        }
-        if let Err(why) = talked {
-            self.cut(event.token, &why, now, poller);
-        }
+    pub(crate) fn say(&mut self, peer: Peer, frame: Frame) -> bool {
+        let line = self.line(peer);
+        self.wishes.extend(line.map(|line| Wish::Say { line, frame }));
+        line.is_some()
     }
 
-    fn accept(&mut self, poller: &Poller) {
-        while let Ok(Some((stream, _))) = self.listener.accept() {
-            let mut nonce = [0; 8];
-            if getrandom::fill(&mut nonce).is_err() {
-                return;
-            }
-            let nonce = u64::from_le_bytes(nonce);
-            if let Some(token) =
-                self.add(Talk::From { nonce, peer: None, received: 0, acked: 0 }, stream, false, poller)
-                && let Some((_, line)) = self.lines.get_mut(&token)
-            {
-                line.say(&Frame::Challenge { nonce });
-            }
-        }
+    /// Somebody has called us. `nonce` is a fresh random number.
+    pub fn called(&mut self, nonce: u64) -> Line {
+        let line = self.add(Talk::From { nonce, peer: None, received: 0, acked: 0 });
+        self.wishes.push(Wish::Say { line, frame: Frame::Challenge { nonce } });
+        line
     }
 
-    fn add(&mut self, talk: Talk, stream: Stream, is_connecting: bool, poller: &Poller) -> Option<u64> {
-        let token = self.next_token;
-        self.next_token += 1;
-        let line = Line::new(stream, is_connecting, token, poller)?;
-        self.lines.insert(token, (talk, line));
-        Some(token)
+    fn add(&mut self, talk: Talk) -> Line {
+        self.next_line += 1;
+        let line = Line(self.next_line);
+        self.lines.insert(line, talk);
+        line
     }
 
-    fn cut(&mut self, token: u64, why: &Cut, now: Moment, poller: &Poller) {
-        let Some((talk, line)) = self.lines.remove(&token) else { return };
-        line.leave(poller);
+    /// A connection is gone, or could not be made.
+    pub fn cut(&mut self, now: Moment, line: Line) {
+        let Some(talk) = self.lines.remove(&line) else { return };
         self.counts.cut += 1;
-        if let Talk::To(peer) = talk {
-            tracing::debug!(?peer, %why, "a neighbour is not reached");
-            self.following.lost(peer);
-            if let Some(called) = self.called.get_mut(&peer) {
-                (called.token, called.is_up, called.again) = (None, false, Some(now.after(AGAIN)));
-            }
+        let Talk::To(peer) = talk else { return };
+        self.following.lost(peer);
+        if let Some(copying) = &mut self.copying {
+            // What it has of the copy is not whole, whatever else it is told.
+            copying.forget(peer);
+        }
+        if let Some(called) = self.called.get_mut(&peer) {
+            (called.line, called.is_up, called.again) = (None, false, Some(now.after(AGAIN)));
+            called.outgoing.cut();
         }
     }
 
-    fn hear(&mut self, token: u64, frame: Frame, now: Moment, told: &mut impl FnMut(Said)) {
-        let Some((talk, line)) = self.lines.get_mut(&token) else { return };
+    /// Something was said on a line.
+    pub fn hear(&mut self, now: Moment, line: Line, frame: Frame, told: &mut Vec<Said>) {
+        let Some(talk) = self.lines.get_mut(&line) else { return };
         match (talk, frame) {
             (Talk::To(peer), Frame::Challenge { nonce }) => {
                 let (peer, Peer { node, thread }) = (*peer, self.me);
-                line.say(&Frame::Hello { node, thread, proof: proof(&self.hash, nonce, node, thread) });
-                self.is_up(peer);
+                let proof = proof(&self.hash, nonce, node, thread);
+                self.wishes.push(Wish::Say { line, frame: Frame::Hello { node, thread, proof } });
+                self.is_up(now, peer);
             }
             (Talk::To(peer), Frame::Ack { number }) => {
                 let peer = *peer;
@@ -388,23 +403,27 @@ impl Neighbours {
                     *received = *number;
                 }
                 let peer = *peer;
-                self.take(peer, frame, now, told);
+                self.take(now, peer, frame, told);
             }
             // Strangers, and what does not belong where it was said, are not heard.
             _ => self.counts.ghosts += 1,
         }
     }
 
-    fn is_up(&mut self, peer: Peer) {
+    fn is_up(&mut self, now: Moment, peer: Peer) {
         let version = self.view.version;
         let Some(called) = self.called.get_mut(&peer) else { return };
         called.is_up = true;
-        for frame in called.outgoing.again(version) {
-            self.say(peer, &frame);
+        let (again, outward) = (called.outgoing.again(version), std::mem::take(&mut called.outward));
+        let (young, old): (Vec<_>, Vec<_>) =
+            outward.into_iter().partition(|(at, _)| now.since(*at) < OUTWARD);
+        self.counts.lost += old.len() as u64;
+        for frame in again.into_iter().chain(young.into_iter().map(|(_, frame)| frame)) {
+            self.say(peer, frame);
         }
     }
 
-    fn take(&mut self, from: Peer, frame: Frame, now: Moment, told: &mut impl FnMut(Said)) {
+    fn take(&mut self, now: Moment, from: Peer, frame: Frame, told: &mut Vec<Said>) {
         let by = match &frame {
             Frame::Inward { view, .. }
             | Frame::Outward { view, .. }
@@ -419,8 +438,7 @@ impl Neighbours {
                 self.counts.ghosts += 1;
                 return;
             }
-            Heard::Later if self.later.len() < MOST_LATER => return self.later.push((now, from, frame)),
-            Heard::Later => return self.counts.lost += 1,
+            Heard::Later => return self.look_later(now, from, frame),
         }
         match frame {
             Frame::Inward { view, shard, bytes, .. } => {
@@ -428,13 +446,13 @@ impl Neighbours {
                 if view > self.view.version && self.owner(shard).map(|it| it.node) != Some(self.me.node) {
                     return self.park(now, shard, bytes);
                 }
-                told(Said::Inward(shard, bytes));
+                told.push(Said::Inward(shard, bytes));
             }
-            Frame::Outward { wire, bytes, .. } => told(Said::Outward(wire, bytes)),
+            Frame::Outward { wire, bytes, .. } => told.push(Said::Outward(wire, bytes)),
             Frame::Bus { view, envelope } => {
                 let is_ours = envelope.shard.is_none_or(|shard| self.owned.owns(shard));
                 match is_ours || view <= self.view.version || self.later.len() >= MOST_LATER {
-                    true => told(Said::Bus(from, envelope)),
+                    true => told.push(Said::Bus(from, envelope)),
                     // It will be ours as soon as we know as much.
                     false => self.later.push((now, from, Frame::Bus { view, envelope })),
                 }
@@ -446,76 +464,79 @@ impl Neighbours {
         }
     }
 
+    fn look_later(&mut self, now: Moment, from: Peer, frame: Frame) {
+        match self.later.len() < MOST_LATER {
+            true => self.later.push((now, from, frame)),
+            false => self.counts.lost += 1,
+        }
+    }
+
     /// What was heard too early and can be looked at now.
-    pub(crate) fn take_later(&mut self, now: Moment, told: &mut impl FnMut(Said)) {
+    pub(crate) fn take_later(&mut self, now: Moment, told: &mut Vec<Said>) {
         for (at, from, frame) in std::mem::take(&mut self.later) {
             match now.since(at) < PATIENCE {
-                true => self.take(from, frame, now, told),
+                true => self.take(now, from, frame, told),
                 false => self.counts.lost += 1,
             }
         }
     }
 
     /// What came in this turn is safe with us: says so.
-    pub(crate) fn acknowledge(&mut self) {
-        for (talk, line) in self.lines.values_mut() {
+    pub fn acknowledge(&mut self) {
+        for (&line, talk) in &mut self.lines {
             if let Talk::From { received, acked, .. } = talk
                 && received > acked
             {
                 *acked = *received;
-                line.say(&Frame::Ack { number: *received });
+                self.wishes.push(Wish::Say { line, frame: Frame::Ack { number: *received } });
             }
         }
     }
 
-    /// Writes what was said.
-    pub(crate) fn flush(&mut self, now: Moment, poller: &Poller) {
-        let mut cut = Vec::new();
-        for (&token, (_, line)) in &mut self.lines {
-            if let Err(why) = line.flush(token, poller) {
-                cut.push((token, why));
-            }
-        }
-        cut.into_iter().for_each(|(token, why)| self.cut(token, &why, now, poller));
-    }
-
-    /// Calls whom we have something to say to, copies what somebody has to know, and forgets what waited too long.
-    pub(crate) fn tend(&mut self, now: Moment, journal: &mut Journal<MappedFile>, poller: &Poller) {
-        for peer in self.following.wants() {
+    /// Calls whom we have something to say to, copies what somebody has to know (unless its line `is_busy`), and
+    /// forgets what waited too long.
+    pub(crate) fn tend<R: Region>(
+        &mut self,
+        now: Moment,
+        journal: &mut Journal<R>,
+        is_busy: impl Fn(Line) -> bool,
+    ) {
+        for &peer in self.following.wants().iter().chain(&self.edges) {
             self.called.entry(peer).or_default();
         }
-        self.hang_up(now, poller);
-        let due = |called: &Called| called.token.is_none() && called.again.is_none_or(|at| at <= now);
+        self.hang_up(now);
+        let due = |called: &Called| called.line.is_none() && called.again.is_none_or(|at| at <= now);
         let due: Vec<Peer> = self.called.iter().filter(|(_, it)| due(it)).map(|(&peer, _)| peer).collect();
-        due.into_iter().for_each(|peer| self.call(peer, now, poller));
-        self.copy(journal);
+        due.into_iter().for_each(|peer| self.call(peer, now));
+        self.copy(journal, is_busy);
         let before = self.parked.len();
         self.parked.retain(|(at, _)| now.since(*at) < PATIENCE);
         self.counts.lost += (before - self.parked.len()) as u64;
     }
 
     /// Ends what leads to those who are not there any more.
-    fn hang_up(&mut self, now: Moment, poller: &Poller) {
+    fn hang_up(&mut self, now: Moment) {
         if self.me.node == NodeId(0) {
             return;
         }
         let gone: Vec<Peer> =
             self.called.keys().copied().filter(|peer| self.view.node(peer.node).is_none()).collect();
         for peer in gone {
-            if let Some(token) = self.called.get(&peer).and_then(|called| called.token) {
-                self.cut(token, &Cut::Closed, now, poller);
+            if let Some(line) = self.line(peer) {
+                self.wishes.push(Wish::HangUp { line });
+                self.cut(now, line);
             }
             let left = self.called.remove(&peer).map(|called| called.outgoing.waiting());
             self.counts.lost += left.unwrap_or_default() as u64;
         }
     }
 
-    fn call(&mut self, peer: Peer, now: Moment, poller: &Poller) {
+    fn call(&mut self, peer: Peer, now: Moment) {
         let address = self.view.node(peer.node).and_then(|node| node.inside.get(usize::from(peer.thread)));
-        let stream = address.and_then(|&address| Stream::connect(address, None).ok());
-        let token = stream.and_then(|stream| self.add(Talk::To(peer), stream, true, poller));
+        let to = address.copied();
+        let line = to.map(|_| self.add(Talk::To(peer)));
+        self.wishes.extend(line.zip(to).map(|(line, to)| Wish::Call { line, to }));
         let called = self.called.entry(peer).or_default();
-        called.token = token;
-        called.again = Some(now.after(AGAIN));
+        (called.line, called.again) = (line, Some(now.after(AGAIN)));
     }
 }

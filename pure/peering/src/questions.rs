@@ -1,3 +1,5 @@
+//! What a thread asks of the brokers, again and again until they answer; and the newest view that they told.
+
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -28,7 +30,7 @@ impl Asked {
 
 /// What a thread itself asks the broker of its host, beside its machine: asked again until it is answered.
 #[derive(Debug, Default)]
-pub(crate) struct Questions {
+pub struct Questions {
     next: u64,
     open: BTreeMap<u64, (Moment, Asked)>,
     view: Option<View>,
@@ -37,19 +39,19 @@ pub(crate) struct Questions {
 
 impl Questions {
     /// The brokers should know that `by` knows all of `shards`.
-    pub(crate) fn followed(&mut self, by: NodeId, shards: &[(Shard, Epoch)]) {
+    pub fn followed(&mut self, by: NodeId, shards: &[(Shard, Epoch)]) {
         for some in shards.chunks(AT_ONCE) {
             self.ask(Asked::Followed(Followed { shards: some.to_vec(), by, whole: true }));
         }
     }
 
     /// The brokers should say that `to` owns `shards`.
-    pub(crate) fn hand_on(&mut self, to: NodeId, shards: Vec<(Shard, Epoch)>) {
+    pub fn hand_on(&mut self, to: NodeId, shards: Vec<(Shard, Epoch)>) {
         self.ask(Asked::HandOn(HandOn { shards, to }));
     }
 
     /// Nobody should own them instead of us after all.
-    pub(crate) fn forget_hand_on(&mut self) {
+    pub fn forget_hand_on(&mut self) {
         self.open.retain(|_, (_, asked)| !matches!(asked, Asked::HandOn(_)));
     }
 
@@ -59,7 +61,7 @@ impl Questions {
     }
 
     /// What is to be asked now, for the first time or again.
-    pub(crate) fn due(&mut self, now: Moment) -> Vec<Envelope> {
+    pub fn due(&mut self, now: Moment) -> Vec<Envelope> {
         let due = self.open.iter_mut().filter(|(_, (at, _))| *at <= now);
         let again = |asked: &Asked| match asked {
             Asked::Followed(_) => Followed::WITHIN,
@@ -73,7 +75,7 @@ impl Questions {
     }
 
     /// What came, if it is not for the thread itself.
-    pub(crate) fn hear(&mut self, envelope: Envelope) -> Option<Envelope> {
+    pub fn hear(&mut self, envelope: Envelope) -> Option<Envelope> {
         match envelope.kind {
             Kind::Notice if envelope.subject == Changed::SUBJECT.to_string() => {
                 if let Ok(Changed(view)) = contract::decode(&envelope.body) {
@@ -101,12 +103,12 @@ impl Questions {
     }
 
     /// The newest view that was told.
-    pub(crate) fn take_view(&mut self) -> Option<View> {
+    pub fn take_view(&mut self) -> Option<View> {
         self.view.take()
     }
 
     /// What became of the last handing on, once the brokers have agreed.
-    pub(crate) fn take_handed_on(&mut self) -> Option<Agreed> {
+    pub fn take_handed_on(&mut self) -> Option<Agreed> {
         self.handed_on.take()
     }
 }

@@ -1,0 +1,258 @@
+//! Three hosts that go on for each other, and the wire between them.
+#![allow(clippy::unwrap_used)]
+
+extern crate strowger_peering as peering;
+
+use std::collections::VecDeque;
+
+use contract::cluster::{Changed, Node, Owner, View};
+use contract::{Envelope, NodeId, Role};
+use journal::Journal;
+use machine::{Epoch, Key, KeyedHash, Moment, Record, Secret, Shard, Tag};
+use peering::{Effect, Going, Hosts, Line, Neighbours, Peer, Said, Wire, Wish};
+
+const CALL: Tag = Tag(0x11);
+const SHARD: Shard = Shard::of(7);
+
+fn followed(tag: Tag, shard: Shard, _: Key) -> Option<Shard> {
+    (tag == CALL).then_some(shard)
+}
+
+struct Host {
+    hosts: Hosts,
+    journal: Journal<Vec<u8>>,
+    /// Which line of which host is the other end of a line of ours.
+    ends: Vec<(Line, usize, Line)>,
+    out: Vec<Vec<u8>>,
+    arrived: Vec<Vec<u8>>,
+    going: Vec<Going>,
+    is_cut: bool,
+}
+
+struct Three {
+    now: Moment,
+    hosts: Vec<Host>,
+    wire: VecDeque<(usize, Line, peering::Frame)>,
+}
+
+/// All shards are `owner`'s under `epoch`, and `buddy` follows. All three are there but for `lost`.
+fn view(version: u64, owner: u16, epoch: u32, buddy: u16, lost: Option<u16>) -> View {
+    let node = |number: u16| Node {
+        node: NodeId(number),
+        roles: vec![Role::Exchange],
+        inside: vec![([192, 0, 2, number as u8], 5070).into()],
+        since: 1,
+        ..Node::default()
+    };
+    let one = Owner {
+        node: Some(NodeId(owner)),
+        epoch: Epoch(epoch),
+        buddy: Some(NodeId(buddy)),
+        ..Owner::default()
+    };
+    View {
+        version,
+        nodes: (1..=3).filter(|&number| Some(number) != lost).map(node).collect(),
+        owners: Shard::all().map(|_| one).collect(),
+        holders: vec![([198, 51, 100, 1].into(), NodeId(3))],
+        ..View::default()
+    }
+}
+
+fn call(body: &[u8]) -> Record {
+    Record { tag: CALL, shard: SHARD, key: Key(5), body: body.to_vec() }
+}
+
+fn to_alice() -> Wire {
+    Wire { listener: 0, thread: 0, remote: ([203, 0, 113, 9], 5060).into(), otherwise: None }
+}
+
+impl Three {
+    /// Host 1 owns all, host 2 is its buddy, host 3 holds the address that phones speak to.
+    fn new() -> Self {
+        let now = Moment::from_secs(1_800_000_000);
+        let host = |number| {
+            let me = Peer { node: NodeId(number), thread: 0 };
+            let hash = KeyedHash::new(Secret::new([1; 16]));
+            let listens = vec![[198, 51, 100, 1].into()];
+            let mut hosts = Hosts::new(Neighbours::new(me, hash, listens, followed), 1, false);
+            hosts.begin(View { me: NodeId(number), ..view(1, 1, 1, 2, None) });
+            let (journal, _) = Journal::open_with(vec![0; 4096 + 8 * 65536], now, 65536).unwrap();
+            let (ends, out, arrived, going) = (vec![], vec![], vec![], vec![]);
+            Host { hosts, journal, ends, out, arrived, going, is_cut: false }
+        };
+        let mut three = Three { now, hosts: (1..=3).map(host).collect(), wire: VecDeque::new() };
+        three.pass(500);
+        three
+    }
+
+    fn host(&mut self, number: usize) -> &mut Host {
+        &mut self.hosts[number - 1]
+    }
+
+    /// So many milliseconds pass, and whatever is on the wire arrives.
+    fn pass(&mut self, millis: u64) {
+        for _ in 0..millis {
+            self.now = self.now.after(std::time::Duration::from_millis(1));
+            let now = self.now;
+            for number in 0..3 {
+                let Host { hosts, journal, .. } = &mut self.hosts[number];
+                let going = hosts.tend(now, journal, |_| false);
+                hosts.neighbours_mut().acknowledge();
+                hosts.release(now, journal);
+                self.hosts[number].going.extend(going);
+                self.carry_out(number);
+            }
+            while let Some((to, line, frame)) = self.wire.pop_front() {
+                if !self.hosts[to].is_cut {
+                    self.hosts[to].hosts.read(now, line, frame);
+                    self.carry_out(to);
+                }
+            }
+        }
+    }
+
+    fn carry_out(&mut self, number: usize) {
+        for effect in self.hosts[number].hosts.take_effects() {
+            match effect {
+                Effect::Line(Wish::Call { line, to }) => {
+                    let other = usize::from(match to.ip() {
+                        std::net::IpAddr::V4(ip) => ip.octets()[3],
+                        std::net::IpAddr::V6(_) => unreachable!(),
+                    }) - 1;
+                    let there = self.hosts[other].hosts.neighbours_mut().called(number as u64);
+                    self.hosts[number].ends.push((line, other, there));
+                    self.hosts[other].ends.push((there, number, line));
+                }
+                Effect::Line(Wish::Say { line, frame }) => {
+                    let end = self.hosts[number].ends.iter().find(|(ours, ..)| *ours == line);
+                    if let (Some(&(_, other, there)), false) = (end, self.hosts[number].is_cut) {
+                        self.wire.push_back((other, there, frame));
+                    }
+                }
+                Effect::Arrived(bytes) => self.hosts[number].arrived.push(bytes),
+                Effect::Send(_, bytes) => self.hosts[number].out.push(bytes),
+                Effect::Line(Wish::HangUp { .. }) | Effect::Ask(_) | Effect::Own(..) => {}
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+
+    /// A turn of a host: changes a call, and says something to alice.
+    fn turn(&mut self, number: usize, body: &[u8], said: &[u8]) {
+        let now = self.now;
+        let Host { hosts, journal, .. } = self.host(number);
+        journal.begin([(&b"hop"[..], &b"INVITE"[..])]);
+        let _ = journal.append(&call(body));
+        let _ = journal.outgoing(said);
+        journal.commit();
+        hosts.say(to_alice(), said.to_vec());
+        hosts.say_when_safe(now, &[call(body)], journal);
+        self.carry_out(number - 1);
+    }
+
+    fn told(&mut self, number: usize, view: View) {
+        let now = self.now;
+        let host = self.host(number);
+        let view = View { me: NodeId(number as u16), ..view };
+        assert_eq!(host.hosts.hear(Envelope::notice(None, &Changed(view))), None);
+        let going = host.hosts.believe(now, &mut host.journal);
+        host.going.extend(going);
+        self.carry_out(number - 1);
+    }
+}
+
+#[test]
+fn the_world_hears_nothing_before_the_buddy_knows_it() {
+    let mut three = Three::new();
+    three.host(2).is_cut = true;
+    three.turn(1, b"ringing", b"180");
+    three.pass(15);
+    assert!(three.host(3).out.is_empty(), "held back");
+    let unsent = Journal::open(three.host(1).journal.region().clone(), three.now).unwrap().1.unsent;
+    assert_eq!(unsent, [b"180"], "a successor would say it");
+    three.pass(10);
+    assert_eq!(three.host(3).out, [b"180"], "after 20 ms it goes unprotected");
+    three.host(2).is_cut = false;
+    three.turn(1, b"answered", b"200");
+    three.pass(5);
+    assert_eq!(three.host(3).out, [b"180", b"200"]);
+    let answers = three.host(1).hosts.answers();
+    assert_eq!((answers.protected, answers.unprotected), (1, 1));
+    let unsent = Journal::open(three.host(1).journal.region().clone(), three.now).unwrap().1.unsent;
+    assert_eq!(unsent, Vec::<Vec<u8>>::new());
+}
+
+#[test]
+fn the_buddy_adopts_what_the_lost_owner_told_it() {
+    let mut three = Three::new();
+    three.turn(1, b"answered", b"200");
+    three.pass(5);
+    three.host(1).is_cut = true;
+    three.told(2, view(2, 2, 2, 3, Some(1)));
+    let going = three.host(2).going.pop().unwrap();
+    assert_eq!((going.adopted, going.gained), (vec![call(b"answered")], (4096, 0)));
+    assert_eq!(going.owned.epoch(SHARD), Epoch(2));
+}
+
+#[test]
+fn a_ghost_is_not_heard_by_whoever_knows_that_it_was_lost() {
+    let mut three = Three::new();
+    three.told(3, view(2, 2, 2, 3, Some(1)));
+    three.turn(1, b"answered", b"200");
+    three.pass(30);
+    assert!(three.host(3).out.is_empty());
+    assert!(three.host(3).hosts.neighbours().counts().ghosts > 0);
+}
+
+#[test]
+fn a_message_for_a_shard_whose_owner_is_lost_goes_to_the_next_one() {
+    let mut three = Three::new();
+    three.host(1).is_cut = true;
+    let now = three.now;
+    three.host(3).hosts.send_inward(now, SHARD, b"BYE".to_vec());
+    three.pass(5);
+    three.told(3, view(2, 2, 2, 3, Some(1)));
+    // Host 2 does not know yet that it is the owner, and keeps the message until it does.
+    three.pass(5);
+    assert!(three.host(2).arrived.is_empty());
+    three.told(2, view(2, 2, 2, 3, Some(1)));
+    assert_eq!(three.host(2).arrived, [b"BYE"]);
+    three.pass(10);
+    assert!(!three.host(3).hosts.is_busy(), "it was acknowledged");
+}
+
+#[test]
+fn what_was_ours_at_an_earlier_time_and_is_no_more_is_forgotten_when_it_is_ours_again() {
+    let mut three = Three::new();
+    three.turn(1, b"answered", b"200");
+    three.pass(5);
+    three.told(1, view(2, 2, 2, 1, None));
+    assert_eq!(three.host(1).going.pop().unwrap().owned.count(), 0);
+    // Host 2 has ended the call meanwhile, and has told nobody else. Now it is lost.
+    three.told(1, view(3, 1, 3, 3, Some(2)));
+    assert_eq!(three.host(1).going.pop().unwrap().adopted, [call(b"")]);
+}
+
+#[test]
+fn a_shard_goes_to_whom_it_should_once_all_is_known_there() {
+    let mut three = Three::new();
+    three.turn(1, b"answered", b"200");
+    let mut moving = view(2, 1, 1, 2, None);
+    moving.owners[7].wanted = Some(NodeId(3));
+    (1..=3).for_each(|number| three.told(number, moving.clone()));
+    three.host(1).going.clear();
+    three.pass(10);
+    let going = three.host(1).going.pop().unwrap();
+    assert!(!going.owned.owns(SHARD) && going.owned.count() == 4095);
+    // What comes meanwhile waits, and goes to the new owner.
+    let now = three.now;
+    three.host(1).hosts.do_as_said(now, Said::Inward(SHARD, b"BYE".to_vec()));
+    let mut moved = view(3, 1, 1, 2, None);
+    moved.owners[7] = Owner { node: Some(NodeId(3)), epoch: Epoch(2), ..moved.owners[7] };
+    (1..=3).for_each(|number| three.told(number, moved.clone()));
+    three.pass(5);
+    assert_eq!(three.host(3).arrived, [b"BYE"]);
+    let going = three.host(3).going.pop().unwrap();
+    assert_eq!(going.adopted, [call(b"answered")]);
+}
