@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contract::cluster::Node;
 use contract::{NodeId, Role};
-use machine::{Epoch, Moment, SHARDS, Shard};
+use machine::{Epoch, Moment, Shard};
 use proptest::prelude::*;
 use strowger_broker::{Change, Cluster, Watch};
 

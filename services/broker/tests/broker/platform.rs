@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 use bus::{Client, Topology, Workers};
 use contract::cluster::{Node, View};
 use contract::{NodeId, Role};
-use machine::{Moment, SHARDS, Secret, Shard};
+use machine::{Moment, Secret, Shard};
 use strowger_broker_service::{Broker, Config};
 use strowger_io::Clock;
 
