@@ -3,6 +3,7 @@ use std::time::{Duration, Instant};
 use bus::{Client, Member, Server};
 use contract::NodeId;
 use contract::cluster::{Changed, Drain, Followed, Gauge, HandOn, Look, View};
+use machine::Shard;
 use tokio::sync::mpsc;
 
 use crate::platform::{Platform, until};
