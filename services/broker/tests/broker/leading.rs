@@ -93,3 +93,24 @@ async fn a_seat_that_was_away_for_long_is_told_all() {
     let lost = |view: &View| view.node(NodeId(other)).is_none();
     platform.all_see("with it there is still a majority", lost).await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_lost_everything_takes_its_seat_again() {
+    let mut platform = Platform::of_six().await;
+    let leader = platform.leader().unwrap();
+    let [lost, other] = [1, 2, 3].into_iter().filter(|&seat| seat != leader).collect::<Vec<_>>()[..] else {
+        panic!("three seats, and one leads")
+    };
+    drop(platform.brokers.remove(&lost));
+    platform.all_see("it is lost", |view| view.node(NodeId(lost)).is_none()).await;
+    std::fs::remove_dir_all(platform.dir.join(format!("seat-{lost}"))).unwrap();
+    std::fs::remove_file(platform.dir.join(format!("view-{lost}"))).unwrap();
+    platform.start(lost).await;
+    platform.all_see("it is back", |view| view.nodes.len() == 6).await;
+    let caught_up = || platform.brokers[&lost].view().borrow().version >= platform.view(leader).version;
+    until("it knows as much as the others", caught_up).await;
+    assert_eq!(platform.leader(), Some(leader), "who leads was not troubled by one that has forgotten all");
+    drop(platform.brokers.remove(&other));
+    let lost = |view: &View| view.node(NodeId(other)).is_none();
+    platform.all_see("with it there is still a majority", lost).await;
+}
