@@ -48,13 +48,13 @@ impl NatsKeys {
             max_messages_per_subject: 1,
             discard: DiscardPolicy::New,
             storage: StorageType::File,
-            num_replicas: self.nats.shared.options.replicas,
+            num_replicas: self.nats.shared.options.copies(),
             allow_rollup: true,
             deny_delete: true,
             allow_direct: true,
             ..Config::default()
         };
-        self.context.get_or_create_stream(config).await?;
+        crate::streams::make(&self.context, config).await?;
         Ok(self.context.get_key_value(&self.bucket).await?)
     }
 

@@ -28,7 +28,7 @@ pub struct Options {
     pub credentials: Credentials,
     /// Without: in the clear, unless a server's address says `tls://`.
     pub tls: Option<Tls>,
-    /// How many servers keep each stream and bucket.
+    /// How many servers keep each stream and bucket; 0: three if so many are named, else one.
     pub replicas: usize,
     /// How long an entry is kept in a stream, in days.
     pub keep_days: u64,
@@ -44,9 +44,20 @@ impl Default for Options {
             root: "strowger.main".to_owned(),
             credentials: Credentials::None,
             tls: None,
-            replicas: 1,
+            replicas: 0,
             keep_days: 14,
             beyond: None,
+        }
+    }
+}
+
+impl Options {
+    /// How many servers keep each stream and bucket. Two would not outlive the loss of either.
+    pub(crate) fn copies(&self) -> usize {
+        match self.replicas {
+            0 if self.servers.len() >= 3 => 3,
+            0 => 1,
+            said => said,
         }
     }
 }
@@ -222,6 +233,15 @@ mod tests {
     fn pauses_grow_to_a_second() {
         let pauses: Vec<_> = (1..9).map(|attempt| pause(attempt).as_millis()).collect();
         assert_eq!(pauses, [0, 0, 80, 160, 320, 640, 1000, 1000]);
+    }
+
+    #[test]
+    fn three_servers_keep_a_stream_if_so_many_are_named() {
+        let of = |named: usize, replicas| {
+            Options { servers: vec![String::new(); named], replicas, ..Options::default() }.copies()
+        };
+        assert_eq!([1, 2, 3, 5].map(|named| of(named, 0)), [1, 1, 3, 3]);
+        assert_eq!(of(1, 3), 3, "the others are told of");
     }
 
     #[test]

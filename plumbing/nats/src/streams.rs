@@ -45,6 +45,21 @@ impl Nats {
     }
 }
 
+/// Makes a stream if it isn't there. One that fewer servers keep than should (there were not so many when it was made) is
+/// copied to more of them.
+pub(crate) async fn make(context: &Context, config: Config) -> Result<(), async_nats::Error> {
+    let (name, copies) = (config.name.clone(), config.num_replicas);
+    let stream = context.get_or_create_stream(config).await?;
+    let kept = stream.cached_info().config.clone();
+    if kept.num_replicas < copies
+        && let Err(error) = context.update_stream(Config { num_replicas: copies, ..kept }).await
+    {
+        // It serves as it is.
+        tracing::warn!(%error, stream = name, copies, "a stream is kept by fewer servers than it should be");
+    }
+    Ok(())
+}
+
 impl NatsStreams {
     fn config(&self, stream: Stream) -> Config {
         let options = &self.nats.shared.options;
@@ -54,7 +69,7 @@ impl NatsStreams {
             retention: RetentionPolicy::Limits,
             discard: DiscardPolicy::Old,
             storage: StorageType::File,
-            num_replicas: options.replicas,
+            num_replicas: options.copies(),
             max_age: Duration::from_secs(options.keep_days * 86_400),
             duplicate_window: TWICE,
             ..Config::default()
@@ -64,7 +79,7 @@ impl NatsStreams {
     async fn make(&self, stream: Stream) -> Result<(), async_nats::Error> {
         let is_made = self.made.get(&stream).ok_or("no such stream")?;
         if !is_made.load(Ordering::Relaxed) {
-            self.context.get_or_create_stream(self.config(stream)).await?;
+            make(&self.context, self.config(stream)).await?;
             is_made.store(true, Ordering::Relaxed);
         }
         Ok(())

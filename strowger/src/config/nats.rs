@@ -27,7 +27,7 @@ pub(crate) struct Nats {
     /// PEM files of our own certificate and its key.
     pub(crate) certificate: PathBuf,
     pub(crate) key: PathBuf,
-    /// How many servers keep each stream.
+    /// How many servers keep each stream; 0: three if so many are named in `servers`, else one.
     pub(crate) replicas: usize,
     /// How long a stream keeps its entries, days.
     pub(crate) keep_days: u64,
@@ -85,7 +85,7 @@ impl Nats {
             self.certificate.as_os_str().is_empty() != self.key.as_os_str().is_empty(),
             "nats.certificate: expected with nats.key, or neither",
         );
-        say(!(1..=5).contains(&self.replicas), "nats.replicas: expected 1 to 5");
+        say(self.replicas > 5, "nats.replicas: expected at most 5");
         say(self.keep_days == 0, "nats.keep_days: expected at least 1");
         if self.is_on()
             && let Err(error) = self.options(cluster).check()
@@ -153,7 +153,7 @@ mod tests {
             ("user = \"anna\"", "nats.user: expected with nats.password"),
             ("user = \"a\"\npassword = \"b\"\ntoken = \"c\"", "nats.user: expected at most one"),
             ("certificate = \"a.pem\"", "nats.certificate: expected with nats.key"),
-            ("replicas = 0", "nats.replicas: expected 1 to 5"),
+            ("replicas = 6", "nats.replicas: expected at most 5"),
             ("prefix = \"a..b\"", "nats.prefix: \"a..b\" cannot be the root"),
         ] {
             let said = said("node = 1", &format!("{servers}{text}"));

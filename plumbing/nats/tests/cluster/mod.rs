@@ -154,6 +154,30 @@ async fn a_server_stands_still() {
     assert!(longest < Duration::from_secs(4), "{failed} {longest:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[cfg_attr(no_nats_server, ignore = "nats-server is not installed")]
+async fn a_stream_that_one_server_keeps_is_kept_by_three_once_three_are_named() {
+    let cluster = Cluster::start().await;
+    let urls: Vec<_> = cluster.0.iter().map(Server::url).collect();
+    let client = async_nats::connect(urls.clone()).await.unwrap();
+    for (named, kept_by) in [(1, 1), (3, 3)] {
+        let servers = urls[..named].to_vec();
+        let nats =
+            Nats::start(Options { servers, root: "strowger.grown".into(), ..Options::default() }).unwrap();
+        while nats.streams().append(Stream::Events, entry(named as u64)).await.is_err() {}
+        let context = async_nats::jetstream::new(client.clone());
+        let stream = context.get_stream("strowger_grown_events").await.unwrap();
+        assert_eq!(stream.cached_info().config.num_replicas, kept_by);
+    }
+    let heard = hear_on_root(&urls, "strowger.grown").await;
+    assert_eq!(heard, [1, 3], "what was there is there");
+}
+
+async fn hear_on_root(urls: &[String], root: &str) -> Vec<u64> {
+    let nats = Nats::start(Options { servers: urls.to_vec(), root: root.into(), ..Options::default() });
+    hear_on(nats.unwrap(), Duration::from_secs(3)).await.0
+}
+
 fn signal(server: &Server, name: &str) {
     let sent = Command::new("kill").arg(format!("-{name}")).arg(server.pid().to_string()).status();
     assert!(sent.unwrap().success());
