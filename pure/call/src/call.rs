@@ -185,7 +185,8 @@ impl Call {
             Noticing::Inactive => Happening::Silent,
             Noticing::Digit { digit, serial } => Happening::Digit(digit, serial),
             Noticing::Said { serial } => Happening::Said(serial),
-            Noticing::Unknown => return,
+            // It is wanted.
+            Noticing::Idle | Noticing::Unknown => return,
         };
         out.keep = true;
         self.happen(what, &mut Context::new(world, now, out));

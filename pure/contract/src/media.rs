@@ -246,6 +246,9 @@ pub enum Happening {
         /// The `say`'s serial.
         serial: u32,
     },
+    /// Nothing has come for a while to a session of which silence is not told (it rings, it is held): whoever does not
+    /// want it should release it. It is asked again and again.
+    Idle,
     /// Of a later release.
     #[default]
     #[serde(other)]

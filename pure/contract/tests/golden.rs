@@ -278,6 +278,7 @@ fn media(to: &mut impl Reader) {
     to.message("media.released", Released { quality: vec![quality()] });
     let happenings = [
         ("media.inactive", Happening::Inactive),
+        ("media.idle", Happening::Idle),
         ("media.digit", Happening::Digit { digit: '5', serial: 1 }),
         ("media.said", Happening::Said { serial: 3 }),
     ];

@@ -21,7 +21,7 @@ impl Exchange {
     /// Media has the audio of a call of ours that nobody knows, and nobody talks there: its host was away when the
     /// call ended, or was moved. Its ports are wanted back.
     pub(crate) fn lay_ghost(&self, noticed: &Noticed, shard: Shard, out: &mut Outbox<Out>) {
-        if noticed.what != Happening::Inactive {
+        if !matches!(noticed.what, Happening::Inactive | Happening::Idle) {
             return;
         }
         let epoch = self.view.settings.owned.epoch(shard);

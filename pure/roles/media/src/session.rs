@@ -29,6 +29,8 @@ pub(crate) struct Session {
     pub(crate) report_at: Moment,
     /// When an exchange or a phone spoke last.
     pub(crate) alive_at: Moment,
+    /// When it was asked last whether anybody wants it.
+    pub(crate) asked_at: Moment,
 }
 
 impl Session {
@@ -41,6 +43,7 @@ impl Session {
             counted: 0,
             report_at: now.after(crate::reports::REPORT_EVERY),
             alive_at: now,
+            asked_at: now,
         }
     }
 

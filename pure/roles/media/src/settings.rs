@@ -7,6 +7,8 @@ pub struct Settings {
     pub rest: Duration,
     /// How long a released call is remembered: a repeated release is answered alike.
     pub remember: Duration,
+    /// How often it is asked whether a call is still wanted of which nobody spoke, and in which nobody spoke.
+    pub ask_every: Duration,
     /// A call of which nobody spoke, and in which nobody spoke, for so long is let go.
     pub forget: Duration,
     /// How often running counts are kept: a death costs at most so much of them.
@@ -18,6 +20,7 @@ impl Default for Settings {
         Settings {
             rest: Duration::from_secs(5),
             remember: Duration::from_secs(120),
+            ask_every: Duration::from_secs(60),
             forget: Duration::from_secs(4 * 3600),
             count_every: Duration::from_secs(1),
         }

@@ -93,6 +93,7 @@ impl Media {
             out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what, node } });
         }
         self.tell_silence(now, call, out);
+        self.ask_whether_wanted(now, call, out);
         if self.sessions.get(&call).is_some_and(|session| session.count_at <= now) {
             self.count(now, call, out);
             self.report_to_lonely(now, call, out);
@@ -121,6 +122,21 @@ impl Media {
             self.notice(now, call, number, Happening::Inactive, out);
             self.keep(call, out);
         }
+    }
+
+    /// A host that was cut off may have missed that its calls went on elsewhere, or ended. Whoever was heard is missed by his
+    /// silence; of the others the exchange is asked.
+    fn ask_whether_wanted(&mut self, now: Moment, call: CallId, out: &mut Outbox<Out>) {
+        let (node, every) = (self.node, self.settings.ask_every);
+        let Some(session) = self.sessions.get_mut(&call) else { return };
+        let last = session.asked_at.max(session.alive_at);
+        let is_told = session.lent.iter().any(|it| session.patience(it.leg).is_some());
+        if is_told || now.since(last) < every {
+            return;
+        }
+        session.asked_at = now;
+        let (shard, leg) = (session.wish.shard, session.lent.first().map_or(0, |it| it.leg));
+        out.emit(Out::Noticed { shard, notice: Noticed { call, leg, what: Happening::Idle, node } });
     }
 
     /// Keeps the counts of a session, if they changed.

@@ -95,7 +95,7 @@ fn silence_on_hold_is_no_sign_of_death() {
     wish.legs[0].held = true;
     wish.legs[1].held = true;
     stage.connect(&wish);
-    stage.advance(secs(100));
+    stage.advance(secs(50));
     assert!(stage.noticed.is_empty());
     wish.version = 3;
     wish.legs[0].held = false;
@@ -105,4 +105,25 @@ fn silence_on_hold_is_no_sign_of_death() {
     assert!(stage.noticed.is_empty(), "the time counts from the end of the hold");
     stage.advance(Duration::from_millis(200));
     assert_eq!(stage.noticed.len(), 2);
+}
+
+#[test]
+fn whoever_is_held_or_rings_is_asked_about_now_and_then() {
+    let mut stage = Stage::new();
+    let (mut alice, bob) = two_who_talk(&mut stage);
+    let mut wish = conversation(2, Some(&alice), Some(&bob));
+    wish.inactivity_ms = 3_000;
+    wish.legs.iter_mut().for_each(|leg| leg.held = true);
+    stage.connect(&wish);
+    stage.advance(secs(45));
+    alice.speaks(&mut stage);
+    stage.advance(secs(59));
+    assert!(stage.noticed.is_empty(), "it was spoken to less than a minute ago");
+    stage.advance(secs(63));
+    assert_eq!(stage.noticed, [(0, Happening::Idle), (0, Happening::Idle)]);
+    assert!(!stage.open.is_empty(), "nobody has released it");
+    stage.release(3);
+    stage.noticed.clear();
+    stage.advance(secs(130));
+    assert!(stage.noticed.is_empty());
 }
