@@ -48,7 +48,7 @@ simulate: ## many seeds of the simulation (SEEDS=first..last; without: about a m
 drill: ## cut off, kill, stop and upgrade hosts and processes 30 times each while hundreds talk; writes drills/results.json (ARGS=--resume: go on)
 	@scripts/packages.sh $(TEST_PACKAGES)
 	@cargo build --profile $(PROFILE) --locked -p strowger -p strowger-drills
-	@$(dir $(BIN))strowger-drills $(ARGS)
+	@PREVIOUS=$$(PROFILE=$(PROFILE) scripts/previous.sh) $(dir $(BIN))strowger-drills $(ARGS)
 
 bench: ## side by side with the peers; writes benches/results.json and benches/RESULTS.md
 	@scripts/packages.sh $(BENCH_PACKAGES)

@@ -60,9 +60,10 @@ impl Guests {
 
     /// Waits until SIPp has made its calls, has baresip hang up, and says what went wrong.
     pub(crate) fn finish(self) -> Farewell {
-        let mut wrong = Vec::new();
+        let (mut wrong, mut turned_away) = (Vec::new(), 0);
         for mut sipp in self.sipp {
             if let Verdict::Failed(_, why) = sipp.verdict() {
+                turned_away += why.matches("SIP/2.0 503").count();
                 let why: Vec<&str> = why.lines().take(3).collect();
                 wrong.push(format!("SIPp: {}", why.join(" ")));
                 // Whoever is to be called waits in vain for the call that failed.
@@ -77,7 +78,7 @@ impl Guests {
                 wrong.push(format!("baresip heard {heard:.0?} of {talked:.0?}"));
             }
         }
-        Farewell { wrong, sipp_calls: self.sipp_calls }
+        Farewell { wrong, turned_away, sipp_calls: self.sipp_calls }
     }
 }
 
@@ -86,6 +87,8 @@ impl Guests {
 pub(crate) struct Farewell {
     /// What they say went wrong.
     pub(crate) wrong: Vec<String>,
+    /// Calls of theirs that were refused with 503, as far as SIPp told.
+    pub(crate) turned_away: usize,
     sipp_calls: usize,
 }
 
@@ -96,7 +99,8 @@ impl Farewell {
         for (caller, calls) in [(USERS[0], self.sipp_calls), (USERS[2], 1)] {
             let own: Vec<_> =
                 records.values().filter(|kept| kept.iter().any(|it| it.caller == caller)).collect();
-            missing += calls.saturating_sub(own.len());
+            missing +=
+                calls.saturating_sub(own.len() + if caller == USERS[0] { self.turned_away } else { 0 });
             doubled += own.iter().filter(|kept| kept.len() > 1).count();
             let strange = own.iter().flat_map(|kept| kept.iter()).filter(|it| it.outcome != "answered");
             self.wrong.extend(strange.map(|it| format!("{caller}: {}: {}", it.outcome, it.cause)));

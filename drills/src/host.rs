@@ -53,6 +53,8 @@ pub(crate) struct Host {
     starts: u32,
     token: String,
     config: String,
+    /// What it runs, or will run once it is started again.
+    program: PathBuf,
     is_lost: bool,
     /// Its number, while it is drained.
     pub(crate) drained: Option<u16>,
@@ -79,6 +81,7 @@ impl Host {
             starts: 0,
             token: String::new(),
             config: String::new(),
+            program: strowger(),
             is_lost: false,
             drained: None,
         };
@@ -128,10 +131,10 @@ impl Host {
         namespace::link(self.process, &self.name, "down")?;
         namespace::kill_all(&self.namespace);
         (self.supervisor, self.is_lost) = (None, true);
-        for name in ["data", "guests"] {
-            let _ = std::fs::remove_dir_all(self.folder.join(name));
+        // Its log is ours.
+        for folder in [&self.folder.join("data"), &self.runtime] {
+            let _ = std::fs::remove_dir_all(folder);
         }
-        let _ = std::fs::remove_dir_all(&self.runtime);
         Ok(())
     }
 
@@ -167,10 +170,22 @@ impl Host {
 
     /// Its number among the hosts of one platform.
     pub(crate) fn node(&self) -> Option<u16> {
-        match self.plan.runs {
-            Runs::Exchange(node) | Runs::Edge(node) => Some(node),
-            Runs::Alone | Runs::Bus => None,
-        }
+        self.plan.runs.node()
+    }
+
+    /// What runs there.
+    pub(crate) fn runs(&self) -> Runs {
+        self.plan.runs
+    }
+
+    /// When its broker said last that it leads, as text that can be compared; none if it never did since the host was
+    /// started.
+    pub(crate) fn led_since(&self) -> Option<String> {
+        let log = self.folder.join(format!("strowger-{}.log", self.starts));
+        let text = std::fs::read_to_string(log).ok()?;
+        let mut said = text.lines().rev().filter(|line| line.contains("who leads the brokers has changed"));
+        let last = said.next().filter(|line| line.contains("leads=true"))?;
+        last.split_whitespace().next().map(str::to_owned)
     }
 
     /// Empties it, or (`back`) has it own its share again, as an operator would.
@@ -182,24 +197,23 @@ impl Host {
     }
 
     fn command(&self) -> Command {
-        let mut command = command_in(&self.namespace, &strowger());
+        let mut command = command_in(&self.namespace, &self.program);
         command.arg("--config").arg(self.folder.join("strowger.toml"));
         command
     }
 
-    /// Replaces every process by another one, as an operator would who has a new program.
-    pub(crate) fn upgrade(&mut self) -> Result<(), Trouble> {
+    /// Replaces every process by another one of `program`, as an operator would who has a new one.
+    pub(crate) fn upgrade(&mut self, program: &Path) -> Result<(), Trouble> {
         let mut command = self.command();
-        command.args(["upgrade", "--binary"]).arg(strowger());
+        command.args(["upgrade", "--binary"]).arg(program);
+        self.program = program.to_owned();
         done("upgrade", command)
     }
 
-    /// A figure of its signalling threads, all together; none if it can't be asked.
-    pub(crate) fn figure(&self, name: &str) -> Option<f64> {
+    /// Its figures; none if it can't be asked.
+    pub(crate) fn figures(&self) -> Option<Figures> {
         let reply = request(self.api(), "GET", "/metrics", &self.token, None);
-        let lines = (reply.status == 200).then(|| reply.text.lines())?;
-        let counted = lines.filter(|line| !line.starts_with('#') && line.contains(name));
-        Some(counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum())
+        (reply.status == 200).then_some(Figures(reply.text))
     }
 
     /// Whether one of its addresses in the platform's common ones is held here now.
@@ -210,15 +224,18 @@ impl Host {
     /// Starts the supervisor (again), as a service manager would.
     pub(crate) fn supervise(&mut self) {
         self.starts += 1;
-        let mut command = command_in(&self.namespace, &strowger());
-        command.arg("--config").arg(self.folder.join("strowger.toml")).arg("serve");
+        let mut command = self.command();
+        command.arg("serve");
         self.supervisor = Some(Peer::start(&format!("strowger-{}", self.starts), command, &self.folder));
     }
 
     /// Kills the supervisor with SIGKILL, and waits until the kernel has buried it.
     pub(crate) fn kill_supervisor(&mut self) {
+        // Whoever followed one that was killed is no child of ours.
+        if let Some(process) = self.supervisor() {
+            signal_to(process, libc::SIGKILL);
+        }
         if let Some(mut supervisor) = self.supervisor.take() {
-            supervisor.signal(libc::SIGKILL);
             supervisor.ended(Duration::from_secs(2));
         }
     }
@@ -226,11 +243,6 @@ impl Host {
     /// Whether all workers say that they are well.
     pub(crate) fn is_well(&self) -> bool {
         request(self.api(), "GET", "/healthz", "", None).status == 200
-    }
-
-    /// Its files.
-    pub(crate) fn folder(&self) -> &Path {
-        &self.folder
     }
 
     fn api(&self) -> SocketAddr {
@@ -316,7 +328,25 @@ impl Host {
     /// What the platform's workers count as said without protection since they were started; none if they can't be
     /// asked.
     pub(crate) fn unprotected(&self) -> Option<f64> {
-        self.figure("unprotected_total")
+        self.figures()?.sum("unprotected_total")
+    }
+}
+
+impl Drop for Host {
+    /// Whoever follows a supervisor that was killed would outlive the part.
+    fn drop(&mut self) {
+        namespace::kill_all(&self.namespace);
+    }
+}
+
+/// What a host's processes count.
+pub(crate) struct Figures(String);
+
+impl Figures {
+    /// The figure of that name, all that have it together; none if nobody has.
+    pub(crate) fn sum(&self, name: &str) -> Option<f64> {
+        let counted = self.0.lines().filter(|line| !line.starts_with('#') && line.contains(name));
+        counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(|sum, next| sum + next)
     }
 }
 

@@ -8,8 +8,9 @@
 //! | `stage.rs` | who runs where, as data |
 //! | `namespace.rs` | network namespaces as hosts |
 //! | `host.rs` | a platform on a host |
-//! | `pair.rs` | its store on two PostgreSQL servers |
-//! | `fault.rs` | what is done to it, and what that may cost |
+//! | `nats.rs`, `pair.rs` | its bus on three NATS servers, its store on two PostgreSQL servers |
+//! | `ground.rs` | all of that together |
+//! | `fault.rs`, `strike.rs` | what is done to it, and what that may cost |
 //! | `load/` | hundreds of calls with voices, by phones in one thread |
 //! | `guests.rs` | a few calls of SIPp and baresip among them |
 //! | `part.rs` | a platform, its load, some faults, and what came of it |
@@ -17,18 +18,17 @@
 
 mod chance;
 mod fault;
+mod ground;
 mod guests;
 mod host;
 mod load;
 mod namespace;
-#[cfg(postgres)]
+mod nats;
 mod pair;
 mod part;
 mod results;
-#[cfg(postgres)]
-#[path = "../../plumbing/store/tests/store/server.rs"]
-mod server;
 mod stage;
+mod strike;
 mod timeline;
 mod trouble;
 
@@ -68,13 +68,13 @@ struct Cli {
     /// New calls in a second.
     #[arg(long, default_value_t = 20.0)]
     rate: f64,
-    /// How often each fault strikes.
+    /// How often each fault strikes in all.
     #[arg(long, default_value_t = 30)]
     times: usize,
-    /// How many of them in one part, after which the drill can be interrupted.
+    /// How many of them in one part: an interruption costs the part that is under way.
     #[arg(long, default_value_t = 15)]
     each: usize,
-    /// Only faults whose names contain this.
+    /// Only faults whose names contain this; rows of others stay.
     #[arg(long, default_value = "")]
     only: String,
     /// What the random moments follow from; without it, the time of day.
@@ -158,13 +158,14 @@ fn wait(mut inner: Child, signals: &Signals) -> Result<ExitCode, Trouble> {
     }
 }
 
-/// Ends this process once the outer one has: nobody else would take the stage down.
-fn follow_parent() -> Result<(), Trouble> {
+/// Takes the stage down once the outer process has ended before it could, and ends this one.
+fn follow_parent(process: u32) -> Result<(), Trouble> {
     let parent = parent_id();
     strowger_io::start_thread("parent", move || {
         while parent_id() == parent {
             std::thread::sleep(Duration::from_millis(200));
         }
+        namespace::take_down(process);
         std::process::exit(1);
     })?;
     Ok(())
@@ -177,23 +178,36 @@ fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
         today.map_or(0, |today| today.as_secs())
     });
     println!("drill: --seed {seed}");
-    follow_parent()?;
+    follow_parent(process)?;
     if cli.short {
         return short(stage, process, seed);
     }
     let mut course = Course { cli, stage, process, seed, parts: Vec::new() };
-    if cli.resume {
-        course.parts = read_parts(&course.path()?)?;
-    } else {
-        let _ = std::fs::remove_file(course.path()?);
+    course.parts = read_parts(&course.path()?)?;
+    if !cli.resume {
+        // Rows of other kinds stay.
+        course.parts.retain(|part| !part.name.contains(&cli.only));
     }
     course.run()
+}
+
+/// Those that can be done here; says of the others why not.
+fn possible(stage: &Stage) -> Vec<Fault> {
+    let mut faults = Fault::of(stage).to_vec();
+    faults.retain(|fault| match fault.obstacle() {
+        Some(obstacle) => {
+            println!("drill: {}: skipped: {obstacle}", fault.name());
+            false
+        }
+        None => true,
+    });
+    faults
 }
 
 /// Everything once, with few calls.
 fn short(stage: &Stage, process: u32, seed: u64) -> Result<ExitCode, Trouble> {
     let pace = Pace { calls: 20, rate: 4.0 };
-    let faults = &Fault::of(stage)[1..];
+    let faults = &possible(stage)[1..];
     let part = Order { stage, process, pace, seed, guests: false }.play("short", faults)?;
     tell(&part);
     let goal = faults.iter().map(|fault| fault.goal_ms()).fold(0.0, f64::max);
@@ -214,12 +228,15 @@ struct Course<'a> {
 
 impl Course<'_> {
     fn run(&mut self) -> Result<ExitCode, Trouble> {
+        let mut kinds = possible(self.stage);
+        kinds.retain(|fault| fault.name().contains(&self.cli.only));
         let pace = self.bearable()?;
-        let kinds = Fault::of(self.stage).iter().filter(|fault| fault.name().contains(&self.cli.only));
-        for &fault in kinds {
+        for (at, &fault) in kinds.iter().enumerate() {
             while let missing @ 1.. = self.cli.times.saturating_sub(self.done(fault)) {
+                let left = self.left(&kinds[at..]).as_secs() / 60;
+                println!("drill: kind {} of {}, about {left} min left", at + 1, kinds.len());
                 let part = self.play(pace, fault, missing.min(self.cli.each.max(1)))?;
-                let is_broken = part.faults.is_empty();
+                let is_broken = part.faults.len() < missing.min(self.cli.each.max(1));
                 self.keep(part)?;
                 if is_broken {
                     break;
@@ -229,7 +246,8 @@ impl Course<'_> {
         let rows = results::rows(&self.parts, Fault::of(self.stage));
         println!("\nsilence: median / 99th percentile / worst, less the 20 ms of a packet");
         rows.iter().for_each(|row| println!("{row}"));
-        let all_met = rows.iter().all(|row| row.is_whole() && row.is_quiet());
+        let own = rows.iter().filter(|row| kinds.iter().any(|fault| fault.name() == row.name));
+        let all_met = own.clone().all(|row| row.is_whole() && row.is_quiet()) && own.count() > 0;
         Ok(if all_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
     }
 
@@ -238,11 +256,32 @@ impl Course<'_> {
         own.map(|part| part.faults.len()).sum()
     }
 
+    /// How long what is missing of `kinds` will take, going by what was done.
+    fn left(&self, kinds: &[Fault]) -> Duration {
+        let mean = |name: &str, what: fn(&Part) -> f64, count: fn(&Part) -> usize| {
+            let own = self.parts.iter().filter(|part| part.took[0] > 0.0 && part.name.contains(name));
+            let (sum, all) = own.fold((0.0, 0), |(sum, all), part| (sum + what(part), all + count(part)));
+            (all > 0).then(|| sum / all as f64)
+        };
+        let around = mean("", |part| part.took[0] - part.took[1], |_| 1).unwrap_or(60.0);
+        let seconds = kinds.iter().map(|&fault| {
+            let missing = self.cli.times.saturating_sub(self.done(fault));
+            let each = |name| mean(name, |part| part.took[1], |part| part.faults.len());
+            let each = each(&fault.name()).or_else(|| each("")).unwrap_or(6.0);
+            missing as f64 * each + missing.div_ceil(self.cli.each.max(1)) as f64 * around
+        });
+        Duration::from_secs_f64(seconds.sum())
+    }
+
     /// As many calls as the machine can bear without being heard itself.
     fn bearable(&mut self) -> Result<Pace, Trouble> {
-        if let Some(part) = self.parts.iter().find(|part| part.name == Fault::None.name()) {
+        let is_baseline = |part: &Part| part.name == Fault::None.name();
+        if let Some(part) = self.parts.iter().find(|part| is_baseline(part))
+            && (self.cli.resume || part.calls == self.cli.calls)
+        {
             return Ok(Pace { calls: part.calls, rate: part.rate });
         }
+        self.parts.retain(|part| !is_baseline(part));
         let mut calls = self.cli.calls;
         loop {
             let pace = Pace { calls, rate: self.cli.rate.min(calls as f64 / 5.0) };
@@ -287,11 +326,18 @@ impl Course<'_> {
         let path = self.path()?;
         let lines: Result<Vec<String>, _> = self.parts.iter().map(serde_json::to_string).collect();
         let text = lines.map_err(|error| Trouble::new(error.to_string()))?.join("\n") + "\n";
-        std::fs::write(&path, text).map_err(|error| Trouble::file(&path, &error))?;
-        let rows = results::rows(&self.parts, Fault::of(self.stage));
+        // Whole, or as it was: an interruption costs a part at most.
+        let beside = path.with_extension("new");
+        std::fs::write(&beside, text).map_err(|error| Trouble::file(&beside, &error))?;
+        std::fs::rename(&beside, &path).map_err(|error| Trouble::file(&path, &error))?;
+        let kinds = Fault::of(self.stage);
+        let rows = results::rows(&self.parts, kinds);
         let [rows_in, picture] = self.stage.results();
-        results::write(&self.cli.results.join(rows_in), &rows)?;
-        timeline::write(&self.cli.results.join(picture), &self.parts, &rows)
+        timeline::write(&self.cli.results.join(picture), &self.parts, &rows)?;
+        let is_partial = self.cli.resume || !self.cli.only.is_empty();
+        let rows_in = self.cli.results.join(rows_in);
+        let rows = if is_partial { results::with_others(rows, results::read(&rows_in), kinds) } else { rows };
+        results::write(&rows_in, &rows)
     }
 }
 
@@ -307,9 +353,10 @@ fn tell(part: &Part) {
         println!("  lost at {:.1} s: {} ({})", lost.at as f64 / 1e3, lost.what, lost.call);
     }
     println!(
-        "  {}: {} faults, {} calls, {} lost; at least {} up, {:?} in the passing states; {} registrations failed, \
+        "  {}: {:.0} s, {} faults, {} calls, {} lost; at least {} up, {:?} in the passing states; {} registrations failed, \
          {} packets went astray, the load itself stood still for {:.0} ms at most",
         part.name,
+        part.took[0],
         part.faults.len(),
         part.attempts,
         part.lost.len(),

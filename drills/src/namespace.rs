@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use libc::{SIGCONT, SIGKILL, SIGTERM};
+use libc::SIGKILL;
 use strowger_tests::signal_to;
 
 use crate::Trouble;
@@ -13,14 +13,13 @@ use crate::stage::Stage;
 
 /// What begins the name of every namespace that a drill makes; the number of its process follows.
 const PREFIX: &str = "drill";
-/// What was told to end may take so long.
+/// What was killed may take so long to be gone.
 const GRACE: Duration = Duration::from_secs(4);
 
 /// The namespaces of one drill: gone with this value, with every process in them.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
     process: u32,
-    names: Vec<String>,
 }
 
 /// The namespace `name` of the drill whose outer process is `process`.
@@ -46,7 +45,7 @@ impl Namespaces {
     /// Makes those of `stage`: the bridge's, the world's, and one for each host.
     pub(crate) fn make(stage: &Stage) -> Result<Self, Trouble> {
         let process = std::process::id();
-        let mut made = Namespaces { process, names: Vec::new() };
+        let made = Namespaces { process };
         let net = made.add("net")?;
         ip(&["-n", &net, "link", "add", "bridge", "type", "bridge"])?;
         ip(&["-n", &net, "link", "set", "bridge", "up"])?;
@@ -61,10 +60,9 @@ impl Namespaces {
         Ok(made)
     }
 
-    fn add(&mut self, name: &str) -> Result<String, Trouble> {
+    fn add(&self, name: &str) -> Result<String, Trouble> {
         let name = full(self.process, name);
         ip(&["netns", "add", &name])?;
-        self.names.push(name.clone());
         ip(&["-n", &name, "link", "set", "lo", "up"])?;
         Ok(name)
     }
@@ -72,7 +70,7 @@ impl Namespaces {
 
 impl Drop for Namespaces {
     fn drop(&mut self) {
-        self.names.iter().for_each(|name| remove(name));
+        take_down(self.process);
     }
 }
 
@@ -88,18 +86,19 @@ pub(crate) fn remove_leftovers() {
     }
 }
 
+/// Ends every process on the stage of the drill whose outer process is `process`, but this one, and takes it down.
+pub(crate) fn take_down(process: u32) {
+    let mut names = listed();
+    names.retain(|name| name.starts_with(&full(process, "")));
+    // Nobody is told to end by himself: there is nothing to be saved, and who waits for another who is gone would wait.
+    names.iter().for_each(|name| kill_all(name));
+    names.iter().for_each(|name| remove(name));
+    crate::stage::remove_folders(process);
+}
+
 /// Ends every process in a namespace of ours, and the namespace.
 fn remove(name: &str) {
-    for signal in [SIGTERM, SIGKILL] {
-        for process in processes_in(name) {
-            signal_to(process, signal);
-            signal_to(process, SIGCONT);
-        }
-        let until = Instant::now() + GRACE;
-        while !processes_in(name).is_empty() && Instant::now() < until {
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
+    kill_all(name);
     if let Err(trouble) = ip(&["netns", "del", name]) {
         eprintln!("drill: {trouble}");
     }
@@ -110,11 +109,12 @@ pub(crate) fn link(process: u32, name: &str, to: &str) -> Result<(), Trouble> {
     ip(&["-n", &full(process, "net"), "link", "set", name, to])
 }
 
-/// Kills every process there.
+/// Kills every process there but this one.
 pub(crate) fn kill_all(namespace: &str) {
     let until = Instant::now() + GRACE;
     while Instant::now() < until {
-        let left = processes_in(namespace);
+        let mut left = processes_in(namespace);
+        left.retain(|&process| process != std::process::id());
         if left.is_empty() {
             return;
         }

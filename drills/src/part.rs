@@ -9,14 +9,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::Trouble;
 use crate::chance::Chance;
-use crate::fault::{Fault, Ground};
+use crate::fault::Fault;
+use crate::ground::Ground;
 use crate::guests::{self, Guests};
 use crate::host::{Host, Record};
 use crate::load::{Attempt, Count, Load, Pace, Passing, Setting, Silence, Tally};
-use crate::stage::Stage;
+use crate::stage::{Stage, folders};
 
 /// Between the end of one fault's window and the next fault.
-const PAUSE: [Duration; 2] = [Duration::from_millis(1100), Duration::from_millis(2300)];
+const PAUSE: [Duration; 2] = [Duration::from_millis(800), Duration::from_millis(2000)];
 /// So long records may take until they are in the store.
 const RECORDS: Duration = Duration::from_secs(15);
 
@@ -37,8 +38,11 @@ pub(crate) struct Part {
     pub(crate) attempts: usize,
     /// Calls lost.
     pub(crate) lost: Vec<Lost>,
-    /// Calls without a record.
+    /// Calls without a record, of those that began.
     pub(crate) records_missing: usize,
+    /// Lost calls that were refused with 503 before they began, as there was too much to do: those have no record.
+    #[serde(default)]
+    pub(crate) shed: usize,
     /// Calls with more than one.
     pub(crate) records_doubled: usize,
     /// Requests of the phones that got no final answer.
@@ -59,6 +63,9 @@ pub(crate) struct Part {
     pub(crate) passing: [usize; Passing::ALL.len()],
     /// The fewest that were answered by then.
     pub(crate) up: usize,
+    /// How long the part took, and how much of it between its first fault and its last, seconds.
+    #[serde(default)]
+    pub(crate) took: [f64; 2],
 }
 
 /// A fault, and what was heard of it.
@@ -66,6 +73,9 @@ pub(crate) struct Part {
 pub(crate) struct Struck {
     /// Which.
     pub(crate) fault: String,
+    /// Whom it struck.
+    #[serde(default)]
+    pub(crate) whom: String,
     /// When, in milliseconds from the part's beginning.
     pub(crate) at: u64,
     /// The longest silence of each call that had sound: when it was over, and how long it was, milliseconds.
@@ -103,7 +113,7 @@ struct Drilled {
     load: Load,
     guests: Option<Guests>,
     part: Part,
-    unprotected: Counter,
+    unprotected: BTreeMap<String, Counter>,
     began: machine::Moment,
 }
 
@@ -113,7 +123,9 @@ impl Order<'_> {
     /// # Errors
     /// When the platform or the load can't be had at all; what goes wrong later is part of what came of it.
     pub(crate) fn play(&self, name: &str, faults: &[Fault]) -> Result<Part, Trouble> {
+        let begun = Instant::now();
         let mut drilled = self.begin(name, faults)?;
+        let striking = Instant::now();
         let mut chance = Chance::new(self.seed, name);
         for &fault in faults {
             sleep(chance.between(PAUSE[0], PAUSE[1]));
@@ -123,7 +135,10 @@ impl Order<'_> {
                 break;
             }
         }
-        drilled.end()
+        let struck = striking.elapsed().as_secs_f64();
+        let mut part = drilled.end()?;
+        part.took = [begun.elapsed().as_secs_f64(), struck];
+        Ok(part)
     }
 
     /// Starts the platform and its load, and waits until there are as many calls as there will be.
@@ -144,7 +159,8 @@ impl Order<'_> {
         // As long as it would take if nothing were slow.
         let long =
             faults.iter().map(|fault| fault.window() + PAUSE[0]).sum::<Duration>() + self.pace.lifetime();
-        let folder = host.folder().join("guests");
+        // On no host: whoever loses its files must not lose theirs.
+        let folder = folders(self.process)[0].join("guests");
         let guests = (self.guests && guests::are_here())
             .then(|| Guests::start(folder, self.stage.world, server, long))
             .transpose()?;
@@ -160,6 +176,7 @@ impl Order<'_> {
             attempts: 0,
             lost: Vec::new(),
             records_missing: 0,
+            shed: 0,
             records_doubled: 0,
             unanswered: 0,
             unregistered: 0,
@@ -169,8 +186,9 @@ impl Order<'_> {
             load_average: load_average(),
             passing: [usize::MAX; Passing::ALL.len()],
             up: usize::MAX,
+            took: [0.0; 2],
         };
-        Ok(Drilled { ground, load, guests, part, unprotected: Counter::default(), began })
+        Ok(Drilled { ground, load, guests, part, unprotected: BTreeMap::new(), began })
     }
 }
 
@@ -185,24 +203,42 @@ impl Drilled {
     }
 
     fn strike(&mut self, fault: Fault) -> Result<(), Trouble> {
-        self.unprotected.sample(self.ground.host());
+        self.sample();
         let Count { up, passing } = self.load.count()?;
         self.part.up = self.part.up.min(up);
         self.part.passing.iter_mut().zip(passing).for_each(|(least, now)| *least = (*least).min(now));
         self.load.open()?;
         let (began, at) = (Instant::now(), self.now());
-        let came_back = fault.strike(&mut self.ground);
-        sleep(fault.window().saturating_sub(began.elapsed()));
+        let struck = fault.strike(&mut self.ground);
+        let took = began.elapsed();
+        sleep(fault.window().saturating_sub(took));
         let silences = self.load.close()?;
         let told = |silence: &Silence| (self.since(silence.until), silence.long.as_micros() as f64 / 1e3);
-        let silences = silences.iter().map(told).collect();
-        self.part.faults.push(Struck { fault: fault.name(), at, silences });
-        came_back.and(fault.mend(&mut self.ground))
+        let silences: Vec<(u64, f64)> = silences.iter().map(told).collect();
+        let worst = silences.iter().map(|(_, long)| *long).fold(0.0, f64::max);
+        let whom = struck.as_ref().cloned().unwrap_or_default();
+        let mending = Instant::now();
+        let mended = if struck.is_ok() { fault.mend(&mut self.ground) } else { Ok(()) };
+        println!(
+            "  {:.1} s: {}: {whom}; done in {took:.1?}, the worst silence {worst:.0} ms, mended in {:.1?}",
+            at as f64 / 1e3,
+            fault.name(),
+            mending.elapsed()
+        );
+        self.part.faults.push(Struck { fault: fault.name(), whom, at, silences });
+        struck.and(mended)
+    }
+
+    /// What was said without protection since the last time that it was looked at.
+    fn sample(&mut self) {
+        for host in self.ground.hosts.iter().filter(|host| host.has_api() && !host.is_lost()) {
+            self.unprotected.entry(host.name().to_owned()).or_default().sample(host);
+        }
     }
 
     /// Lets all calls end, and compares what the phones know with what the platform has recorded.
     fn end(mut self) -> Result<Part, Trouble> {
-        self.unprotected.sample(self.ground.host());
+        self.sample();
         let Drilled { ground, load, guests, mut part, unprotected, began } = self;
         let (host, clock) = (ground.host(), load.clock);
         let mut tally = load.finish()?;
@@ -212,6 +248,7 @@ impl Drilled {
         for attempt in &mut tally.attempts {
             let kept = records.get(&attempt.call_id).map(Vec::as_slice).unwrap_or_default();
             match kept {
+                [] if attempt.was_turned_away => part.shed += 1,
                 [] => part.records_missing += 1,
                 [record] => note_record(attempt, record, ended),
                 [_, _, ..] => part.records_doubled += 1,
@@ -220,6 +257,7 @@ impl Drilled {
         if let Some(farewell) = &mut farewell {
             let [missing, doubled] = farewell.compare(&records);
             part.records_missing += missing;
+            part.shed += farewell.turned_away;
             part.records_doubled += doubled;
             let at = ended.since(began).as_millis() as u64;
             let lost = |what: &String| Lost { at, call: "a guest's".into(), what: what.clone() };
@@ -232,7 +270,7 @@ impl Drilled {
         (part.unanswered, part.unregistered) = (tally.unanswered, tally.unregistered);
         part.crossed = tally.crossed;
         part.stalled_ms = tally.stalled.as_micros() as f64 / 1e3;
-        part.unprotected = unprotected.total;
+        part.unprotected = unprotected.values().map(|counter| counter.total).sum();
         if !part.lost.is_empty() || part.records_missing + part.records_doubled > 0 {
             keep_log(&ground, &part)?;
         }
@@ -278,8 +316,10 @@ fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<Re
     let until = Instant::now() + RECORDS;
     loop {
         let records = host.records();
-        let is_there =
-            |attempt: &Attempt| records.as_ref().is_ok_and(|records| records.contains_key(&attempt.call_id));
+        let is_there = |attempt: &Attempt| {
+            let is_kept = records.as_ref().is_ok_and(|records| records.contains_key(&attempt.call_id));
+            is_kept || attempt.was_turned_away
+        };
         if tally.attempts.iter().all(is_there) || Instant::now() > until {
             // What would be doubled comes late, too.
             sleep(Duration::from_millis(500));

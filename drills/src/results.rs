@@ -18,7 +18,7 @@ pub(crate) struct Row {
     pub(crate) faults: usize,
     /// Calls that missed their planned outcome, had no sound for over two seconds, or were refused, of `calls_made`.
     pub(crate) calls_lost: usize,
-    /// Calls without a record.
+    /// Calls without a record, of those that began.
     pub(crate) records_missing: usize,
     /// Calls with several.
     pub(crate) records_doubled: usize,
@@ -34,6 +34,9 @@ pub(crate) struct Row {
     pub(crate) unprotected: f64,
     /// Requests of phones without a final answer.
     pub(crate) unanswered: usize,
+    /// Lost calls that were refused with 503 before they began (those have no record).
+    #[serde(default)]
+    pub(crate) shed: usize,
     /// Calls kept up.
     pub(crate) calls: usize,
     /// New ones in a second.
@@ -74,6 +77,7 @@ impl Row {
             goal_p99_ms,
             unprotected: parts.iter().map(|part| part.unprotected).sum(),
             unanswered: sum(|part| part.unanswered),
+            shed: sum(|part| part.shed),
             calls: first.calls,
             rate: first.rate,
             calls_made: sum(|part| part.attempts),
@@ -111,12 +115,13 @@ impl fmt::Display for Row {
         };
         write!(
             f,
-            "{}: {} faults, {} of {} calls lost, records {} missing {} doubled, {} requests unanswered, \
+            "{}: {} faults, {} of {} calls lost ({} shed), records {} missing {} doubled, {} requests unanswered, \
              {} unprotected; silence {:.1} / {:.1} / {:.1} ms (goal {} ms at the 99th percentile): {verdict}",
             self.name,
             self.faults,
             self.calls_lost,
             self.calls_made,
+            self.shed,
             self.records_missing,
             self.records_doubled,
             self.unanswered,
@@ -136,6 +141,22 @@ pub(crate) fn rows(parts: &[Part], kinds: &[Fault]) -> Vec<Row> {
         Row::of(&own, fault.goal_ms())
     };
     kinds.iter().filter_map(row).collect()
+}
+
+/// The rows of a file; none if there is none that can be read.
+pub(crate) fn read(path: &Path) -> Vec<Row> {
+    let text = std::fs::read_to_string(path).unwrap_or_default();
+    serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// `rows`, and of `others` those that `rows` say nothing of, in the order of the kinds.
+pub(crate) fn with_others(mut rows: Vec<Row>, mut others: Vec<Row>, kinds: &[Fault]) -> Vec<Row> {
+    others.retain(|other| rows.iter().all(|row| row.name != other.name));
+    rows.append(&mut others);
+    let place = |row: &Row| kinds.iter().position(|kind| kind.name() == row.name);
+    rows.retain(|row| place(row).is_some());
+    rows.sort_by_key(place);
+    rows
 }
 
 /// Writes the rows, each on lines of its own.

@@ -30,12 +30,31 @@ pub(crate) struct HostPlan {
 pub(crate) enum Runs {
     /// `strowger serve`, alone.
     Alone,
-    /// `strowger serve` as node so-and-so of several: exchange, media, office and a broker.
+    /// `strowger serve` as node so-and-so of several: exchange, media and office.
     Exchange(u16),
     /// `strowger serve` as node so-and-so: an edge.
     Edge(u16),
-    /// A NATS server.
-    Bus,
+    /// `strowger serve` as node so-and-so: a broker.
+    Broker(u16),
+    /// A NATS server of several.
+    Nats,
+    /// A PostgreSQL server of two.
+    Postgres,
+}
+
+impl Runs {
+    /// The number among the hosts of one platform.
+    pub(crate) fn node(self) -> Option<u16> {
+        match self {
+            Runs::Exchange(node) | Runs::Edge(node) | Runs::Broker(node) => Some(node),
+            Runs::Alone | Runs::Nats | Runs::Postgres => None,
+        }
+    }
+
+    /// Whether it is `strowger serve`.
+    pub(crate) fn is_ours(self) -> bool {
+        !matches!(self, Runs::Nats | Runs::Postgres)
+    }
 }
 
 impl Stage {
@@ -48,28 +67,37 @@ impl Stage {
         }
     }
 
-    /// One host with all roles.
+    /// One host with all roles, and two that its store can be on.
     fn one_host() -> Stage {
-        let host = HostPlan { name: "one".into(), address: Ipv4Addr::new(10, 99, 1, 1), runs: Runs::Alone };
-        Stage { name: "one-host", hosts: vec![host], world: WORLD }
+        let hosts =
+            vec![host("one", 1, Runs::Alone), host("p1", 31, Runs::Postgres), host("p2", 32, Runs::Postgres)];
+        Stage { name: "one-host", hosts, world: WORLD }
     }
 
-    /// Three hosts with exchange and media, two edges that share two addresses, and a bus.
+    /// Three hosts with exchange and media, two edges that share two addresses, three brokers, a bus on three servers,
+    /// and a store on two.
     fn hosts() -> Stage {
-        let host = |name: &str, last, runs| HostPlan {
-            name: name.into(),
-            address: Ipv4Addr::new(10, 99, 1, last),
-            runs,
-        };
         let hosts = vec![
             host("h1", 1, Runs::Exchange(1)),
             host("h2", 2, Runs::Exchange(2)),
             host("h3", 3, Runs::Exchange(3)),
             host("e1", 4, Runs::Edge(4)),
             host("e2", 5, Runs::Edge(5)),
-            host("bus", 9, Runs::Bus),
+            host("b1", 11, Runs::Broker(11)),
+            host("b2", 12, Runs::Broker(12)),
+            host("b3", 13, Runs::Broker(13)),
+            host("n1", 21, Runs::Nats),
+            host("n2", 22, Runs::Nats),
+            host("n3", 23, Runs::Nats),
+            host("p1", 31, Runs::Postgres),
+            host("p2", 32, Runs::Postgres),
         ];
         Stage { name: "hosts", hosts, world: WORLD }
+    }
+
+    /// Hosts that run this.
+    pub(crate) fn of(&self, is: impl Fn(Runs) -> bool) -> impl Iterator<Item = &HostPlan> {
+        self.hosts.iter().filter(move |host| is(host.runs))
     }
 
     /// Where phones find the platform.
@@ -87,23 +115,26 @@ impl Stage {
 
     /// Whether several hosts are one platform.
     pub(crate) fn is_of_several(&self) -> bool {
-        self.hosts.len() > 1
+        self.of(|runs| matches!(runs, Runs::Exchange(_))).next().is_some()
     }
 
     /// What is the same in the configuration of all hosts of one platform; `folder` is the drill's.
     pub(crate) fn shared(&self, folder: &Path) -> String {
-        let seats = self.hosts.iter().filter_map(|host| match host.runs {
-            Runs::Exchange(node) => Some(format!("\"{node}@{}:7000\"", host.address)),
-            Runs::Alone | Runs::Edge(_) | Runs::Bus => None,
-        });
-        let bus = self.hosts.iter().find(|host| host.runs == Runs::Bus).map(|host| host.address);
-        let seats = seats.collect::<Vec<_>>().join(", ");
-        let bus = bus.unwrap_or(Ipv4Addr::LOCALHOST);
+        let quoted =
+            |all: Vec<String>| all.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
+        let seats = self.of(|runs| matches!(runs, Runs::Broker(_)));
+        let seats = seats.filter_map(|host| Some(format!("{}@{}:7000", host.runs.node()?, host.address)));
+        let servers = self.of(|runs| runs == Runs::Nats).map(|host| format!("nats://{}:4222", host.address));
+        let (seats, servers) = (quoted(seats.collect()), quoted(servers.collect()));
         format!(
-            "brokers = [{seats}]\nsecret = \"{}\"\n[nats]\nservers = [\"nats://{bus}:4222\"]\n",
+            "brokers = [{seats}]\nsecret = \"{}\"\n[nats]\nservers = [{servers}]\n",
             folder.join("secret").display()
         )
     }
+}
+
+fn host(name: &str, last: u8, runs: Runs) -> HostPlan {
+    HostPlan { name: name.into(), address: Ipv4Addr::new(10, 99, 1, last), runs }
 }
 
 /// Where the phones are.
@@ -120,12 +151,11 @@ impl HostPlan {
             both.collect::<Vec<_>>().join(", ")
         };
         let (node, roles, floating) = match self.runs {
-            Runs::Alone | Runs::Bus => {
+            Runs::Alone | Runs::Nats | Runs::Postgres => {
                 return format!("[sip]\nlisten = [{}]\n[media]\nlegs = {legs}\n", listens(&[address]));
             }
-            Runs::Exchange(node) => {
-                (node, r#""exchange", "apps", "media", "billing", "api", "broker""#, String::new())
-            }
+            Runs::Exchange(node) => (node, r#""exchange", "apps", "media", "billing", "api""#, String::new()),
+            Runs::Broker(node) => (node, r#""broker""#, String::new()),
             Runs::Edge(node) => {
                 let held = SHARED.map(|it| format!("\"{it}/16@eth0\""));
                 (node, r#""edge""#, held.join(", "))

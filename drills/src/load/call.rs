@@ -57,6 +57,8 @@ pub(crate) struct Call {
     pub(crate) ears: [Ear; 2],
     /// Whether the caller saw it answered.
     pub(crate) was_answered: bool,
+    /// It was refused with 503 before anybody was called.
+    pub(crate) was_turned_away: bool,
     /// What went wrong, and when it was noticed.
     pub(crate) wrong: Vec<(Moment, String)>,
     pace: Pace,
@@ -78,6 +80,7 @@ impl Call {
             began: now,
             ears: [Ear::default(); 2],
             was_answered: false,
+            was_turned_away: false,
             wrong: Vec::new(),
             pace,
             step: Step::Calling,
@@ -232,6 +235,7 @@ impl Call {
         }
         self.ears.iter_mut().for_each(|ear| ear.rest(now));
         let status = refused.map(Status::code);
+        self.was_turned_away |= self.step == Step::Calling && status == Some(503);
         let is_planned = match self.step {
             Step::GivingUp => status == Some(487),
             Step::HangingUp(by) => status.is_none() && by_us == (by == side),
@@ -329,7 +333,7 @@ mod tests {
     fn a_refused_call_is_lost_and_over_for_both() {
         let mut call = dialed(Plan::Held);
         call.happened(CALLER, &over(Some(Status::SERVICE_UNAVAILABLE), false), at(50));
-        assert!(call.is_over());
+        assert!(call.is_over() && call.was_turned_away);
         assert_eq!(causes(call, at(50)), ["Calling: over at the caller: 503 so it was"]);
     }
 

@@ -307,9 +307,9 @@ impl Floor {
         let phones = &mut self.handsets[2 * call.pair..2 * call.pair + 2];
         phones.iter_mut().for_each(Handset::forget_slowness);
         let call_id = phones[CALLER].dialed.take().unwrap_or_default();
-        let attempt = Attempt { call_id, plan: call.plan, began: call.began, wrong: call.wrong };
-        self.attempts.insert(number, attempt);
         self.pairs[call.pair] = Pair::Settling(number);
+        let Call { plan, began, wrong, was_turned_away, .. } = call;
+        self.attempts.insert(number, Attempt { call_id, plan, began, wrong, was_turned_away });
         self.timers.set(Due::Call(number), Some(now));
     }
 

@@ -79,6 +79,8 @@ pub(crate) struct Attempt {
     pub(crate) began: Moment,
     /// What went wrong, and when.
     pub(crate) wrong: Vec<(Moment, String)>,
+    /// It was refused with 503 before anybody was called.
+    pub(crate) was_turned_away: bool,
 }
 
 /// What came of all calls.
