@@ -468,19 +468,18 @@ fn a_call_whose_audio_does_not_pass_us_is_not_moved() {
 }
 
 #[test]
-fn a_ghost_that_has_the_audio_of_a_call_that_rings_elsewhere_is_told() {
-    let mut scene = several();
-    scene.alice().invites("bob", Some(ALICES_SDP));
-    scene.bob().rings();
+fn who_asks_whether_audio_is_wanted_hears_it_if_it_is_elsewhere() {
+    let mut scene = talking();
     node_1_dies(&mut scene);
+    both_answer(&mut scene);
     scene.passes(60);
     let before = scene.left().len();
     scene.is_down.clear();
+    scene.notices_at(2, 0, Happening::Idle);
+    assert_eq!(scene.left()[before..], [], "it is wanted there");
     scene.notices_at(1, 0, Happening::Idle);
     assert_eq!(scene.left()[before..], [1], "its ports are wanted back");
-    scene.notices_at(2, 0, Happening::Idle);
-    assert_eq!(scene.left()[before..], [1], "and those where it is are not");
-    assert_eq!(scene.state(), "ringing");
+    assert_eq!(scene.state(), "answered");
 }
 
 #[test]
