@@ -110,6 +110,9 @@ pub struct View {
     /// All cells of the platform that this one knows, itself among them.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub cells: Vec<Cell>,
+    /// Which of them do not answer the broker of this host. Said in the answer to [`Look`] only.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub out_of_reach: Vec<CellId>,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]

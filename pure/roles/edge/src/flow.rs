@@ -1,11 +1,14 @@
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-use machine::{KeyedHash, base32};
+use machine::{CellId, KeyedHash, base32};
 
 const PURPOSE: u8 = 0xE0;
 const SEAL: usize = 4;
-/// Listener (1), family (1), address (16), port (2), seal (4).
-const LONGEST: usize = 24;
+/// Listener (1), family (1), address (16), port (2), cell (1, if there are cells), seal (4).
+const LONGEST: usize = 25;
+/// Address, port and cell.
+const WITH_CELL_4: usize = 7;
+const WITH_CELL_6: usize = 19;
 /// The family's byte of a flow of another thread than the first: this, [`SIX`] if it is IPv6, and the thread.
 const THREADED: u8 = 0x80;
 const SIX: u8 = 0x40;
@@ -24,17 +27,22 @@ pub struct Flow {
 }
 
 impl Flow {
-    /// The flow as text that only a holder of the same secret can write: `[0-9a-z]`, 19 symbols for IPv4.
-    pub fn token(&self, hash: &KeyedHash) -> String {
+    /// The flow as text that only a holder of the same secret can write: `[0-9a-z]`, 20 symbols for IPv4. `cell` is
+    /// that whose edges have it; [`CellId::HOME`] without cells.
+    pub fn token(&self, hash: &KeyedHash, cell: CellId) -> String {
         let mut raw = [0; LONGEST];
-        let length = self.write(&mut raw);
+        let mut length = self.write(&mut raw);
+        if !cell.is_home() {
+            raw[length] = cell.0;
+            length += 1;
+        }
         let seal = hash.sum64(PURPOSE, &[&raw[..length]]) as u32;
         raw[length..length + SEAL].copy_from_slice(&seal.to_be_bytes());
         base32::encode(&raw[..length + SEAL])
     }
 
-    /// The flow that `token` tells, if the seal is right.
-    pub fn read(token: &[u8], hash: &KeyedHash) -> Option<Flow> {
+    /// The flow that `token` tells, and the cell whose edges have it, if the seal is right.
+    pub fn read(token: &[u8], hash: &KeyedHash) -> Option<(CellId, Flow)> {
         let mut raw = [0; LONGEST];
         let length = base32::decode(token, &mut raw)?.checked_sub(SEAL)?;
         let (said, seal) = raw.get(..length + SEAL)?.split_at(length);
@@ -43,13 +51,19 @@ impl Flow {
         }
         let (&[listener, family], rest) = said.split_first_chunk::<2>()?;
         let (family, thread) = Flow::family_and_thread(family);
+        let (rest, cell) = match (family, rest.len()) {
+            (4, WITH_CELL_4) | (6, WITH_CELL_6) => {
+                rest.split_last().map(|(&cell, rest)| (rest, CellId(cell)))?
+            }
+            _ => (rest, CellId::HOME),
+        };
         let (address, port) = rest.split_last_chunk::<2>()?;
         let ip: IpAddr = match family {
             4 => Ipv4Addr::from(<[u8; 4]>::try_from(address).ok()?).into(),
             6 => Ipv6Addr::from(<[u8; 16]>::try_from(address).ok()?).into(),
             _ => return None,
         };
-        Some(Flow { listener, thread, remote: SocketAddr::new(ip, u16::from_be_bytes(*port)) })
+        Some((cell, Flow { listener, thread, remote: SocketAddr::new(ip, u16::from_be_bytes(*port)) }))
     }
 
     /// Family and thread as one byte: 4 or 6 for the first thread.
@@ -99,10 +113,10 @@ mod tests {
         let ours = KeyedHash::new(Secret::new([1; 16]));
         let theirs = KeyedHash::new(Secret::new([2; 16]));
         let ends = ["192.0.2.7:5062", "[2001:db8::9]:65535"].map(|end| [(end, 0), (end, 63)]);
-        for (remote, thread) in ends.into_iter().flatten() {
+        for ((remote, thread), cell) in ends.into_iter().flatten().flat_map(|end| [(end, 0), (end, 15)]) {
             let flow = Flow { listener: 3, thread, remote: remote.parse().unwrap() };
-            let token = flow.token(&ours);
-            assert_eq!(Flow::read(token.as_bytes(), &ours), Some(flow));
+            let token = flow.token(&ours, CellId(cell));
+            assert_eq!(Flow::read(token.as_bytes(), &ours), Some((CellId(cell), flow)));
             assert_eq!(Flow::read(token.as_bytes(), &theirs), None);
             assert_eq!(Flow::read(&token.as_bytes()[1..], &ours), None);
         }

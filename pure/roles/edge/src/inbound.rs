@@ -2,7 +2,7 @@ use std::fmt::Write as _;
 use std::io::Write as _;
 
 use contract::sharding;
-use machine::{Kind, Shard, base32};
+use machine::{CellId, Kind, Shard, base32};
 use sip::{Edit, Host, Message, Method, Name, NameAddr, ParseError, Via};
 
 use crate::reply::Refusal;
@@ -21,6 +21,15 @@ pub enum Inbound {
     Answer,
     /// Nothing more happens.
     Drop(Dropped),
+}
+
+/// Whose edges have a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Way {
+    /// Those of this cell.
+    Ours(Flow),
+    /// Those of another one.
+    Elsewhere(CellId, Flow),
 }
 
 /// Why a message from the world went no further.
@@ -74,7 +83,7 @@ impl Edge {
         let shard = self.shard_of_request(request)?;
         insists(request)?;
         let received = received(&top, request, flow);
-        let token = flow.token(&self.hash);
+        let token = flow.token(&self.hash, self.mint.cell());
         let via = self.via(flow, &token, self.branch(request, &top)?);
         let way_back = self.way_back(flow, &token);
         let mut edit = Edit::new(request);
@@ -137,14 +146,20 @@ impl Edge {
     }
 
     /// The flow in a branch of ours.
-    pub(crate) fn flow_of_branch(&self, branch: &str) -> Option<Flow> {
+    pub(crate) fn flow_of_branch(&self, branch: &str) -> Option<Way> {
         let (_, token) = branch.split_once('.')?;
-        Flow::read(token.as_bytes(), &self.hash)
+        self.way(token.as_bytes())
     }
 
     /// The flow in a Route of ours.
-    pub(crate) fn flow_of_route(&self, route: &NameAddr<'_>) -> Option<Flow> {
-        Flow::read(route.uri.user?, &self.hash)
+    pub(crate) fn flow_of_route(&self, route: &NameAddr<'_>) -> Option<Way> {
+        self.way(route.uri.user?)
+    }
+
+    fn way(&self, token: &[u8]) -> Option<Way> {
+        let (cell, flow) = Flow::read(token, &self.hash)?;
+        let is_ours = cell.is_home() || cell == self.mint.cell();
+        Some(if is_ours { Way::Ours(flow) } else { Way::Elsewhere(cell, flow) })
     }
 
     /// A branch that is the same for each retransmission, and for the CANCEL and the ACK of an INVITE

@@ -20,7 +20,7 @@ pub use outbound::{Outbound, Unsent};
 pub use reply::farewell;
 
 use contract::domains::Domains;
-use machine::{KeyedHash, Mint, Secret};
+use machine::{CellId, KeyedHash, Mint, Secret};
 use sip::Transport;
 use std::net::SocketAddr;
 
@@ -54,6 +54,12 @@ impl Edge {
             hash: KeyedHash::new(secret),
             domains: Domains::default(),
         }
+    }
+
+    /// As an edge of `cell`, whose number others find in what it writes.
+    #[must_use]
+    pub fn of_cell(self, cell: CellId) -> Self {
+        Edge { mint: self.mint.of_cell(cell), ..self }
     }
 
     /// Learns which domain is whose.

@@ -1,8 +1,9 @@
 use std::net::SocketAddr;
 
-use machine::Shard;
+use machine::{CellId, Shard};
 use sip::{Edit, Message, Method, Name, Status, Transport, Via};
 
+use crate::inbound::Way;
 use crate::{Edge, Flow, reply};
 
 /// What becomes of a message from an exchange. The bytes meant are in the caller's buffer.
@@ -14,6 +15,13 @@ pub enum Outbound {
         flow: Flow,
         /// If the connection of `flow` is gone: one may be made to here.
         otherwise: Option<SocketAddr>,
+    },
+    /// The edges of another cell have its flow; the buffer holds it as the exchange said it.
+    Elsewhere {
+        /// Which cell.
+        cell: CellId,
+        /// The flow, as it is known there.
+        flow: Flow,
     },
     /// It cannot go out; the buffer holds the answer for the exchange.
     Answer,
@@ -39,6 +47,10 @@ impl Edge {
         let Ok(message) = Message::parse(bytes) else {
             return Outbound::Drop(Unsent::Unreadable);
         };
+        if let Some(Way::Elsewhere(cell, flow)) = self.routed(&message) {
+            into.extend_from_slice(bytes);
+            return Outbound::Elsewhere { cell, flow };
+        }
         if message.is_response() {
             return self.response_outward(&message, into);
         }
@@ -46,6 +58,23 @@ impl Edge {
             Some(sent) => sent,
             None => self.unreachable(&message, into),
         }
+    }
+
+    /// The answer that an exchange gets when the cell is out of reach whose edges have the flow of its request.
+    pub fn unsent_elsewhere(&self, bytes: &[u8], into: &mut Vec<u8>) -> Outbound {
+        into.clear();
+        match Message::parse(bytes) {
+            Ok(message) if message.is_request() => self.unreachable(&message, into),
+            _ => Outbound::Drop(Unsent::NoWay),
+        }
+    }
+
+    /// Whose edges have the flow that a message names: a request by its topmost Route, a response by its topmost Via.
+    fn routed(&self, message: &Message<&[u8]>) -> Option<Way> {
+        if message.is_response() {
+            return self.flow_of_branch(message.top_via().ok()?.branch()?);
+        }
+        self.flow_of_route(&message.routes().next()?.ok()?)
     }
 
     /// The answer that an exchange gets when the connection of a flow is gone and no other can be made
@@ -76,11 +105,10 @@ impl Edge {
     }
 
     fn request_outward(&self, request: &Message<&[u8]>, into: &mut Vec<u8>) -> Option<Outbound> {
-        let route = request.routes().next().and_then(Result::ok);
-        let routed = route.and_then(|route| self.flow_of_route(&route));
+        let routed = self.routed(request).and_then(ours);
         let named = self.named_in_uri(request);
         let flow = routed.or(named)?;
-        let token = flow.token(&self.hash);
+        let token = flow.token(&self.hash, self.mint.cell());
         let top = request.top_via().ok()?;
         let via = self.via(flow, &token, self.branch(request, &top).ok()?);
         let way_back = self.way_back(flow, &token);
@@ -111,9 +139,7 @@ impl Edge {
     /// its response. Its `maddr` is not followed: it was made for multicast, which we do not serve, and would let
     /// a stranger have our responses sent to anybody (they go to the address that the request came from).
     fn response_outward(&self, response: &Message<&[u8]>, into: &mut Vec<u8>) -> Outbound {
-        let ours = response.top_via().ok();
-        let Some(flow) = ours.and_then(|via| via.branch().and_then(|branch| self.flow_of_branch(branch)))
-        else {
+        let Some(flow) = self.routed(response).and_then(ours) else {
             return Outbound::Drop(Unsent::Stray);
         };
         let theirs = response.values(Name::Via).nth(1).and_then(|value| Via::parse(value).ok());
@@ -128,5 +154,12 @@ impl Edge {
         }
         let remote = if theirs.rport().is_some() { flow.remote } else { sent_by };
         Outbound::Send { flow: Flow { remote, ..flow }, otherwise: None }
+    }
+}
+
+fn ours(way: Way) -> Option<Flow> {
+    match way {
+        Way::Ours(flow) => Some(flow),
+        Way::Elsewhere(..) => None,
     }
 }

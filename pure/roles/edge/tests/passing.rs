@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use contract::account::{Tenant, Tenants};
 use contract::domains::Domains;
 use contract::{TenantId, sharding};
-use machine::{KeyedHash, Kind, Mint, Secret, Shard, Token};
+use machine::{CellId, KeyedHash, Kind, Mint, Secret, Shard, Token};
 use sip::{Message, Name, Status, Transport, respond};
 use strowger_edge::{Dropped, Edge, Flow, Inbound, Listener, Outbound, farewell};
 
@@ -119,7 +119,7 @@ fn a_request_inside_a_dialog_finds_its_shard_by_our_tag_and_loses_our_route() {
         "SIP/2.0/UDP 198.51.100.4:41000;branch=z9hG4bKb",
         &format!("<sip:bob@red.example>;tag={tag}"),
     );
-    let route = format!("Route: <sip:{}@192.0.2.1:5060;lr>\r\nX-Kept", phone(0).token(&hash()));
+    let route = format!("Route: <sip:{}@192.0.2.1:5060;lr>\r\nX-Kept", phone(0).token(&hash(), CellId::HOME));
     let bye = String::from_utf8(bye).unwrap().replace("X-Kept", &route).into_bytes();
     let mut inward = Vec::new();
     assert_eq!(edge.inbound(phone(0), &bye, &mut inward), Inbound::ToOwner(Shard::of(1234)));
@@ -152,7 +152,7 @@ fn a_request_of_ours_goes_down_the_flow_of_its_route_and_the_response_comes_to_i
         &format!("SIP/2.0/UDP 192.0.2.1:5060;branch=z9hG4bK{}", mint(Kind::Branch, 77)),
         "<sip:bob@red.example>",
     );
-    let route = format!("Route: <sip:{}@192.0.2.1:5060;lr>\r\nX-Kept", phone(0).token(&hash()));
+    let route = format!("Route: <sip:{}@192.0.2.1:5060;lr>\r\nX-Kept", phone(0).token(&hash(), CellId::HOME));
     let invite = String::from_utf8(invite).unwrap().replace("X-Kept", &route).into_bytes();
     let (mut outward, mut answer, mut inward) = (Vec::new(), Vec::new(), Vec::new());
     let named = Some("10.0.0.8:5070".parse().unwrap());
@@ -282,4 +282,61 @@ fn a_stream_that_makes_no_sense_any_more_is_told_why() {
     );
     assert_eq!(told("GET / HTTP/1.1\r\nHost: red.example\r\n\r\n"), None);
     assert_eq!(told("SIP/2.0 200 OK\r\nContent-Length: 5000\r\n\r\n"), None);
+}
+
+#[test]
+fn an_edge_of_another_cell_has_the_flow_and_everybody_finds_it() {
+    let [north, south] = [1, 2].map(|cell| edge().of_cell(CellId(cell)));
+    let register = request(
+        "REGISTER",
+        "sip:red.example",
+        "SIP/2.0/UDP 10.0.0.9:5062;rport;branch=z9hG4bKx",
+        "<sip:alice@red.example>",
+    );
+    let (mut inward, mut outward) = (Vec::new(), Vec::new());
+    assert!(
+        matches!(south.inbound(phone(0), &register, &mut inward), Inbound::ToOwner(shard) if shard.cell() == CellId::HOME)
+    );
+    let path = Message::parse(&inward[..]).unwrap().first_value(Name::Path).unwrap().to_vec();
+    let path = String::from_utf8(path).unwrap();
+
+    // The exchange in the north answers, and later calls.
+    let mut answer = Vec::new();
+    respond(&Message::parse(&inward[..]).unwrap(), Status::OK, None, Some("t"), &mut answer).empty_body();
+    let mint = Mint::new(Secret::new(SECRET)).of_cell(CellId(1));
+    let branch = mint.write(Token { kind: Kind::Branch, shard: Shard::of(17), call: 5, part: 1 });
+    let invite = request(
+        "INVITE",
+        "sip:alice@10.0.0.9",
+        &format!("SIP/2.0/UDP north;branch=z9hG4bK{branch}"),
+        "<sip:alice@red.example>",
+    );
+    let routed = format!("Route: {path}\r\nX-Kept");
+    let invite = String::from_utf8(invite).unwrap().replace("X-Kept", &routed).into_bytes();
+    for message in [&answer, &invite] {
+        let elsewhere = Outbound::Elsewhere { cell: CellId(2), flow: phone(0) };
+        assert_eq!(north.outbound(message, &mut outward), elsewhere);
+        assert_eq!(outward, *message, "as the exchange said it");
+        let said = outward.clone();
+        assert!(
+            matches!(south.outbound(&said, &mut outward), Outbound::Send { flow, .. } if flow == phone(0))
+        );
+    }
+
+    // What the phone says to it goes home.
+    let mut ringing = Vec::new();
+    respond(&Message::parse(&outward[..]).unwrap(), Status::RINGING, None, Some("t"), &mut ringing)
+        .empty_body();
+    let home = Inbound::ToOwner(Shard::of(17).of_cell(CellId(1)));
+    assert_eq!(south.inbound(phone(0), &ringing, &mut inward), home);
+    assert_eq!(north.unsent_elsewhere(&invite, &mut outward), Outbound::Answer);
+    assert_eq!(north.shard_of_answer(&outward), Some(Shard::of(17)));
+}
+
+/// What an edge of a platform without cells writes, as release 0.1 wrote it.
+#[test]
+fn without_cells_a_flow_token_is_as_it_was() {
+    let flow = Flow { listener: 3, thread: 5, remote: "198.51.100.4:41000".parse().unwrap() };
+    assert_eq!(flow.token(&hash(), CellId::HOME), "0e2wccv40jg2hjjfst20");
+    assert_eq!(Flow::read(b"0e2wccv40jg2hjjfst20", &hash()), Some((CellId::HOME, flow)));
 }
