@@ -54,6 +54,8 @@ pub struct Wanted {
     pub dialed: String,
     /// Counts the routes that this call asked for: 1, and more when it is redirected.
     pub serial: u32,
+    /// How many cells were asked so far. Whoever finds the way counts it.
+    pub cells: u8,
 }
 
 /// Where a call leads.

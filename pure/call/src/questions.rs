@@ -61,6 +61,7 @@ impl Call {
                 caller: self.caller.user.clone(),
                 dialed: self.wanted.clone(),
                 serial: self.routes,
+                cells: 0,
             }),
             Topic::Anchor => {
                 let inactivity_ms = cx.settings().inactivity.as_millis() as u32;

@@ -27,6 +27,8 @@ const HAS_SHA256: u8 = 4;
 const MD5_AT: usize = 12;
 const SHA256_AT: usize = 28;
 const HEAD: usize = 60;
+/// What was confirmed no longer ago is no news, seconds.
+const JUST_NOW: u64 = 1;
 
 /// What is known of a name.
 #[derive(Clone, Copy, Debug)]
@@ -175,6 +177,15 @@ impl Accounts {
             Found::Number(number) => Some(LookUp { tenant: number.tenant, name: number.number }),
             Found::Nobody | Found::Unknown => None,
         }
+    }
+
+    /// What to ask, if what is known was not confirmed just now.
+    pub(crate) fn stale(&self, key: u128, now: Moment) -> Option<LookUp> {
+        let remembered = self.known.get(key)?;
+        if now.as_secs() <= u64::from(remembered.confirmed) + JUST_NOW {
+            return None;
+        }
+        contract::decode(Account::read(&remembered.body)?.rest).ok()
     }
 
     /// Whether anything is known of the account under `key`.

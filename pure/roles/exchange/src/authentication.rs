@@ -7,6 +7,7 @@ use sip::digest::{self, Algorithm, Checked, Given, Seen};
 use sip::{Method, Name, Status};
 
 use crate::accounts::{Account, Known};
+use crate::cells;
 use crate::decide::{Decision, Question, Reply};
 use crate::hashes;
 use crate::replays::Use;
@@ -44,7 +45,11 @@ pub(crate) fn challenge<'v, 'm>(
     let user = credentials.username.unwrap_or_default();
     let key = view.accounts.key(home.id, user);
     let account = match view.accounts.find(key, now) {
-        Known::Account(account) => account,
+        Known::Account(account) => match account.cell() {
+            None => account,
+            Some(_) if is_foreign() => return Err(again(false)),
+            Some(cell) => return Err(cells::hand_on(request, home, (cell, key), view, now)),
+        },
         // Nobody is asked on behalf of who was never here.
         Known::Nobody | Known::Unknown if is_foreign() => return Err(again(false)),
         Known::Nobody => return Err(forbidden()),

@@ -9,8 +9,8 @@ use contract::media::{Anchored, Noticed, Released};
 use contract::moving::MoveCall;
 use contract::query::{Gauge, HangUp, ListCalls, ListRegistrations};
 use contract::record::Kept;
-use contract::registration::{Locate, Located};
-use contract::{CallId, Conversation, Envelope, Kind, Notice, Role, Subject, decode};
+use contract::registration::{Give, Locate, Located, Reach, Reached, Take};
+use contract::{CallId, Conversation, Envelope, Kind, Notice, Role, Subject, TenantId, decode};
 use machine::{Key, Moment, Outbox, Record, Shard};
 use serde::de::DeserializeOwned;
 
@@ -57,7 +57,7 @@ impl Exchange {
     pub(crate) fn ask_again(&mut self, id: u64, now: Moment, out: &mut Outbox<Out>) {
         let Some(Open::Own { about, tries, .. }) = self.questions.get(id) else { return };
         let most = match about {
-            About::Phones { .. } => self.view.settings.waiting.tries_of_owners,
+            About::Phones { .. } | About::Reach(_) => self.view.settings.waiting.tries_of_owners,
             About::Tenants | About::Account(_) | About::Records(_) => self.view.settings.waiting.tries,
         };
         let is_last = *tries >= most;
@@ -81,7 +81,13 @@ impl Exchange {
                 self.questions.close(id);
                 self.no_way(call, serial, now, out);
             }
-            About::Account(_) | About::Phones { .. } => {
+            About::Reach(reaching) if is_last => {
+                let reaching = (**reaching).clone();
+                self.counters.unanswered += 1;
+                self.questions.close(id);
+                self.cut_off(reaching, now, out);
+            }
+            About::Account(_) | About::Phones { .. } | About::Reach(_) => {
                 self.say_question(id, now, out);
             }
         }
@@ -122,9 +128,15 @@ impl Exchange {
                 self.learn(&look_up, &found, out, now);
             }
             About::Phones { call, serial, aor } => {
-                let Located { contacts, .. } = decode(body).ok()?;
+                let located: Located = decode(body).ok()?;
                 self.close(id);
-                self.located((call, serial), aor, contacts, now, out);
+                self.located((call, serial), aor, located, now, out);
+                return Some(());
+            }
+            About::Reach(reaching) => {
+                let reached: Reached = decode(body).ok()?;
+                self.close(id);
+                self.reached(*reaching, reached, now, out);
                 return Some(());
             }
             About::Records(_) => {
@@ -135,11 +147,11 @@ impl Exchange {
             }
         }
         self.close(id);
-        self.wake(id, out);
+        self.wake(id, now, out);
         Some(())
     }
 
-    fn close(&mut self, id: u64) {
+    pub(crate) fn close(&mut self, id: u64) {
         self.questions.close(id);
         self.timers.set(Timer::Question(id), None);
     }
@@ -177,7 +189,7 @@ impl Exchange {
         self.timers.set(Timer::Tenants, Some(later));
     }
 
-    fn learn(&mut self, asked: &LookUp, found: &Found, out: &mut Outbox<Out>, now: Moment) {
+    pub(crate) fn learn(&mut self, asked: &LookUp, found: &Found, out: &mut Outbox<Out>, now: Moment) {
         let learned = self.view.accounts.learn(asked, found, now);
         for learned in learned.into_iter().flatten() {
             keep_account(learned, out);
@@ -222,7 +234,12 @@ impl Exchange {
     fn changed(&mut self, changed: Changed, now: Moment, out: &mut Outbox<Out>) {
         let Some(name) = changed.name else { return self.doubt_tenants(now, out) };
         self.questions.doubt(&About::Account(LookUp { tenant: changed.tenant, name: name.clone() }));
-        let key = self.view.accounts.key(changed.tenant, name.as_bytes());
+        self.forget_account(changed.tenant, &name, out);
+    }
+
+    /// Forgets what is known of a user or a number: it is asked for when it is next needed.
+    pub(crate) fn forget_account(&mut self, tenant: TenantId, name: &str, out: &mut Outbox<Out>) {
+        let key = self.view.accounts.key(tenant, name.as_bytes());
         self.view.accounts.forget_absence(key);
         if let Some(forgotten) = self.view.accounts.forget(key) {
             keep_account(forgotten, out);
@@ -247,6 +264,16 @@ impl Exchange {
         let answer = match verb(&envelope.subject) {
             Some(verb) if verb == Locate::SUBJECT.verb => {
                 read(body).map(|asked: Locate| Envelope::answer::<Locate>(id, &self.locate(&asked, now)))
+            }
+            Some(verb) if verb == Reach::SUBJECT.verb => match read(body) {
+                Some(asked) => return self.asked_to_reach(envelope, asked, now, out),
+                None => None,
+            },
+            Some(verb) if verb == Give::SUBJECT.verb => {
+                read(body).map(|asked| Envelope::answer::<Give>(id, &self.give(&asked, now, out)))
+            }
+            Some(verb) if verb == Take::SUBJECT.verb => {
+                read(body).map(|asked| Envelope::answer::<Take>(id, &self.take_bindings(&asked, now, out)))
             }
             Some(verb) if verb == ListCalls::SUBJECT.verb => {
                 read(body).map(|asked| Envelope::answer::<ListCalls>(id, &self.list_calls(&asked)))

@@ -17,6 +17,10 @@ pub(crate) struct Counters {
     pub(crate) unreadable: u64,
     pub(crate) records: u64,
     pub(crate) given_up: u64,
+    /// Requests that another cell decides about.
+    pub(crate) handed_on: u64,
+    /// What was refused since a cell did not answer.
+    pub(crate) out_of_reach: u64,
 }
 
 impl Counters {
@@ -60,6 +64,8 @@ impl Counters {
             ("exchange_bus_unreadable_total", self.unreadable),
             ("exchange_records_total", self.records),
             ("exchange_given_up_total", self.given_up),
+            ("exchange_handed_to_cells_total", self.handed_on),
+            ("exchange_cell_out_of_reach_total", self.out_of_reach),
         ];
         let values = counts.map(|(name, count)| (name.to_owned(), count as f64)).into();
         Gauges { values }

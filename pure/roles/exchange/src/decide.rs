@@ -5,6 +5,7 @@ use contract::account::LookUp;
 use machine::{Moment, Shard};
 use sip::{Message, Method, Name, Status};
 
+use crate::cells::Elsewhere;
 use crate::request::Request;
 use crate::view::View;
 use crate::{authentication, capabilities, destination, in_dialog, overload, registration, sanity, tenancy};
@@ -22,7 +23,7 @@ fn steps(
     now: Moment,
 ) -> Result<Decision, Decision> {
     let request = sanity::read(message, method)?;
-    in_dialog::deliver(&request, view)?;
+    in_dialog::deliver(&request, view, now)?;
     capabilities::check(&request)?;
     overload::shed(&request, view, now)?;
     capabilities::tell(&request)?;
@@ -52,6 +53,8 @@ pub(crate) enum Decision {
     Ask(Question),
     /// The owner of this shard has to decide.
     Forward(Shard),
+    /// The sender lives in another cell, which has to decide.
+    Elsewhere(Elsewhere),
 }
 
 /// Which leg of a call: the `part` of the tag that we minted for it.

@@ -2,7 +2,7 @@
 
 use call::{Caller, Route, Start, Tenant, Wanted};
 use contract::account::{Destination, Found, LookUp};
-use contract::{Aor, CallId, TenantId, sharding};
+use contract::{Aor, CallId, CellId, TenantId, sharding};
 use machine::Moment;
 use sip::Status;
 use sip::digest::Checked;
@@ -70,6 +70,8 @@ pub(crate) enum Way {
     Found(Route),
     /// It leads to this user's phones, wherever they are.
     Phones(Aor),
+    /// Another cell knows where this name leads.
+    Elsewhere(CellId, String),
     /// Something must be known first.
     Ask(Question),
 }
@@ -79,10 +81,12 @@ pub(crate) fn route(wanted: &Wanted, view: &View, now: Moment) -> Way {
     let tenant = wanted.tenant;
     match look_up(tenant, &wanted.dialed, view, now) {
         Ok(Found::User(user)) => phones(tenant, user.name, user.blocked),
+        Ok(Found::Elsewhere { cell }) => Way::Elsewhere(cell, wanted.dialed.clone()),
         Ok(found) => match accounts::number(found).map(|number| number.to) {
             Some(Destination::User { name }) => match look_up(tenant, &name, view, now) {
                 Ok(Found::User(user)) => phones(tenant, user.name, user.blocked),
-                Ok(Found::Number(_) | Found::Elsewhere { .. } | Found::Nobody | Found::Unknown) => nowhere(),
+                Ok(Found::Elsewhere { cell }) => Way::Elsewhere(cell, name),
+                Ok(Found::Number(_) | Found::Nobody | Found::Unknown) => nowhere(),
                 Err(ask) => ask,
             },
             Some(Destination::App { name }) => Way::Found(Route::App { name }),

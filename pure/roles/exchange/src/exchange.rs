@@ -12,6 +12,7 @@ use crate::answer::Answerer;
 use crate::bindings::Ended;
 use crate::bus;
 use crate::calls::Held;
+use crate::cells::Cells;
 use crate::counters::Counters;
 use crate::hashes;
 use crate::kept;
@@ -37,6 +38,8 @@ pub enum In {
     /// These media nodes are there, and no others; the best for new calls first. Calls whose node is none of them
     /// are moved. None at all means that nobody knows.
     Media(Vec<NodeId>),
+    /// These other cells answer, and no others.
+    Cells(Cells),
 }
 
 /// What an exchange thread wants done.
@@ -318,6 +321,7 @@ impl Machine for Exchange {
             In::Owned(owned) => self.own(now, owned, out),
             In::Adopt(record) => self.adopt(now, record, out),
             In::Media(nodes) => self.learn_media(nodes, now),
+            In::Cells(cells) => self.learn_cells(cells, now, out),
         }
     }
 

@@ -1,9 +1,10 @@
 //! What belongs to a call goes to its call: our identifiers say to which (RFC 3261 12.2.2, 17.1.3, 17.2.3).
 
 use contract::{CallId, sharding};
-use machine::{Kind, Shard};
+use machine::{Kind, Moment, Shard};
 use sip::{Message, Method, NameAddr, Status};
 
+use crate::cells;
 use crate::decide::{Decision, Dropped, Part, Reply};
 use crate::request::Request;
 use crate::view::View;
@@ -20,7 +21,7 @@ pub(crate) fn response(message: &Message<&[u8]>, view: &View) -> Decision {
 }
 
 /// Brings a request that belongs to a call to its leg, and refuses what belongs to a call that is not there.
-pub(crate) fn deliver(request: &Request<'_>, view: &View) -> Result<(), Decision> {
+pub(crate) fn deliver(request: &Request<'_>, view: &View, now: Moment) -> Result<(), Decision> {
     if request.is_in_dialog() {
         return Err(match leg(&request.to, view) {
             Some(Place::Here(call, part)) => Decision::Deliver(call, part),
@@ -43,7 +44,8 @@ pub(crate) fn deliver(request: &Request<'_>, view: &View) -> Result<(), Decision
             Some(call) if call.branch == view.calls.branch(request) => {
                 Err(Decision::Deliver(call.id, CALLER))
             }
-            Some(_) | None => Err(Status::CALL_DOES_NOT_EXIST.into()),
+            Some(_) => Err(Status::CALL_DOES_NOT_EXIST.into()),
+            None => Err(cells::cancel(request, view, now).unwrap_or(Status::CALL_DOES_NOT_EXIST.into())),
         },
         Method::Ack => Err(Decision::Drop(Dropped::LostAck)),
         Method::Bye | Method::Info | Method::Update | Method::Prack => {

@@ -9,6 +9,7 @@
 //! | `perform.rs`, `answer.rs` | what decisions do and say |
 //! | `phones.rs`, `binding.rs`, `bindings.rs` | a user's phones, their bytes, all of them |
 //! | `location.rs` | finding phones, here or at another thread |
+//! | `cells.rs`, `giving.rs` | accounts that live in other cells, or move there |
 //! | `missing.rs` | which bindings must be restored before something is decided |
 //! | `calls.rs`, `calling.rs`, `moving.rs` | the calls, what they want, and where their audio is |
 //! | `bus.rs`, `questions.rs`, `waiting.rs` | what is asked, who waits for it |
@@ -26,10 +27,12 @@ mod bus;
 mod calling;
 mod calls;
 mod capabilities;
+mod cells;
 mod counters;
 mod decide;
 mod destination;
 mod exchange;
+mod giving;
 mod hashes;
 mod in_dialog;
 pub mod kept;
@@ -53,6 +56,7 @@ mod tenancy;
 mod view;
 mod waiting;
 
+pub use cells::Cells;
 pub use exchange::{Exchange, In, Out, Restored, Rung};
 pub use missing::Missed;
 pub use settings::Settings;

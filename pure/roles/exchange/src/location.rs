@@ -1,11 +1,13 @@
 //! Where a user's phones are: the owner of the bindings says so, be it us or another.
 
 use call::{Answer, Route, Wanted};
-use contract::registration::{Contact, Locate, Located};
+use contract::registration::{Locate, Located};
 use contract::{Aor, CallId, sharding};
 use machine::{Moment, Outbox};
 use sip::Status;
 
+use crate::accounts::Known;
+use crate::cells::Reaching;
 use crate::destination::{self, Way};
 use crate::exchange::{Exchange, Out};
 use crate::questions::About;
@@ -38,6 +40,7 @@ impl Exchange {
                 self.ask(About::Phones { call, serial: wanted.serial, aor }, now, out);
                 None
             }
+            Way::Elsewhere(cell, name) => self.reach(Reaching { call, wanted, cell, name }, now, out),
             Way::Ask(question) => {
                 let about = About::from(question);
                 self.waiting.route(self.questions.id(&about), call, wanted);
@@ -49,12 +52,13 @@ impl Exchange {
 
     /// What waited for an answer is decided again: calls one after another, and requests as if they came just
     /// now, so that they are journaled, and to blame for what they do.
-    pub(crate) fn wake(&mut self, question: u64, out: &mut Outbox<Out>) {
+    pub(crate) fn wake(&mut self, question: u64, now: Moment, out: &mut Outbox<Out>) {
         let shard = self.view.settings.owned.any();
         for waiter in self.waiting.take(question) {
             match waiter {
                 Waiter::Request(bytes) => out.emit(Out::Forward { shard, bytes }),
                 Waiter::Route(call, wanted) => self.ready.push_back((call, wanted)),
+                asked @ Waiter::Asked(_) => self.asked_again(asked, now, out),
             }
         }
     }
@@ -73,6 +77,7 @@ impl Exchange {
             match waiter {
                 Waiter::Request(bytes) => self.turn_away(&bytes, out),
                 Waiter::Route(call, wanted) => self.no_way(call, wanted.serial, now, out),
+                Waiter::Asked(envelope) => self.can_not_say(&envelope, out),
             }
         }
     }
@@ -89,17 +94,37 @@ impl Exchange {
         &mut self,
         (call, serial): (CallId, u32),
         aor: Aor,
-        contacts: Vec<Contact>,
+        located: Located,
         now: Moment,
         out: &mut Outbox<Out>,
     ) {
-        self.tell(call, Answer::Route { serial, route: Route::Ring { to: aor.user, contacts } }, now, out);
+        let Located { contacts, elsewhere } = located;
+        let route = match elsewhere {
+            None => Some(Route::Ring { to: aor.user, contacts }),
+            Some(cell) => {
+                let Aor { tenant, user } = aor;
+                self.forget_account(tenant, &user, out);
+                let wanted = Wanted { tenant, dialed: user.clone(), serial, ..Wanted::default() };
+                self.reach(Reaching { call, wanted, cell, name: user }, now, out)
+            }
+        };
+        if let Some(route) = route {
+            self.tell(call, Answer::Route { serial, route }, now, out);
+        }
     }
 
     /// Says where the phones of a user of ours are.
     pub(crate) fn locate(&self, asked: &Locate, now: Moment) -> Located {
-        let contacts = self.view.bindings.contacts(self.binding_key(&asked.aor), now);
-        Located { contacts, elsewhere: None }
+        let account = self.view.accounts.key(asked.aor.tenant, asked.aor.user.as_bytes());
+        let elsewhere = match self.view.accounts.find(account, now) {
+            Known::Account(account) => account.cell(),
+            Known::Nobody | Known::Unknown => None,
+        };
+        let contacts = match elsewhere {
+            Some(_) => Vec::new(),
+            None => self.view.bindings.contacts(self.binding_key(&asked.aor), now),
+        };
+        Located { contacts, elsewhere }
     }
 
     /// Under what the bindings of `aor` are kept.

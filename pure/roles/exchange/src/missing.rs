@@ -2,8 +2,8 @@
 //! not in memory yet, and nobody should wait for all.
 
 use contract::query::{Gauge, ListRegistrations};
-use contract::registration::Locate;
-use contract::{Conversation, Envelope, Kind, decode, sharding};
+use contract::registration::{Give, Locate, Reach, Take};
+use contract::{Aor, Conversation, Envelope, Kind, decode, sharding};
 use machine::{Key, Moment};
 use sip::{Message, Method};
 
@@ -48,6 +48,19 @@ impl Exchange {
                 let asked = decode::<Locate>(&envelope.body).ok();
                 self.missed(asked.map(|asked| self.binding_key(&asked.aor)))
             }
+            Some(verb) if verb == Give::SUBJECT.verb => {
+                let asked = decode::<Give>(&envelope.body).ok();
+                self.missed(asked.map(|asked| self.binding_key(&asked.aor)))
+            }
+            Some(verb) if verb == Take::SUBJECT.verb => {
+                let asked = decode::<Take>(&envelope.body).ok();
+                self.missed(asked.map(|asked| self.binding_key(&asked.aor)))
+            }
+            Some(verb) if verb == Reach::SUBJECT.verb => {
+                let asked = decode::<Reach>(&envelope.body).ok();
+                let aor = |Reach { tenant, name }| Aor { tenant, user: name };
+                self.missed(asked.map(|asked| self.binding_key(&aor(asked))))
+            }
             Some(verb) if [ListRegistrations::SUBJECT.verb, Gauge::SUBJECT.verb].contains(&verb) => {
                 Missed::Everything
             }
@@ -60,7 +73,7 @@ impl Exchange {
         let way = self.ready.front().map(|(_, wanted)| destination::route(wanted, &self.view, now));
         match way {
             Some(Way::Phones(aor)) => self.missed(Some(self.binding_key(&aor))),
-            Some(Way::Found(_) | Way::Ask(_)) | None => Missed::Nothing,
+            Some(Way::Found(_) | Way::Elsewhere(..) | Way::Ask(_)) | None => Missed::Nothing,
         }
     }
 

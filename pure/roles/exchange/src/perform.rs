@@ -72,6 +72,7 @@ impl Exchange {
             Decision::Ask(Question::Tenants) => return Then::Wait(About::Tenants),
             Decision::Ask(Question::Account(look_up)) => return Then::Wait(About::Account(look_up)),
             Decision::Forward(shard) => return Then::Forward(shard),
+            Decision::Elsewhere(to) => self.hand_elsewhere(message, to, now, out),
         }
         Then::Done
     }

@@ -5,10 +5,11 @@ use std::time::Duration;
 
 use contract::account::{ListTenants, LookUp};
 use contract::record::{CallRecord, Keep};
-use contract::registration::Locate;
-use contract::{Aor, CallId, Conversation, Envelope, sharding};
+use contract::registration::{Locate, Reach};
+use contract::{Aor, CallId, CellId, Conversation, Envelope, sharding};
 use machine::KeyedHash;
 
+use crate::cells::Reaching;
 use crate::hashes;
 use crate::keyed::KeyedMap;
 
@@ -24,6 +25,8 @@ pub(crate) enum About {
     Account(LookUp),
     /// Where are this user's phones, for this route of this call?
     Phones { call: CallId, serial: u32, aor: Aor },
+    /// Where does this lead, in another cell?
+    Reach(Box<Reaching>),
     /// Keep these records.
     Records(Vec<CallRecord>),
 }
@@ -60,6 +63,7 @@ impl Open {
     pub(crate) fn call(&self) -> Option<CallId> {
         match self {
             Open::Calls { call, .. } | Open::Own { about: About::Phones { call, .. }, .. } => Some(*call),
+            Open::Own { about: About::Reach(reaching), .. } => Some(reaching.call),
             Open::Own { about: About::Tenants | About::Account(_) | About::Records(_), .. } => None,
         }
     }
@@ -88,6 +92,10 @@ impl Questions {
             }
             About::Phones { call, serial, .. } => {
                 sum(&[b"phones", &call.0.to_le_bytes(), &serial.to_le_bytes()])
+            }
+            About::Reach(it) => {
+                let parts = [&it.call.0.to_le_bytes()[..], &it.wanted.serial.to_le_bytes()];
+                sum(&[b"reach", parts[0], parts[1], &[it.cell.0, it.wanted.cells], it.name.as_bytes()])
             }
             About::Records(_) => sum(&[b"records"]),
         }
@@ -127,12 +135,13 @@ impl Questions {
                 let shard = sharding::binding_shard(&self.hash, aor.tenant, aor.user.as_bytes());
                 (Envelope::request(id, Some(shard), &Locate { aor: aor.clone() }), Locate::WITHIN)
             }
+            About::Reach(reaching) => (reaching.envelope(id, &self.hash), Reach::WITHIN),
             About::Records(records) => {
                 (Envelope::request(id, None, &Keep { records: records.clone() }), Keep::WITHIN)
             }
         };
         // Owners come and go within a second, and nobody else is burdened by such a question.
-        let is_steady = matches!(about, About::Phones { .. });
+        let is_steady = matches!(about, About::Phones { .. } | About::Reach(_));
         let factor = if is_steady { 1 } else { 1 << u32::from(*tries - 1).min(8) };
         let pause = within.saturating_mul(factor).min(LONGEST_PAUSE.max(within));
         Some((envelope, pause, *tries))
@@ -172,6 +181,15 @@ impl Questions {
             }
         }
         ids
+    }
+
+    /// Questions to cells of which `is_meant` says so.
+    pub(crate) fn of_cells(&self, is_meant: impl Fn(CellId) -> bool) -> Vec<(u64, Reaching)> {
+        let reaching = self.open.iter().filter_map(|(&id, open)| match open {
+            Open::Own { about: About::Reach(it), .. } if is_meant(it.cell) => Some((id, (**it).clone())),
+            Open::Own { .. } | Open::Calls { .. } => None,
+        });
+        reaching.collect()
     }
 
     /// Looks at an open question.

@@ -2,14 +2,20 @@
 
 use std::time::Duration;
 
-use machine::{Failpoint, Owned};
+use machine::{CellId, Failpoint, Owned};
 use sip::digest::Algorithm;
+
+use crate::cells::Cells;
 
 /// How this exchange thread behaves.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// What it calls itself in the Server header of its answers; empty for nothing.
     pub server: String,
+    /// The cell that it is of, as others call it.
+    pub cell: CellId,
+    /// Which other cells answered when it began.
+    pub cells: Cells,
     /// Which shards it owns.
     pub owned: Owned,
     /// The registrar.
@@ -36,6 +42,8 @@ impl Default for Settings {
     fn default() -> Self {
         Settings {
             server: "Strowger".into(),
+            cell: CellId::HOME,
+            cells: Cells::default(),
             owned: Owned::default(),
             registrar: Registrar::default(),
             authentication: Authentication::default(),

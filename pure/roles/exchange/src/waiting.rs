@@ -1,5 +1,5 @@
 use call::Wanted;
-use contract::CallId;
+use contract::{CallId, Envelope};
 
 use crate::keyed::KeyedMap;
 
@@ -10,6 +10,8 @@ pub(crate) enum Waiter {
     Request(Vec<u8>),
     /// A call that wants to know its way.
     Route(CallId, Wanted),
+    /// Another cell that wants to know where something leads.
+    Asked(Envelope),
 }
 
 /// Who waits for which question.
@@ -45,6 +47,14 @@ impl Waiting {
         let waiters = self.by_question.entry(question).or_default();
         waiters.retain(|waiter| !matches!(waiter, Waiter::Route(other, _) if *other == call));
         waiters.push(Waiter::Route(call, wanted));
+    }
+
+    /// Lets another cell wait. It asks again, and no more than a few of them wait for one thing.
+    pub(crate) fn asked(&mut self, question: u64, envelope: Envelope) {
+        let waiters = self.by_question.entry(question).or_default();
+        if waiters.len() < self.room {
+            waiters.push(Waiter::Asked(envelope));
+        }
     }
 
     /// Those who waited for `question`.

@@ -9,6 +9,7 @@ mod platform;
 mod authentication;
 mod bounds;
 mod calls;
+mod cells;
 mod events;
 mod moving;
 mod office;

@@ -10,7 +10,7 @@ use contract::event::CallEvent;
 use contract::media::{Anchor, Anchored, LegPort, Release, Released};
 use contract::query::Gauge;
 use contract::record::{CallRecord, Keep, Kept};
-use contract::{Conversation, Envelope, Kind, Money, TenantId, decode, sharding};
+use contract::{CellId, Conversation, Envelope, Kind, Money, TenantId, decode, sharding};
 use exchange::{Exchange, In, Missed, Out, Restored, Settings, kept};
 use machine::{Key, KeyedHash, Machine, Mint, Moment, Outbox, Owned, Record, Secret, Shard, Tag};
 use sip::digest::{Algorithm, Ha1};
@@ -27,9 +27,13 @@ pub(crate) struct Platform {
     pub(crate) office: Office,
     pub(crate) settings: Settings,
     mint: Mint,
-    hash: KeyedHash,
+    pub(crate) hash: KeyedHash,
     /// What was said to phones since the last look.
-    said: Vec<Sip>,
+    pub(crate) said: Vec<Sip>,
+    /// What was said to other cells.
+    pub(crate) beyond: Vec<(CellId, Beyond)>,
+    /// Questions of other cells: to which thread of theirs the answer goes, and under which number.
+    asked_from: BTreeMap<u64, (CellId, usize, u64)>,
     queue: VecDeque<(usize, In)>,
     /// For benches: reads the processor's clock, in nanoseconds.
     pub(crate) stopwatch: fn() -> u64,
@@ -38,6 +42,17 @@ pub(crate) struct Platform {
     /// How much was given to the journal.
     pub(crate) kept_bytes: usize,
     pub(crate) kept_records: usize,
+}
+
+/// What goes from cell to cell.
+#[derive(Debug)]
+pub(crate) enum Beyond {
+    /// A message for the owner of a shard.
+    Message(Shard, Vec<u8>),
+    /// A question of that thread to the owner of a shard.
+    Question(usize, Envelope),
+    /// The answer to one of that thread's.
+    Answer(usize, Envelope),
 }
 
 pub(crate) struct Thread {
@@ -56,6 +71,8 @@ pub(crate) struct Office {
     pub(crate) events: Vec<CallEvent>,
     pub(crate) users: BTreeMap<(TenantId, String), User>,
     pub(crate) numbers: BTreeMap<(TenantId, String), Destination>,
+    /// Who lives in another cell, as the directory has it.
+    pub(crate) homes: BTreeMap<(TenantId, String), CellId>,
 }
 
 fn secret() -> Secret {
@@ -78,15 +95,18 @@ impl Platform {
             events: Vec::new(),
             users: BTreeMap::new(),
             numbers: BTreeMap::new(),
+            homes: BTreeMap::new(),
         };
         let mut platform = Platform {
             now: Moment::from_secs(1_800_000_000),
             threads: Vec::new(),
             office,
+            mint: Mint::new(secret()).of_cell(settings.cell),
             settings,
-            mint: Mint::new(secret()),
             hash: KeyedHash::new(secret()),
             said: Vec::new(),
+            beyond: Vec::new(),
+            asked_from: BTreeMap::new(),
             queue: VecDeque::new(),
             stopwatch: || 0,
             spent: 0,
@@ -145,6 +165,21 @@ impl Platform {
         self.queue.push_back((thread, In::Sip(bytes.to_vec())));
         self.settle();
         std::mem::take(&mut self.said)
+    }
+
+    /// Another cell says this.
+    pub(crate) fn hear_from(&mut self, cell: CellId, said: Beyond) {
+        match said {
+            Beyond::Message(shard, bytes) => self.queue.push_back((self.owner(shard), In::Sip(bytes))),
+            Beyond::Question(thread, envelope) => {
+                let number = 1_000 + self.asked_from.len() as u64 + 1_000 * u64::from(cell.0);
+                self.asked_from.insert(number, (cell, thread, envelope.id));
+                let owner = self.owner(envelope.shard.unwrap());
+                self.queue.push_back((owner, In::Bus(Envelope { id: number, ..envelope })));
+            }
+            Beyond::Answer(thread, envelope) => self.queue.push_back((thread, In::Bus(envelope))),
+        }
+        self.settle();
     }
 
     pub(crate) fn tell(&mut self, input: In) {
@@ -236,7 +271,7 @@ impl Platform {
             Some(In::Sip(bytes)) => exchange.missed_by_message(bytes),
             Some(In::Bus(envelope)) => exchange.missed_by_envelope(envelope),
             Some(In::Owned(_)) => Missed::Everything,
-            Some(In::Pressure(_) | In::Media(_) | In::Adopt(_)) => Missed::Nothing,
+            Some(In::Pressure(_) | In::Media(_) | In::Cells(_) | In::Adopt(_)) => Missed::Nothing,
             None => exchange.missed_by_route(self.now),
         };
         if missed == Missed::Everything {
@@ -275,6 +310,9 @@ impl Platform {
                     self.said.push(message);
                 }
                 Out::Heard { .. } => {}
+                Out::Forward { shard, bytes } if !shard.cell().is_home() => {
+                    self.beyond.push((shard.cell(), Beyond::Message(shard.at_home(), bytes)));
+                }
                 Out::Forward { shard, bytes } => {
                     self.queue.push_back((self.owner(shard), In::Sip(bytes)));
                 }
@@ -289,6 +327,10 @@ impl Platform {
 
     fn carry(&mut self, thread: usize, envelope: Envelope) {
         match (envelope.kind, envelope.shard) {
+            (Kind::Request, Some(shard)) if !shard.cell().is_home() => {
+                let envelope = Envelope { shard: Some(shard.at_home()), ..envelope };
+                self.beyond.push((shard.cell(), Beyond::Question(thread, envelope)));
+            }
             (Kind::Request, Some(shard)) => {
                 // Of the exchange: the answer must find back, so the asker stands in the number.
                 let owner = self.owner(shard);
@@ -310,18 +352,33 @@ impl Platform {
                 }
             }
             (Kind::Notice, _) => self.office.events.extend(decode::<CallEvent>(&envelope.body)),
-            (Kind::Answer, _) => {}
+            (Kind::Answer, _) => {
+                if let Some((cell, thread, id)) = self.asked_from.remove(&envelope.id) {
+                    self.beyond.push((cell, Beyond::Answer(thread, Envelope { id, ..envelope })));
+                }
+            }
         }
+    }
+
+    /// What an identifier of ours in a message says.
+    fn token_of(&self, message: &Message<&[u8]>) -> Option<machine::Token> {
+        let token = |tag: Option<&str>| self.mint.read(machine::Kind::Tag, tag?.as_bytes());
+        match message.is_request() {
+            true => message.to().ok().and_then(|to| token(to.tag())),
+            false => message.from().ok().and_then(|from| token(from.tag())),
+        }
+    }
+
+    /// Which cell an edge would choose.
+    pub(crate) fn cell_of(&self, bytes: &[u8]) -> CellId {
+        let message = Message::parse(bytes).ok();
+        message.and_then(|message| self.token_of(&message)).map_or(CellId::HOME, |token| token.shard.cell())
     }
 
     /// Which thread an edge would choose.
     fn thread_of(&self, bytes: &[u8]) -> usize {
         let Ok(message) = Message::parse(bytes) else { return 0 };
-        let token = |tag: Option<&str>| self.mint.read(machine::Kind::Tag, tag?.as_bytes());
-        let ours = match message.is_request() {
-            true => message.to().ok().and_then(|to| token(to.tag())),
-            false => message.from().ok().and_then(|from| token(from.tag())),
-        };
+        let ours = self.token_of(&message);
         if let Some(token) = ours {
             return self.owner(token.shard);
         }
@@ -419,6 +476,9 @@ impl Office {
 
     fn look_up(&self, asked: &LookUp) -> Found {
         let place = (asked.tenant, asked.name.clone());
+        if let Some(&cell) = self.homes.get(&place) {
+            return Found::Elsewhere { cell };
+        }
         if let Some(user) = self.users.get(&place) {
             return Found::User(user.clone());
         }
