@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use contract::NodeId;
-use contract::cluster::Node;
+use contract::cluster::{Cell, Node};
 use machine::Secret;
 
 /// What a broker needs to know.
@@ -23,6 +23,10 @@ pub struct Config {
     pub patience: Duration,
     /// Who does not know it is not heard.
     pub secret: Secret,
+    /// This cell, if there are several, as it is now; its stamp is of when the broker starts.
+    pub cell: Cell,
+    /// Where brokers of other cells are heard.
+    pub known: Vec<SocketAddr>,
 }
 
 impl Config {

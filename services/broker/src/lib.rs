@@ -7,11 +7,13 @@
 //! | a seat: one of the brokers that agree | `seat.rs`, `raft/` |
 //! | what the seat does that leads | `chair.rs` |
 //! | telling this host's processes | `tell.rs` |
+//! | other cells: knocking at them, and what their brokers agreed on | `cells.rs` |
 //!
 //! Every node says to all seats, ten times a second, what it is. Whoever of the seats leads takes it up or judges it
 //! lost. Each change that is agreed on becomes a view that every seat says to all nodes; a node believes the newest.
 //! Without a leader nothing changes, and everybody goes on by the last view.
 
+mod cells;
 mod chair;
 mod config;
 mod member;
@@ -37,8 +39,10 @@ use strowger_io::Clock;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
+pub use cells::{Beyond, State};
 pub use config::Config;
 
+use cells::Cells;
 use chair::Chair;
 use member::Member;
 use raft::Raft;
@@ -46,6 +50,8 @@ use seat::Seat;
 
 /// So much of what nodes said may wait for the seat that leads.
 const HEARD: usize = 1024;
+/// So many words of other cells may wait.
+const KNOCKS: usize = 64;
 
 /// Why a broker cannot begin.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +92,7 @@ impl From<openraft::error::Fatal<u64>> for StartError {
 /// The broker role at work. It stops when it is dropped.
 pub struct Broker {
     member: Member,
+    cells: Cells,
     raft: Option<Raft>,
     tasks: JoinSet<()>,
 }
@@ -104,18 +111,31 @@ impl Broker {
         for line in lines {
             tasks.spawn(member.clone().hold(line));
         }
-        tasks.spawn(tell::tell(member.view(), config.view_file.clone(), bus));
-        let raft = sit(config, clock, &mut tasks).await?;
-        Ok(Broker { member, raft, tasks })
+        tasks.spawn(tell::tell(member.view(), config.view_file.clone(), bus.clone()));
+        let stamp = clock.now().as_micros();
+        let own = contract::cluster::Cell { stamp, ..config.cell.clone() };
+        let cells = Cells::new(own, member.clone(), config.secret.clone(), &config.view_file);
+        if cells.are_there() {
+            tasks.spawn(cells.clone().work(config.known.clone(), seated));
+            tasks.spawn(tell::tell_beyond(cells.states(), config.view_file.clone(), bus));
+        }
+        let (knocks, knocking) = mpsc::channel(KNOCKS);
+        tasks.spawn(cells.clone().let_in(knocking));
+        let raft = sit(config, clock, knocks, &mut tasks).await?;
+        Ok(Broker { member, cells, raft, tasks })
     }
 
     /// Answers on the bus.
     #[must_use]
     pub fn answer(&self, server: Server) -> Server {
         let (looking, counting, raft) = (self.view(), self.member.clone(), self.raft.clone());
+        let (reaching, cells) = (self.cells.clone(), self.cells.clone());
         let server = server
-            .on(move |_: Look| ready((**looking.borrow()).clone()))
-            .on(move |_: Gauge| ready(gauges(&counting, raft.as_ref())));
+            .on(move |_: Look| {
+                let out_of_reach = reaching.out_of_reach();
+                ready(View { out_of_reach, ..(**looking.borrow()).clone() })
+            })
+            .on(move |_: Gauge| ready(gauges(&counting, &cells, raft.as_ref())));
         let server = self.agree(server, |HandOn { shards, to }| Change::Moved { shards, to });
         let server =
             self.agree(server, |Followed { shards, by, whole }| Change::Followed { shards, by, whole });
@@ -139,6 +159,11 @@ impl Broker {
     /// The newest view, and each that follows.
     pub fn view(&self) -> watch::Receiver<Arc<View>> {
         self.member.view()
+    }
+
+    /// The newest views of the other cells, and which of them answer.
+    pub fn beyond(&self) -> watch::Receiver<Arc<Beyond>> {
+        self.cells.states()
     }
 
     /// Proposes a change, and waits at most `within`: the version of the first view that has it, 0 if the brokers did not agree.
@@ -176,7 +201,13 @@ fn ready<T>(value: T) -> impl Future<Output = Result<T, Infallible>> {
 }
 
 /// Takes this node's seat, if it has one.
-async fn sit(config: Config, clock: Clock, tasks: &mut JoinSet<()>) -> Result<Option<Raft>, StartError> {
+async fn sit(
+    config: Config,
+    clock: Clock,
+    knocks: mpsc::Sender<contract::cluster::Cell>,
+    tasks: &mut JoinSet<()>,
+) -> Result<Option<Raft>, StartError> {
+    let cell = config.cell.number;
     let Some(listener) = config.listener else { return Ok(None) };
     let seats: std::collections::BTreeMap<u64, _> =
         config.seats.iter().map(|&(node, address)| (u64::from(node.0), address)).collect();
@@ -187,14 +218,14 @@ async fn sit(config: Config, clock: Clock, tasks: &mut JoinSet<()>) -> Result<Op
     let network = raft::Network { me, seats: Arc::new(seats), secret: secret.clone() };
     let (raft, agreed) = raft::open(&config.folder, me.0.into(), numbers, network).await?;
     let (heard, hearing) = mpsc::channel(HEARD);
-    let (publish, views) = watch::channel(seat::said(&agreed));
-    tasks.spawn(seat::publish(agreed.clone(), publish));
+    let (publish, views) = watch::channel(seat::said(&agreed, cell));
+    tasks.spawn(seat::publish(agreed.clone(), publish, cell));
     tasks.spawn(Chair::new(raft.clone(), agreed, clock, config.patience).work(hearing));
-    tasks.spawn(Seat { me, raft: raft.clone(), secret, heard, views }.serve(listener));
+    tasks.spawn(Seat { me, raft: raft.clone(), secret, heard, views, knocks }.serve(listener));
     Ok(Some(raft))
 }
 
-fn gauges(member: &Member, raft: Option<&Raft>) -> Gauges {
+fn gauges(member: &Member, cells: &Cells, raft: Option<&Raft>) -> Gauges {
     let view = member.view().borrow().clone();
     let count =
         |is: &dyn Fn(&contract::cluster::Owner) -> bool| view.owners.iter().filter(|it| is(it)).count();
@@ -211,6 +242,8 @@ fn gauges(member: &Member, raft: Option<&Raft>) -> Gauges {
         ("broker_seats_connected", member.connected() as f64),
         ("broker_leads", f64::from(u8::from(leads))),
         ("broker_term", term as f64),
+        ("broker_cells", view.cells.len() as f64),
+        ("broker_cells_out_of_reach", cells.out_of_reach().len() as f64),
     ];
     Gauges { values: values.map(|(name, value)| (name.to_owned(), value)).into() }
 }

@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use broker::Change;
+use contract::NodeId;
 use contract::cluster::{Node, View};
 use machine::Secret;
 use tokio::sync::{mpsc, oneshot, watch};
@@ -75,6 +76,11 @@ impl Member {
             connected: AtomicU64::new(0),
         };
         (Member(Arc::new(parts)), held)
+    }
+
+    /// This node's number.
+    pub(crate) fn me(&self) -> NodeId {
+        self.0.me.node
     }
 
     /// The newest view, and each that follows.

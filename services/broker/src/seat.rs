@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use broker::Change;
-use contract::NodeId;
-use contract::cluster::Node;
+use contract::cluster::{Cell, Node, View};
+use contract::{CellId, NodeId};
 use machine::Secret;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, mpsc, watch};
@@ -46,6 +46,8 @@ pub(crate) struct Seat {
     pub(crate) heard: mpsc::Sender<Heard>,
     /// The newest view as it is said, encoded once for everybody.
     pub(crate) views: watch::Receiver<Arc<[u8]>>,
+    /// What other cells say of themselves.
+    pub(crate) knocks: mpsc::Sender<Cell>,
 }
 
 impl Seat {
@@ -81,6 +83,7 @@ impl Seat {
         match hello.purpose {
             Purpose::Raft => raft::converse(&self.raft, wire).await,
             Purpose::Node => self.attend(hello, wire).await,
+            Purpose::Cell => self.attend_cell(wire).await,
             Purpose::Unknown => Ok(()),
         }
     }
@@ -90,6 +93,25 @@ impl Seat {
         let (answers, to_say) = mpsc::channel(ANSWERS);
         tokio::select! {
             ended = self.hear(node, reading, &answers) => ended,
+            ended = self.say(writing, to_say) => ended,
+        }
+    }
+
+    /// A node of another cell is told what all are told, and can say nothing but what cell it is of.
+    async fn attend_cell(&self, wire: Wire) -> Result<(), WireError> {
+        let Wire { mut reading, writing } = wire;
+        let (_answers, to_say) = mpsc::channel(ANSWERS);
+        let hear = async {
+            loop {
+                if let ToSeat::Knock(cell) = reading.next(PATIENCE).await?
+                    && self.knocks.try_send(cell).is_err()
+                {
+                    tracing::debug!("other cells say more than this broker can take");
+                }
+            }
+        };
+        tokio::select! {
+            ended = hear => ended,
             ended = self.say(writing, to_say) => ended,
         }
     }
@@ -110,7 +132,7 @@ impl Seat {
         let heard = match said {
             ToSeat::Here(here) if here.node == node => Heard::Here(here),
             ToSeat::Propose { id, change } => Heard::Propose(change, id, answers.clone()),
-            ToSeat::Here(_) | ToSeat::Unknown => return,
+            ToSeat::Here(_) | ToSeat::Knock(_) | ToSeat::Unknown => return,
         };
         if self.heard.try_send(heard).is_err() {
             tracing::debug!("this broker hears more than it can take");
@@ -143,16 +165,16 @@ impl Seat {
 }
 
 /// The newest view as it is said.
-pub(crate) fn said(agreed: &Shared) -> Arc<[u8]> {
+pub(crate) fn said(agreed: &Shared, cell: CellId) -> Arc<[u8]> {
     let cluster = agreed.borrow().cluster.clone();
-    contract::encode(&FromSeat::View(cluster.view(NodeId::default()))).into()
+    contract::encode(&FromSeat::View(View { cell, ..cluster.view(NodeId::default()) })).into()
 }
 
 /// Says each newest view once it is agreed.
-pub(crate) async fn publish(mut agreed: Shared, views: watch::Sender<Arc<[u8]>>) {
+pub(crate) async fn publish(mut agreed: Shared, views: watch::Sender<Arc<[u8]>>, cell: CellId) {
     while agreed.changed().await.is_ok() {
         sleep(TOGETHER).await;
         agreed.mark_unchanged();
-        views.send_replace(said(&agreed));
+        views.send_replace(said(&agreed, cell));
     }
 }

@@ -63,6 +63,8 @@ pub(crate) enum Purpose {
     Raft,
     /// A node says that it is there.
     Node,
+    /// A node of another cell looks on, and says which cell it is of.
+    Cell,
     #[default]
     #[serde(other)]
     Unknown,

@@ -1,7 +1,7 @@
 //! What nodes and seats say to each other, besides Raft.
 
 use broker::Change;
-use contract::cluster::{Node, View};
+use contract::cluster::{Cell, Node, View};
 use serde::{Deserialize, Serialize};
 
 /// A node to a seat.
@@ -17,6 +17,8 @@ pub(crate) enum ToSeat {
         /// On what.
         change: Change,
     },
+    /// A node of another cell says again and again what that is.
+    Knock(Cell),
     #[serde(other)]
     Unknown,
 }

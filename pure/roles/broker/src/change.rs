@@ -1,5 +1,5 @@
 use contract::NodeId;
-use contract::cluster::Node;
+use contract::cluster::{Cell, Node};
 use machine::{Epoch, Shard};
 use serde::{Deserialize, Serialize};
 
@@ -38,6 +38,8 @@ pub enum Change {
         /// Whether it has it all.
         whole: bool,
     },
+    /// A cell is there, or there as another than before. Of two words about it the later counts.
+    Cell(Cell),
     /// What only a later release knows. It changes nothing here.
     #[serde(other)]
     Unknown,

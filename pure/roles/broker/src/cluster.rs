@@ -1,8 +1,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use contract::cluster::{Node, Owner, View};
-use contract::{NodeId, Role};
+use contract::cluster::{Cell, Node, Owner, View};
+use contract::{CellId, NodeId, Role};
 use machine::{Epoch, SHARDS, Shard};
 use serde::{Deserialize, Serialize};
 
@@ -40,6 +40,9 @@ pub struct Cluster {
     drained: BTreeSet<NodeId>,
     owned: Vec<Owned>,
     held: BTreeMap<IpAddr, NodeId>,
+    /// The cells of the platform, this one among them.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    cells: BTreeMap<CellId, Cell>,
 }
 
 impl Default for Cluster {
@@ -51,6 +54,7 @@ impl Default for Cluster {
             drained: BTreeSet::new(),
             owned: vec![Owned::default(); usize::from(SHARDS)],
             held: BTreeMap::new(),
+            cells: BTreeMap::new(),
         }
     }
 }
@@ -84,6 +88,7 @@ impl Cluster {
             Change::Followed { shards, by, whole } => {
                 shards.iter().for_each(|&(shard, epoch)| self.followed(shard, epoch, *by, *whole));
             }
+            Change::Cell(cell) => self.learn(cell),
             Change::Unknown => {}
         }
         Shard::all().for_each(|shard| self.tend(shard));
@@ -129,6 +134,19 @@ impl Cluster {
             let moved = Owned { node: Some(to), epoch: Epoch(epoch.0 + 1), synced: false, ..owned };
             self.owned[usize::from(shard.number())] = moved;
         }
+    }
+
+    fn learn(&mut self, cell: &Cell) {
+        if self.is_news(cell) {
+            self.cells.insert(cell.number, cell.clone());
+        }
+    }
+
+    /// Whether something is said of a cell that is not known yet.
+    pub fn is_news(&self, cell: &Cell) -> bool {
+        let is_later = |known: &Cell| known.stamp < cell.stamp && !known.is_like(cell);
+        let is_number = !cell.number.is_home() && cell.number <= CellId::MOST;
+        is_number && self.cells.get(&cell.number).is_none_or(is_later)
     }
 
     fn followed(&mut self, shard: Shard, epoch: Epoch, by: NodeId, whole: bool) {
@@ -218,6 +236,7 @@ impl Cluster {
             nodes,
             owners: Shard::all().map(owner).collect(),
             holders: fixed.chain(held).collect(),
+            cells: self.cells.values().cloned().collect(),
             ..View::default()
         }
     }

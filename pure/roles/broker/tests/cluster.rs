@@ -5,8 +5,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use contract::cluster::Node;
-use contract::{NodeId, Role};
+use contract::cluster::{Cell, Node};
+use contract::{CellId, NodeId, Role};
 use machine::{Epoch, Moment, Shard};
 use proptest::prelude::*;
 use strowger_broker::{Change, Cluster, Watch};
@@ -344,4 +344,27 @@ fn who_was_lost_and_comes_back_has_come_with_a_later_version() {
     assert_eq!(since(&cluster), None);
     cluster.apply(&join(2));
     assert_eq!(since(&cluster), Some(4));
+}
+
+#[test]
+fn of_two_words_about_a_cell_the_later_counts_and_the_same_word_again_is_no_change() {
+    let cell = |number, name: &str, stamp| Cell {
+        number: CellId(number),
+        name: name.into(),
+        offices: vec![format!("http://{name}:8080")],
+        stamp,
+        ..Cell::default()
+    };
+    let mut cluster = of(&[member(1, 1, 1)]);
+    let before = cluster.version;
+    cluster.apply(&Change::Cell(cell(2, "south", 5)));
+    assert_eq!(cluster.version, before + 1);
+    for old in [cell(2, "south", 9), cell(2, "older", 4), cell(0, "none", 9), cell(16, "too many", 9)] {
+        cluster.apply(&Change::Cell(old));
+    }
+    assert_eq!(cluster.version, before + 1);
+    cluster.apply(&Change::Cell(cell(2, "moved", 6)));
+    cluster.apply(&Change::Cell(cell(3, "west", 1)));
+    let names = cluster.view(NodeId(1)).cells.into_iter().map(|cell| cell.name).collect::<Vec<_>>();
+    assert_eq!(names, ["moved", "west"]);
 }

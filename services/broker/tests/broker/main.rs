@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod agreeing;
+mod cells;
 mod leading;
 mod losing;
 mod platform;

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::{Duration, Instant};
 
 use bus::{Client, Topology, Workers};
-use contract::cluster::{Node, View};
-use contract::{NodeId, Role};
+use contract::cluster::{Cell, Node, View};
+use contract::{CellId, NodeId, Role};
 use machine::{Moment, Secret, Shard};
 use strowger_broker_service::{Broker, Config};
 use strowger_io::Clock;
@@ -26,6 +26,8 @@ pub(crate) struct Platform {
     pub(crate) dir: PathBuf,
     pub(crate) seats: Vec<(NodeId, SocketAddr)>,
     pub(crate) brokers: BTreeMap<u16, Broker>,
+    pub(crate) cell: Cell,
+    pub(crate) known: Vec<SocketAddr>,
 }
 
 pub(crate) fn floating() -> IpAddr {
@@ -67,7 +69,22 @@ impl Platform {
         let seats = (1..=seats).map(|seat| (NodeId(seat), (host(seat), 7411).into())).collect();
         let dir = std::env::temp_dir().join(format!("broker-{id}-{serial}"));
         std::fs::create_dir_all(&dir).unwrap();
-        Platform { dir, seats, brokers: BTreeMap::new() }
+        Platform { dir, seats, brokers: BTreeMap::new(), cell: Cell::default(), known: Vec::new() }
+    }
+
+    /// A cell of one seat, whose node has that number; it knows of `known`, another one.
+    pub(crate) fn cell(number: u8, known: Option<&Platform>) -> Self {
+        let mut cell = Platform::new(1);
+        cell.seats[0].0 = NodeId(u16::from(number) * 10);
+        cell.known = known.map(|known| known.seats[0].1).into_iter().collect();
+        cell.cell = Cell {
+            number: CellId(number),
+            name: format!("cell-{number}"),
+            seats: cell.seats.clone(),
+            offices: vec![format!("http://192.0.2.{number}:8080")],
+            stamp: 0,
+        };
+        cell
     }
 
     /// Of three seats and three more nodes, and everybody is there.
@@ -91,6 +108,8 @@ impl Platform {
             view_file: self.dir.join(format!("view-{number}")),
             patience: PATIENCE,
             secret: SECRET,
+            cell: self.cell.clone(),
+            known: self.known.clone(),
         }
     }
 
