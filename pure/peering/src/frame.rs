@@ -1,6 +1,6 @@
 use std::net::SocketAddr;
 
-use contract::{Envelope, NodeId};
+use contract::{CellId, Envelope, NodeId};
 use machine::{Epoch, Key, KeyedHash, Record, Shard, Tag};
 use serde::{Deserialize, Serialize};
 
@@ -46,7 +46,7 @@ pub enum Frame {
         bytes: Vec<u8>,
     },
     /// A SIP message for the world, for whoever holds the listener's address. Lost if the connection breaks, as a
-    /// datagram would be.
+    /// datagram would be. To another cell it is as the exchange said it: an edge there has still to pass it.
     #[serde(rename = "o")]
     Outward {
         /// The version of the sender's view.
@@ -123,6 +123,14 @@ pub struct Wire {
     /// Where a connection may be made to, if there is none any more.
     #[serde(rename = "o", default, skip_serializing_if = "Option::is_none")]
     pub otherwise: Option<SocketAddr>,
+    /// The cell whose edges have the flow, if it is another than the sender's.
+    #[serde(rename = "c", default, skip_serializing_if = "is_home")]
+    pub cell: CellId,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_home(cell: &CellId) -> bool {
+    cell.is_home()
 }
 
 /// A record of a followed shard.
@@ -224,7 +232,7 @@ mod tests {
 
     fn frames() -> Vec<Frame> {
         let remote = "[2001:db8::9]:5062".parse().unwrap();
-        let wire = Wire { listener: 3, thread: 2, remote, otherwise: None };
+        let wire = Wire { listener: 3, thread: 2, remote, otherwise: None, cell: CellId::HOME };
         let changed = Changed {
             shard: Shard::of(17),
             epoch: Epoch(4),
@@ -237,6 +245,7 @@ mod tests {
             Frame::Hello { node: NodeId(3), thread: 1, proof: 9 },
             Frame::Inward { number: 1, view: 2, shard: Shard::of(4095), bytes: b"INVITE".to_vec() },
             Frame::Outward { view: 2, wire, bytes: vec![0; 70_000] },
+            Frame::Outward { view: 3, wire: Wire { cell: CellId(2), ..wire }, bytes: b"INVITE".to_vec() },
             Frame::Bus { view: 3, envelope: Envelope { id: 9, body: vec![7; 300], ..Envelope::default() } },
             Frame::Begin { shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Changes { number: 2, view: 3, changes: vec![changed] },
@@ -292,5 +301,23 @@ mod tests {
         ] {
             assert_ne!(said, other);
         }
+    }
+
+    #[test]
+    fn without_cells_the_way_out_is_written_as_before_there_were_any() {
+        #[derive(Serialize)]
+        struct Before {
+            #[serde(rename = "l")]
+            listener: u8,
+            #[serde(rename = "t")]
+            thread: u8,
+            #[serde(rename = "r")]
+            remote: SocketAddr,
+        }
+        let remote = "192.0.2.7:5062".parse().unwrap();
+        let wire = Wire { listener: 3, thread: 2, remote, otherwise: None, cell: CellId::HOME };
+        let before = contract::encode(&Before { listener: 3, thread: 2, remote });
+        assert_eq!(contract::encode(&wire), before);
+        assert_eq!(contract::decode::<Wire>(&before).unwrap(), wire);
     }
 }

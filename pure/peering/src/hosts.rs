@@ -7,8 +7,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use contract::cluster::{Owner, View};
-use contract::{Envelope, NodeId, Role};
+use contract::cluster::{Beyond, Owner, View};
+use contract::{CellId, Envelope, NodeId, Role};
 use journal::{Journal, Region};
 use machine::{Epoch, Moment, Owned, Record, Shard};
 
@@ -31,6 +31,10 @@ pub enum Effect {
     Send(Wire, Vec<u8>),
     /// It did not go out to the world: nobody hears phones there.
     Unsent(Vec<u8>),
+    /// What an exchange of another cell says by an edge of ours: the machine here passes it.
+    Pass(Vec<u8>),
+    /// These other cells answer from now on, and no others.
+    Cells(Vec<CellId>),
     /// A neighbour says something about a shard of ours.
     Heard(Peer, Envelope),
     /// The broker of this host is asked something.
@@ -194,7 +198,9 @@ impl Hosts {
             }
             Way::Here => self.effects.push(Effect::Send(wire, bytes)),
             Way::There(peer) => self.neighbours.outward(now, peer, wire, bytes),
-            Way::Nowhere => self.effects.push(Effect::Unsent(bytes)),
+            Way::Nowhere if wire.cell.is_home() => self.effects.push(Effect::Unsent(bytes)),
+            // Its cell is out of reach, as of just now: whoever waits for an answer says it again.
+            Way::Nowhere => {}
         }
         self.effects.extend(self.neighbours.take_wishes().into_iter().map(Effect::Line));
     }
@@ -219,12 +225,14 @@ impl Hosts {
     pub fn ask(&mut self, envelope: Envelope) -> Option<Envelope> {
         let is_exchange = Role::of(&envelope.subject) == Some(Role::Exchange);
         let owner = envelope.shard.filter(|_| is_exchange).and_then(|shard| self.neighbours.owner(shard));
+        let is_elsewhere = envelope.shard.is_some_and(|shard| !shard.cell().is_home());
         match owner.filter(|owner| owner.node != self.me().node) {
             // Who asks will ask again.
             Some(owner) => {
                 self.neighbours.ask(owner, envelope);
                 None
             }
+            None if is_elsewhere => None,
             None => Some(envelope),
         }
     }
@@ -238,6 +246,7 @@ impl Hosts {
                 false => self.send_inward(now, shard, bytes),
             },
             Said::Outward(wire, bytes) => self.effects.push(Effect::Send(wire, bytes)),
+            Said::Through(bytes) => self.effects.push(Effect::Pass(bytes)),
             Said::Bus(from, envelope) => self.effects.push(Effect::Heard(from, envelope)),
         }
     }
@@ -260,6 +269,18 @@ impl Hosts {
         Some(self.own_by(now, Arc::new(view), journal))
     }
 
+    /// Other cells do so by now: our exchange hears who answers, and what waits goes to whom it is for.
+    pub fn learn_beyond(&mut self, now: Moment, told: Vec<Beyond>) {
+        for it in told {
+            let Some(back) = self.neighbours.learn_beyond(it) else { continue };
+            self.effects.push(Effect::Cells(self.neighbours.beyond().reachable().collect()));
+            let mut said = Vec::new();
+            self.neighbours.take_later(now, &mut said);
+            said.into_iter().for_each(|it| self.do_as_said(now, it));
+            back.into_iter().for_each(|it| self.do_as_said(now, Said::Inward(it.shard, it.bytes)));
+        }
+    }
+
     /// Between turns, then: calls neighbours, copies (but not on lines that are busy), hands on.
     pub fn tend<R: Region>(
         &mut self,
@@ -267,6 +288,8 @@ impl Hosts {
         journal: &mut Journal<R>,
         is_busy: impl Fn(Line) -> bool,
     ) -> Option<Going> {
+        let beyond = self.questions.take_beyond();
+        self.learn_beyond(now, beyond);
         self.neighbours.tend(now, journal, is_busy);
         for (node, shards) in self.neighbours.take_news() {
             self.questions.followed(node, &shards);

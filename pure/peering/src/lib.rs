@@ -7,6 +7,7 @@
 //! | who must know what changes in a shard, and who does | `following.rs`; copies for those who do not: `copying.rs` |
 //! | what a buddy knows of others' shards, to go on with if they are lost | `replica.rs` |
 //! | who is heard, and who is a ghost | `fence.rs` |
+//! | the other cells: who is there, and who is spoken to | `beyond.rs` |
 //! | who is spoken to on which line, and what was heard there | `neighbours.rs` |
 //! | what waits until a buddy knows of it | `held_back.rs` |
 //! | which shards go to another owner while calls go on | `handing.rs` |
@@ -15,6 +16,7 @@
 //!
 //! All are values: whoever has the sockets drives them, and so does the simulation.
 
+mod beyond;
 mod copying;
 mod fence;
 mod following;
@@ -27,6 +29,7 @@ mod outgoing;
 mod questions;
 mod replica;
 
+pub use beyond::Beyond;
 pub use copying::Followed;
 pub use fence::{Heard, hears};
 pub use following::{Following, Peer};

@@ -7,14 +7,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::cluster::View;
-use contract::{Envelope, NodeId};
+use contract::cluster::{self, View};
+use contract::registration::Reach;
+use contract::{Conversation as _, Envelope, Kind, NodeId};
 use journal::{Journal, Region};
 use machine::{Epoch, KeyedHash, Moment, Owned, Record, Shard};
 
 use crate::copying::{Copying, Followed};
 use crate::{
-    Changed, Following, Frame, Heard, Outgoing, Peer, Replica, Undelivered, Waits, Wire, hears, proof,
+    Beyond, Changed, Following, Frame, Heard, Outgoing, Peer, Replica, Undelivered, Waits, Wire, hears, proof,
 };
 
 /// A neighbour that could not be reached is called again after this.
@@ -61,6 +62,8 @@ pub enum Said {
     Inward(Shard, Vec<u8>),
     /// A message for the world.
     Outward(Wire, Vec<u8>),
+    /// What an exchange of another cell says by an edge of ours.
+    Through(Vec<u8>),
     /// A question about a shard of ours, or an answer to one of us.
     Bus(Peer, Envelope),
 }
@@ -117,6 +120,7 @@ pub struct Neighbours {
     pub(crate) followed: Followed,
     next_line: u64,
     pub(crate) view: Arc<View>,
+    beyond: Beyond,
     owned: Owned,
     lines: BTreeMap<Line, Talk>,
     pub(crate) called: BTreeMap<Peer, Called>,
@@ -144,6 +148,7 @@ impl Neighbours {
             followed,
             next_line: 0,
             view: Arc::default(),
+            beyond: Beyond::default(),
             owned: Owned::of(|_| None),
             lines: BTreeMap::new(),
             called: BTreeMap::new(),
@@ -199,6 +204,9 @@ impl Neighbours {
 
     /// Who hears what goes out by `wire`.
     pub fn way(&self, wire: &Wire) -> Way {
+        if !wire.cell.is_home() {
+            return self.beyond.edge(wire.cell, wire.remote).map_or(Way::Nowhere, Way::There);
+        }
         let Some(&listen) = self.listens.get(usize::from(wire.listener)) else { return Way::Nowhere };
         match self.view.holder(listen) {
             _ if self.me.node == NodeId(0) => Way::Here,
@@ -211,9 +219,30 @@ impl Neighbours {
         }
     }
 
-    /// Who owns `shard`.
+    /// Who owns `shard`, in whichever cell.
     pub fn owner(&self, shard: Shard) -> Option<Peer> {
-        Peer::of_owner(&self.view, shard)
+        owner(&self.view, &self.beyond, shard)
+    }
+
+    /// The other cells.
+    pub fn beyond(&self) -> &Beyond {
+        &self.beyond
+    }
+
+    /// How another cell does: what was for others there than it is now comes back. None if that is known already.
+    pub(crate) fn learn_beyond(&mut self, told: cluster::Beyond) -> Option<Vec<Undelivered>> {
+        if !self.beyond.learn(told.cell, told.reachable, told.view) {
+            return None;
+        }
+        let parked = std::mem::take(&mut self.parked).into_iter();
+        let (back, parked): (Vec<_>, Vec<_>) = parked.partition(|(_, it)| it.shard.cell() == told.cell);
+        self.parked = parked;
+        let mut back: Vec<Undelivered> = back.into_iter().map(|(_, it)| it).collect();
+        let (view, beyond) = (&self.view, &self.beyond);
+        for (&peer, called) in &mut self.called {
+            back.extend(called.outgoing.misdirected(peer, |shard| owner(view, beyond, shard)));
+        }
+        Some(back)
     }
 
     /// Who knows all of which shards, since this was asked last: the brokers should know.
@@ -230,7 +259,7 @@ impl Neighbours {
         let mut back: Vec<Undelivered> =
             std::mem::take(&mut self.parked).into_iter().map(|(_, it)| it).collect();
         for (&peer, called) in &mut self.called {
-            back.extend(called.outgoing.misdirected(peer, &view));
+            back.extend(called.outgoing.misdirected(peer, |shard| owner(&view, &self.beyond, shard)));
         }
         let me = self.me;
         self.replica.keep(|shard| {
@@ -285,7 +314,8 @@ impl Neighbours {
     }
 
     /// Asks the owner of a shard, or answers somebody.
-    pub fn ask(&mut self, peer: Peer, envelope: Envelope) -> bool {
+    pub fn ask(&mut self, peer: Peer, mut envelope: Envelope) -> bool {
+        envelope.shard = envelope.shard.map(Shard::at_home);
         let frame = Frame::Bus { view: self.view.version, envelope };
         let called = self.called.entry(peer).or_default();
         called.is_up && self.say(peer, frame)
@@ -431,8 +461,16 @@ impl Neighbours {
             | Frame::Changes { view, .. } => *view,
             _ => self.view.version,
         };
+        let is_of_ours = self.view.node(from.node).is_some();
+        if !is_of_ours && self.beyond.cell_of(from.node).is_some() {
+            return self.take_from_beyond(from, by, frame, told);
+        }
         match hears(&self.view, from.node, by) {
             _ if self.me.node == NodeId(0) => {}
+            // Of another cell, maybe, where it has just come.
+            Heard::Ghost if !is_of_ours && self.beyond.count() > 0 => {
+                return self.look_later(now, from, frame);
+            }
             Heard::Yes => {}
             Heard::Ghost => {
                 self.counts.ghosts += 1;
@@ -461,6 +499,24 @@ impl Neighbours {
             Frame::Begin { shards } => self.replica.begin(&shards),
             Frame::Whole { shards, .. } => self.replica.whole(&shards),
             Frame::Challenge { .. } | Frame::Hello { .. } | Frame::Ack { .. } => {}
+        }
+    }
+
+    /// Another cell brings messages, asks where calls lead, and answers; nothing else is taken from it.
+    fn take_from_beyond(&mut self, from: Peer, by: u64, frame: Frame, told: &mut Vec<Said>) {
+        let may_say = |envelope: &Envelope| {
+            envelope.kind == Kind::Answer
+                || envelope.kind == Kind::Request && envelope.subject == Reach::SUBJECT.to_string()
+        };
+        match frame {
+            _ if self.beyond.is_ghost(from.node, by) => self.counts.ghosts += 1,
+            Frame::Inward { shard, bytes, .. } => told.push(Said::Inward(shard.at_home(), bytes)),
+            Frame::Outward { wire, bytes, .. } if !wire.cell.is_home() => told.push(Said::Through(bytes)),
+            Frame::Bus { mut envelope, .. } if may_say(&envelope) => {
+                envelope.shard = envelope.shard.map(Shard::at_home);
+                told.push(Said::Bus(from, envelope));
+            }
+            _ => self.counts.ghosts += 1,
         }
     }
 
@@ -504,6 +560,9 @@ impl Neighbours {
         for &peer in self.following.wants().iter().chain(&self.edges) {
             self.called.entry(peer).or_default();
         }
+        for peer in self.beyond.peers() {
+            self.called.entry(peer).or_default();
+        }
         self.hang_up(now);
         let due = |called: &Called| called.line.is_none() && called.again.is_none_or(|at| at <= now);
         let due: Vec<Peer> = self.called.iter().filter(|(_, it)| due(it)).map(|(&peer, _)| peer).collect();
@@ -519,8 +578,9 @@ impl Neighbours {
         if self.me.node == NodeId(0) {
             return;
         }
-        let gone: Vec<Peer> =
-            self.called.keys().copied().filter(|peer| self.view.node(peer.node).is_none()).collect();
+        let is_there =
+            |peer: &Peer| self.view.node(peer.node).is_some() || self.beyond.cell_of(peer.node).is_some();
+        let gone: Vec<Peer> = self.called.keys().copied().filter(|peer| !is_there(peer)).collect();
         for peer in gone {
             if let Some(line) = self.line(peer) {
                 self.wishes.push(Wish::HangUp { line });
@@ -532,11 +592,19 @@ impl Neighbours {
     }
 
     fn call(&mut self, peer: Peer, now: Moment) {
-        let address = self.view.node(peer.node).and_then(|node| node.inside.get(usize::from(peer.thread)));
-        let to = address.copied();
+        let here = self.view.node(peer.node).and_then(|node| node.inside.get(usize::from(peer.thread)));
+        let to = here.copied().or_else(|| self.beyond.address(peer));
         let line = to.map(|_| self.add(Talk::To(peer)));
         self.wishes.extend(line.zip(to).map(|(line, to)| Wish::Call { line, to }));
         let called = self.called.entry(peer).or_default();
         (called.line, called.again) = (line, Some(now.after(AGAIN)));
+    }
+}
+
+/// Who owns `shard`, in whichever cell.
+fn owner(view: &View, beyond: &Beyond, shard: Shard) -> Option<Peer> {
+    match shard.cell().is_home() {
+        true => Peer::of_owner(view, shard),
+        false => beyond.owner(shard),
     }
 }

@@ -1,6 +1,5 @@
 use std::collections::VecDeque;
 
-use contract::cluster::View;
 use machine::Shard;
 
 use crate::{Frame, Peer};
@@ -36,7 +35,8 @@ impl Outgoing {
         self.last
     }
 
-    /// The frame that brings a message to the owner of `shard`; none if too many wait already.
+    /// The frame that brings a message to the owner of `shard`, who calls it by its number in his cell; none if too many
+    /// wait already.
     pub fn inward(&mut self, view: u64, shard: Shard, bytes: Vec<u8>) -> Option<Frame> {
         if self.unacked.len() >= MOST {
             self.refused += 1;
@@ -44,7 +44,7 @@ impl Outgoing {
         }
         let number = self.number();
         self.unacked.push_back((number, Undelivered { shard, bytes: bytes.clone() }));
-        Some(Frame::Inward { number, view, shard, bytes })
+        Some(Frame::Inward { number, view, shard: shard.at_home(), bytes })
     }
 
     /// Everything up to `number` is safe.
@@ -78,9 +78,9 @@ impl Outgoing {
         again.collect()
     }
 
-    /// Takes out what is for another one by `view`.
-    pub fn misdirected(&mut self, peer: Peer, view: &View) -> Vec<Undelivered> {
-        let is_here = |it: &Undelivered| Peer::of_owner(view, it.shard) == Some(peer);
+    /// Takes out what is for another one than `peer`: `owner` says whose each shard is.
+    pub fn misdirected(&mut self, peer: Peer, owner: impl Fn(Shard) -> Option<Peer>) -> Vec<Undelivered> {
+        let is_here = |it: &Undelivered| owner(it.shard) == Some(peer);
         let (stay, go): (VecDeque<_>, VecDeque<_>) =
             std::mem::take(&mut self.unacked).into_iter().partition(|(_, it)| is_here(it));
         self.unacked = stay;
@@ -102,7 +102,7 @@ impl Outgoing {
 mod tests {
     use super::*;
     use contract::NodeId;
-    use contract::cluster::{Node, Owner};
+    use contract::cluster::{Node, Owner, View};
 
     const PEER: Peer = Peer { node: NodeId(2), thread: 0 };
 
@@ -128,7 +128,7 @@ mod tests {
         let mut view = View { nodes: vec![node(2), node(3)], ..View::default() };
         view.owners = vec![Owner { node: Some(NodeId(2)), ..Owner::default() }; 10];
         view.owners[4].node = Some(NodeId(3));
-        let gone = outgoing.misdirected(PEER, &view);
+        let gone = outgoing.misdirected(PEER, |shard| Peer::of_owner(&view, shard));
         assert_eq!(gone, [Undelivered { shard: Shard::of(4), bytes: vec![4] }]);
         assert_eq!(outgoing.waiting(), 1);
         outgoing.acked(u64::MAX);

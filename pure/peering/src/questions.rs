@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use contract::cluster::{Agreed, Changed, Followed, HandOn, View};
+use contract::cluster::{Agreed, Beyond, Changed, Followed, HandOn, View};
 use contract::{Conversation, Envelope, Kind, NodeId, Notice};
 use machine::{Epoch, Moment, Shard};
 
@@ -34,6 +34,7 @@ pub struct Questions {
     next: u64,
     open: BTreeMap<u64, (Moment, Asked)>,
     view: Option<View>,
+    beyond: Vec<Beyond>,
     handed_on: Option<Agreed>,
 }
 
@@ -83,6 +84,10 @@ impl Questions {
                 }
                 None
             }
+            Kind::Notice if envelope.subject == Beyond::SUBJECT.to_string() => {
+                self.beyond.extend(contract::decode::<Beyond>(&envelope.body));
+                None
+            }
             Kind::Answer if self.open.contains_key(&envelope.id) => {
                 self.answered(&envelope);
                 None
@@ -105,6 +110,11 @@ impl Questions {
     /// The newest view that was told.
     pub fn take_view(&mut self) -> Option<View> {
         self.view.take()
+    }
+
+    /// How other cells do, as far as that was told.
+    pub(crate) fn take_beyond(&mut self) -> Vec<Beyond> {
+        std::mem::take(&mut self.beyond)
     }
 
     /// What became of the last handing on, once the brokers have agreed.

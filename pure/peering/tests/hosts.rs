@@ -5,8 +5,9 @@ extern crate strowger_peering as peering;
 
 use std::collections::VecDeque;
 
-use contract::cluster::{Changed, Node, Owner, View};
-use contract::{Envelope, NodeId, Role};
+use contract::cluster::{Beyond, Changed, Node, Owner, View};
+use contract::registration::Reach;
+use contract::{CellId, Envelope, NodeId, Role};
 use journal::Journal;
 use machine::{Epoch, Key, KeyedHash, Moment, Record, Secret, Shard, Tag};
 use peering::{Effect, Going, Hosts, Line, Neighbours, Peer, Said, Wire, Wish};
@@ -26,6 +27,9 @@ struct Host {
     out: Vec<Vec<u8>>,
     arrived: Vec<Vec<u8>>,
     going: Vec<Going>,
+    passed: Vec<Vec<u8>>,
+    heard: Vec<Envelope>,
+    cells: Vec<CellId>,
     is_cut: bool,
 }
 
@@ -59,27 +63,71 @@ fn view(version: u64, owner: u16, epoch: u32, buddy: u16, lost: Option<u16>) -> 
     }
 }
 
+const NORTH: CellId = CellId(1);
+const SOUTH: CellId = CellId(2);
+
+fn north() -> View {
+    let all = view(1, 1, 1, 2, Some(3));
+    let edge = |node: Node| Node { roles: vec![Role::Edge, Role::Exchange], ..node };
+    View { cell: NORTH, nodes: all.nodes.into_iter().map(edge).collect(), holders: Vec::new(), ..all }
+}
+
+fn south(version: u64) -> View {
+    let all = view(version, 3, 1, 3, None);
+    let nodes = all.nodes.into_iter().filter(|node| node.node == NodeId(3)).collect();
+    View { cell: SOUTH, nodes, ..all }
+}
+
 fn call(body: &[u8]) -> Record {
     Record { tag: CALL, shard: SHARD, key: Key(5), body: body.to_vec() }
 }
 
 fn to_alice() -> Wire {
-    Wire { listener: 0, thread: 0, remote: ([203, 0, 113, 9], 5060).into(), otherwise: None }
+    Wire {
+        listener: 0,
+        thread: 0,
+        remote: ([203, 0, 113, 9], 5060).into(),
+        otherwise: None,
+        cell: CellId::HOME,
+    }
 }
 
 impl Three {
     /// Host 1 owns all, host 2 is its buddy, host 3 holds the address that phones speak to.
     fn new() -> Self {
+        Three::with(|_| view(1, 1, 1, 2, None))
+    }
+
+    /// Hosts 1 and 2 are a cell, the first, as above; host 3 is another, the second.
+    fn of_two_cells() -> Self {
+        let mut three = Three::with(|number| if number == 3 { south(1) } else { north() });
+        for (number, cell, view) in [(1, SOUTH, south(1)), (2, SOUTH, south(1)), (3, NORTH, north())] {
+            three.hears_of(number, Beyond { cell, reachable: true, view: Some(view) });
+        }
+        three.pass(500);
+        three
+    }
+
+    fn hears_of(&mut self, number: usize, beyond: Beyond) {
+        let now = self.now;
+        assert_eq!(self.host(number).hosts.hear(Envelope::notice(None, &beyond)), None);
+        self.carry_out(number - 1);
+        self.now = now;
+        self.pass(1);
+    }
+
+    fn with(view: impl Fn(u16) -> View) -> Self {
         let now = Moment::from_secs(1_800_000_000);
         let host = |number| {
             let me = Peer { node: NodeId(number), thread: 0 };
             let hash = KeyedHash::new(Secret::new([1; 16]));
             let listens = vec![[198, 51, 100, 1].into()];
             let mut hosts = Hosts::new(Neighbours::new(me, hash, listens, followed), 1, false);
-            hosts.begin(View { me: NodeId(number), ..view(1, 1, 1, 2, None) });
+            hosts.begin(View { me: NodeId(number), ..view(number) });
             let (journal, _) = Journal::open_with(vec![0; 4096 + 8 * 65536], now, 65536).unwrap();
             let (ends, out, arrived, going) = (vec![], vec![], vec![], vec![]);
-            Host { hosts, journal, ends, out, arrived, going, is_cut: false }
+            let (passed, heard, cells) = (vec![], vec![], vec![]);
+            Host { hosts, journal, ends, out, arrived, going, passed, heard, cells, is_cut: false }
         };
         let mut three = Three { now, hosts: (1..=3).map(host).collect(), wire: VecDeque::new() };
         three.pass(500);
@@ -132,6 +180,9 @@ impl Three {
                 }
                 Effect::Arrived(bytes) => self.hosts[number].arrived.push(bytes),
                 Effect::Send(_, bytes) => self.hosts[number].out.push(bytes),
+                Effect::Pass(bytes) => self.hosts[number].passed.push(bytes),
+                Effect::Heard(_, envelope) => self.hosts[number].heard.push(envelope),
+                Effect::Cells(cells) => self.hosts[number].cells = cells,
                 Effect::Line(Wish::HangUp { .. }) | Effect::Ask(_) | Effect::Own(..) => {}
                 other => panic!("{other:?}"),
             }
@@ -255,4 +306,61 @@ fn a_shard_goes_to_whom_it_should_once_all_is_known_there() {
     assert_eq!(three.host(3).arrived, [b"BYE"]);
     let going = three.host(3).going.pop().unwrap();
     assert_eq!(going.adopted, [call(b"answered")]);
+}
+
+#[test]
+fn what_is_another_cell_s_is_brought_to_its_owner_there() {
+    let mut three = Three::of_two_cells();
+    assert_eq!(three.host(1).cells, [SOUTH]);
+    let now = three.now;
+    let theirs = SHARD.of_cell(SOUTH);
+    three.host(2).hosts.send_inward(now, theirs, b"INVITE".to_vec());
+    let reach = Reach { name: "bob".into(), ..Reach::default() };
+    let asked = Envelope::request(7, Some(theirs), &reach);
+    assert_eq!(three.host(1).hosts.ask(asked), None);
+    three.pass(5);
+    assert_eq!(three.host(3).arrived, [b"INVITE"]);
+    let [heard] = &three.host(3).heard[..] else { panic!("one question") };
+    assert_eq!((heard.id, heard.shard), (7, Some(SHARD)), "there it is one of its own");
+    assert!(!three.host(2).hosts.is_busy(), "it was acknowledged");
+}
+
+#[test]
+fn what_is_for_a_phone_of_another_cell_s_edge_is_passed_there() {
+    let mut three = Three::of_two_cells();
+    let now = three.now;
+    let Host { hosts, journal, .. } = three.host(3);
+    hosts.say(Wire { cell: NORTH, ..to_alice() }, b"INVITE".to_vec());
+    hosts.say_when_safe(now, &[], journal);
+    three.carry_out(2);
+    three.pass(5);
+    let passed = [1, 2].map(|number| std::mem::take(&mut three.host(number).passed)).concat();
+    assert_eq!(passed, [b"INVITE"]);
+    assert!(three.host(1).out.is_empty(), "an edge there has still to look at it");
+}
+
+#[test]
+fn another_cell_is_asked_where_calls_lead_and_can_say_nothing_else() {
+    let mut three = Three::of_two_cells();
+    let north = Peer { node: NodeId(1), thread: 0 };
+    let ghosts = three.host(1).hosts.neighbours().counts().ghosts;
+    let notice = Envelope::notice(Some(SHARD), &Changed(view(99, 3, 9, 3, None)));
+    three.host(3).hosts.neighbours_mut().ask(north, notice);
+    three.pass(5);
+    assert!(three.host(1).heard.is_empty());
+    assert_eq!(three.host(1).hosts.neighbours().counts().ghosts, ghosts + 1);
+}
+
+#[test]
+fn what_is_for_a_cell_out_of_reach_waits_a_moment_and_goes_there_when_it_is_back() {
+    let mut three = Three::of_two_cells();
+    three.hears_of(1, Beyond { cell: SOUTH, reachable: false, view: None });
+    assert!(three.host(1).cells.is_empty());
+    let now = three.now;
+    three.host(1).hosts.send_inward(now, SHARD.of_cell(SOUTH), b"BYE".to_vec());
+    three.pass(20);
+    assert!(three.host(3).arrived.is_empty());
+    three.hears_of(1, Beyond { cell: SOUTH, reachable: true, view: Some(south(2)) });
+    three.pass(20);
+    assert_eq!(three.host(3).arrived, [b"BYE"]);
 }
