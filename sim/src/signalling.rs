@@ -439,6 +439,8 @@ impl Shell<Signalling> for Mouth<'_> {
                 let call = said.filter(|_| !is_asked).map(|said| said.call);
                 self.say(Wish::World { thread, flow, otherwise, bytes, call });
             }
+            // There is one cell.
+            Out::Through { .. } => {}
             Out::Hop { shard, bytes } => {
                 self.say(Wish::Hop { thread: owner(shard, self.threads), bytes });
             }

@@ -6,12 +6,12 @@ use std::time::Duration;
 
 use broker_service::{Broker, StartError};
 use bus::{Client, Server};
-use contract::cluster::Node;
+use contract::cluster::{Cell, Node};
 use contract::{NodeId, Role};
 use host::worker::Worker;
 
 use crate::addresses;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::places::{PlaceError, Places};
 use crate::serve::{self, label};
 
@@ -86,9 +86,18 @@ async fn start(
         view_file: places.view(),
         patience: Duration::from_millis(cluster.patience_ms),
         secret: places.secret()?,
+        cell: cell(config),
+        known: config.cell.known.iter().map(|seat| seat.address).collect(),
     };
     let bus = Client::local(serve::topology(config, &places));
     Ok(Broker::start(settings, bus, worker.clock()).await?)
+}
+
+/// What this cell is, for others.
+fn cell(config: &Config) -> Cell {
+    let seats = config.cluster.brokers.iter().map(|seat| (NodeId(seat.node), seat.address)).collect();
+    let config::Cell { name, offices, .. } = config.cell.clone();
+    Cell { number: config.cell.id(), name, seats, offices, stamp: 0 }
 }
 
 /// What this node says of itself.

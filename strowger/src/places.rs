@@ -6,7 +6,7 @@ use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use machine::Secret;
+use machine::{CellId, Secret};
 use siphasher::sip::SipHasher13;
 
 use crate::config::Config;
@@ -109,6 +109,13 @@ impl Places {
     /// What the brokers agreed on last.
     pub(crate) fn view(&self) -> PathBuf {
         self.data.join("cluster")
+    }
+
+    /// What another cell's brokers agreed on last, as far as the broker of this host heard.
+    pub(crate) fn view_of(&self, cell: CellId) -> PathBuf {
+        let mut name = self.view().into_os_string();
+        name.push(format!("-{cell}"));
+        name.into()
     }
 
     /// What happened in calls, for others to hear.

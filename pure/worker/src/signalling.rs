@@ -5,9 +5,9 @@ use std::time::Duration;
 use apps::Apps;
 use contract::account::Tenants;
 use contract::domains::Domains;
-use contract::{CallId, Envelope, Kind, NodeId, Role};
+use contract::{CallId, CellId, Envelope, Kind, NodeId, Role};
 use edge::{Edge, Flow, Inbound, Listener, Outbound};
-use exchange::{Exchange, Missed, kept};
+use exchange::{Cells, Exchange, Missed, kept};
 use journal::{Cause, Durable, Entry, Missing, When};
 use machine::{Key, Machine, Moment, Outbox, Owned, Record, Secret, Shard, Tag};
 use peering::Going;
@@ -52,6 +52,10 @@ pub enum In {
     Adopt(Record),
     /// These media nodes are there, the best for new calls first.
     Media(Vec<NodeId>),
+    /// These other cells answer.
+    Cells(Cells),
+    /// An exchange of another cell says this by an edge of ours, as it would by its own.
+    Through(Vec<u8>),
 }
 
 impl In {
@@ -77,7 +81,18 @@ pub enum Out {
         /// In which call it is said.
         said: Option<Said>,
     },
-    /// The exchange that owns the shard must get this message.
+    /// An edge of another cell must send this out: it has the flow. As the exchange said it.
+    Through {
+        /// Which cell.
+        cell: CellId,
+        /// The flow, as it is known there.
+        flow: Flow,
+        /// The message.
+        bytes: Vec<u8>,
+        /// In which call it is said.
+        said: Option<Said>,
+    },
+    /// The exchange that owns the shard must get this message, in whichever cell.
     Hop {
         /// Whose.
         shard: Shard,
@@ -113,6 +128,7 @@ pub struct Signalling {
     exchange: Exchange,
     apps: Apps,
     owned: Owned,
+    cells: Cells,
     hop: Hop,
     /// What the exchange has still to hear within this turn.
     to_exchange: VecDeque<exchange::In>,
@@ -138,7 +154,8 @@ impl Signalling {
     pub fn new(settings: Settings, secret: Secret, now: Moment) -> Self {
         let owned = settings.exchange.owned.clone();
         Signalling {
-            edge: Edge::new(settings.listeners, secret.clone()),
+            edge: Edge::new(settings.listeners, secret.clone()).of_cell(settings.exchange.cell),
+            cells: settings.exchange.cells,
             exchange: Exchange::new(settings.exchange, secret, now),
             apps: Apps::new(),
             owned,
@@ -191,8 +208,23 @@ impl Signalling {
 
     fn send_out(&mut self, bytes: &[u8], said: Option<Said>, out: &mut Outbox<Out>) {
         let mut room = std::mem::take(&mut self.room);
-        let sent = self.edge.outbound(bytes, &mut room);
+        let mut sent = self.edge.outbound(bytes, &mut room);
+        if let Outbound::Elsewhere { cell, .. } = sent
+            && !self.cells.reaches(cell)
+        {
+            sent = self.edge.unsent_elsewhere(bytes, &mut room);
+        }
         self.leave(sent, &room, said, out);
+        self.room = room;
+    }
+
+    /// Sends out what another cell says by an edge of ours; what is for yet another one has lost its way.
+    fn pass(&mut self, bytes: &[u8], out: &mut Outbox<Out>) {
+        let mut room = std::mem::take(&mut self.room);
+        match self.edge.outbound(bytes, &mut room) {
+            Outbound::Elsewhere { .. } => self.dropped += 1,
+            sent => self.leave(sent, &room, None, out),
+        }
         self.room = room;
     }
 
@@ -200,6 +232,9 @@ impl Signalling {
         match sent {
             Outbound::Send { flow, otherwise } => {
                 out.emit(Out::World { flow, otherwise, bytes: room.to_vec(), said });
+            }
+            Outbound::Elsewhere { cell, flow } => {
+                out.emit(Out::Through { cell, flow, bytes: room.to_vec(), said });
             }
             Outbound::Answer => self.hand_inward(room.to_vec(), out),
             Outbound::Drop(_) => self.dropped += 1,
@@ -343,6 +378,11 @@ impl Machine for Signalling {
             }
             In::Adopt(record) => self.to_exchange.push_back(exchange::In::Adopt(record)),
             In::Media(nodes) => self.to_exchange.push_back(exchange::In::Media(nodes)),
+            In::Cells(cells) => {
+                self.cells = cells;
+                self.to_exchange.push_back(exchange::In::Cells(cells));
+            }
+            In::Through(bytes) => self.pass(&bytes, out),
         }
         self.settle(now, out);
     }
@@ -377,7 +417,9 @@ impl Durable for Signalling {
             Some(In::Bus(_, envelope)) => self.exchange.missed_by_envelope(envelope),
             // What lives in shards that go, and in those that come, must be known.
             Some(In::Owned(_)) => Missed::Everything,
-            Some(In::Unsent(_) | In::Pressure(_) | In::Adopt(_) | In::Media(_)) => Missed::Nothing,
+            Some(
+                In::Unsent(_) | In::Pressure(_) | In::Adopt(_) | In::Media(_) | In::Cells(_) | In::Through(_),
+            ) => Missed::Nothing,
             None => self.exchange.missed_by_route(now),
         };
         match missed {
@@ -408,9 +450,14 @@ impl Durable for Signalling {
         match input {
             In::Bus(_, envelope) => self.exchange.concerned(envelope),
             In::Adopt(record) => Some((record.tag, record.key)),
-            In::World { .. } | In::Hop(_) | In::Unsent(_) | In::Pressure(_) | In::Owned(_) | In::Media(_) => {
-                None
-            }
+            In::World { .. }
+            | In::Hop(_)
+            | In::Unsent(_)
+            | In::Pressure(_)
+            | In::Owned(_)
+            | In::Media(_)
+            | In::Cells(_)
+            | In::Through(_) => None,
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use bus::Mailbox as _;
 use edge_service::{Arrivals, Front, Limits, Source};
-use exchange::kept;
+use exchange::{Cells, kept};
 use exchange_service::LadderRing;
 use host::follower::{Beside, Follower, FollowerSpec};
 use host::{Inputs, Progress, Turn};
@@ -95,6 +95,8 @@ impl Thread {
             settings.exchange.call.media = peering::media(view);
             settings.exchange.owned = peering::owned(view, given.number, config.signalling.threads, &[]);
         }
+        let beyond = shards::beyond(config, &given.places);
+        settings.exchange.cells = Cells::of(beyond.iter().map(|it| it.cell));
         let listens = settings.listeners.iter().map(|listener| listener.local.ip()).collect();
         let machine = Signalling::new(settings, given.secret.clone(), began);
         let ladder =
@@ -158,6 +160,7 @@ impl Thread {
         if thread.voice.hosts.is_some() {
             thread.turn.follow();
             thread.believe(view, &given.inside_of);
+            thread.learn_beyond(began, beyond);
         }
         thread.recover(began, &mut recovered, &given.places.disk_log(given.number))?;
         strowger_io::stand_in_line();

@@ -208,6 +208,7 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     use std::time::Duration;
     let secs = |seconds: u32| Duration::from_secs(seconds.into());
     let mut settings = exchange::Settings {
+        cell: config.cell.id(),
         owned: Owned::of_thread(number, config.signalling.threads),
         failpoints: config.failpoints.clone(),
         events: config.is_heard(),

@@ -5,8 +5,10 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bus::Mailbox as _;
-use contract::cluster::View;
+use contract::CellId;
+use contract::cluster::{Beyond, View};
 use edge_service::Source;
+use exchange::Cells;
 use machine::Moment;
 use peering::{Effect, Going};
 use worker::In;
@@ -42,6 +44,20 @@ fn read(places: &Places) -> Option<View> {
     contract::decode(&fs::read(places.view()).ok()?).ok()
 }
 
+/// What was known of the other cells. They are taken to be there until the broker of this host says something else.
+pub(super) fn beyond(config: &Config, places: &Places) -> Vec<Beyond> {
+    let own = config.cell.id();
+    if own.is_home() {
+        return Vec::new();
+    }
+    let others = (1..=CellId::MOST.0).map(CellId).filter(|&cell| cell != own);
+    let known = others.filter_map(|cell| {
+        let view: View = contract::decode(&fs::read(places.view_of(cell)).ok()?).ok()?;
+        (view.cell == cell).then_some(Beyond { cell, reachable: true, view: Some(view) })
+    });
+    known.collect()
+}
+
 impl Thread {
     /// Begins with `view`, or alone on a host that hears itself at `inside`: what is ours by it is in our journal.
     pub(super) fn believe(&mut self, view: Option<View>, inside: &[SocketAddr]) {
@@ -49,6 +65,14 @@ impl Thread {
             hosts.begin(view.unwrap_or_else(|| peering::alone(inside)));
         }
         self.carry_out(self.clock.now());
+    }
+
+    /// Begins with what was known of other cells.
+    pub(super) fn learn_beyond(&mut self, now: Moment, beyond: Vec<Beyond>) {
+        if let Some(hosts) = &mut self.voice.hosts {
+            hosts.learn_beyond(now, beyond);
+        }
+        self.carry_out(now);
     }
 
     pub(super) fn is_copying(&self) -> bool {
@@ -127,6 +151,8 @@ impl Thread {
             Effect::Post(thread, shard, bytes) => self.voice.post(thread, shard, bytes),
             Effect::Send(wire, bytes) => self.voice.send_here(now, wire, bytes),
             Effect::Unsent(bytes) => self.voice.own.push_back(In::Unsent(bytes)),
+            Effect::Pass(bytes) => self.voice.own.push_back(In::Through(bytes)),
+            Effect::Cells(cells) => self.voice.own.push_back(In::Cells(Cells::of(cells))),
             Effect::Heard(from, envelope) => {
                 let input = self.voice.hear(Asker::Neighbour(from), envelope, self.turn.machine.exchange());
                 self.voice.own.extend(input);
@@ -151,6 +177,7 @@ impl Thread {
         let Some(hosts) = &self.voice.hosts else { return Vec::new() };
         let (protected, whole, things) = hosts.neighbours().protection();
         let (counts, answers) = (hosts.neighbours().counts(), hosts.answers());
+        let beyond = hosts.neighbours().beyond();
         let gauges = [
             ("shards_owned", self.turn.machine.owned().count() as f64),
             ("shards_protected", protected as f64),
@@ -161,6 +188,8 @@ impl Thread {
             ("neighbours_ghosts_total", counts.ghosts as f64),
             ("neighbours_cut_total", counts.cut as f64),
             ("neighbours_lost_total", counts.lost as f64),
+            ("cells_known", beyond.count() as f64),
+            ("cells_reachable", beyond.reachable().count() as f64),
         ];
         gauges.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }

@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bus::{Mailbox as _, Peer};
 use contract::cluster::View;
 use contract::query::{Gauge, Gauges, Ladder, Rung, ShowLadder};
-use contract::{CallId, Conversation, Envelope, Kind};
+use contract::{CallId, CellId, Conversation, Envelope, Kind};
 use edge::Flow;
 use edge_service::{Front, Source};
 use exchange::Exchange;
@@ -150,7 +150,7 @@ impl Voice {
 
     /// Sends what goes out to the world from this host.
     pub(crate) fn send_here(&mut self, now: Moment, wire: Wire, bytes: Vec<u8>) {
-        let Wire { listener, thread, remote, otherwise } = wire;
+        let Wire { listener, thread, remote, otherwise, cell: _ } = wire;
         let owner = usize::from(thread);
         if self.front.is_stream(listener) && owner != usize::from(self.number) && owner < self.mailboxes.len()
         {
@@ -209,12 +209,19 @@ impl Shell<Signalling> for Voice {
 
     fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
         // What goes out to the world is kept as: length of the source, source, message.
-        if let Out::World { flow, bytes, .. } = out {
-            let (source, length) = Source::World(*flow).write();
-            kept.push(length as u8);
-            kept.extend_from_slice(&source[..length]);
-            kept.extend_from_slice(bytes);
-        }
+        let (flow, bytes) = match out {
+            Out::World { flow, bytes, .. } => (flow, bytes),
+            // What goes out by another cell has 0 and its number in front.
+            Out::Through { cell, flow, bytes, .. } => {
+                kept.extend_from_slice(&[0, cell.0]);
+                (flow, bytes)
+            }
+            Out::Hop { .. } | Out::Bus(_) | Out::Answer(..) | Out::Heard { .. } => return,
+        };
+        let (source, length) = Source::World(*flow).write();
+        kept.push(length as u8);
+        kept.extend_from_slice(&source[..length]);
+        kept.extend_from_slice(bytes);
     }
 
     fn perform(&mut self, now: Moment, out: Out) {
@@ -222,7 +229,11 @@ impl Shell<Signalling> for Voice {
             Out::World { flow, otherwise, bytes, said } => {
                 self.note(now, said.as_ref(), false, &bytes);
                 let Flow { listener, thread, remote } = flow;
-                self.send_out(now, Wire { listener, thread, remote, otherwise }, bytes);
+                self.send_out(now, Wire { listener, thread, remote, otherwise, cell: CellId::HOME }, bytes);
+            }
+            Out::Through { cell, flow: Flow { listener, thread, remote }, bytes, said } => {
+                self.note(now, said.as_ref(), false, &bytes);
+                self.send_out(now, Wire { listener, thread, remote, otherwise: None, cell }, bytes);
             }
             Out::Hop { shard, bytes } => self.send_inward(now, shard, bytes),
             Out::Bus(envelope) => self.ask(envelope),
@@ -232,12 +243,16 @@ impl Shell<Signalling> for Voice {
     }
 
     fn perform_again(&mut self, now: Moment, kept: &[u8]) {
+        let (cell, kept) = match kept {
+            &[0, cell, ref kept @ ..] => (CellId(cell), kept),
+            kept => (CellId::HOME, kept),
+        };
         let read = kept.split_first().and_then(|(&length, rest)| {
             let (source, bytes) = rest.split_at_checked(usize::from(length))?;
             Some((Source::read(source)?, bytes))
         });
         if let Some((Source::World(Flow { listener, thread, remote }), bytes)) = read {
-            let (wire, bytes) = (Wire { listener, thread, remote, otherwise: None }, bytes.to_vec());
+            let (wire, bytes) = (Wire { listener, thread, remote, otherwise: None, cell }, bytes.to_vec());
             self.send_out(now, wire, bytes);
         }
     }
