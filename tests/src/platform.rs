@@ -46,8 +46,10 @@ pub struct Shape<'a> {
     pub signalling: &'a str,
     /// Of `[media]`.
     pub media: &'a str,
-    /// Other tables.
+    /// Other tables; `ADDRESS` stands for the platform's.
     pub lines: &'a str,
+    /// It gets the tenant `test`.
+    pub furnished: bool,
 }
 
 impl Default for Shape<'_> {
@@ -58,6 +60,7 @@ impl Default for Shape<'_> {
             signalling: "journal_mb = 64",
             media: "legs = 300\njournal_mb = 8",
             lines: "",
+            furnished: true,
         }
     }
 }
@@ -118,7 +121,8 @@ impl Platform {
         let folder = std::env::temp_dir().join(format!("strowger-test-{process}-{count}"));
         std::fs::create_dir_all(&folder).expect("a folder of the test's own");
         let runtime = PathBuf::from(format!("/dev/shm/strowger-test-{process}-{count}"));
-        let Shape { top, sip, signalling, media, lines } = shape;
+        let Shape { top, sip, signalling, media, lines, furnished } = shape;
+        let lines = lines.replace("ADDRESS", &address.to_string());
         let config = format!(
             "data = \"{0}/data\"\nruntime = \"{1}\"\n{top}\n\
              [sip]\nlisten = [\"udp:{address}:5060\", \"tcp:{address}:5060\"]\n{sip}\n\
@@ -132,7 +136,9 @@ impl Platform {
         let place = Place::new(folder, address, (address, 5060).into());
         let mut platform = Platform { peer: None, place, runtime, token: String::new() };
         platform.run();
-        platform.add_tenant("test", "test.example", true);
+        if *furnished {
+            platform.add_tenant("test", "test.example", true);
+        }
         platform
     }
 

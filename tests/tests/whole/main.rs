@@ -5,6 +5,8 @@ mod across;
 mod api;
 mod bad_input;
 mod calls;
+#[cfg(nats_server)]
+mod cells;
 mod command_line;
 mod deaths;
 mod demo;
