@@ -217,7 +217,8 @@ impl Handset {
         let mut noticed = Vec::new();
         for out in std::mem::take(&mut self.out.emit) {
             match out {
-                Out::Sip(bytes) => said.push(Wish::Sip(bytes)),
+                // The platform is one server.
+                Out::Sip(bytes) | Out::Beside(_, bytes) => said.push(Wish::Sip(bytes)),
                 Out::Rtp(slot, to, bytes) => said.push(Wish::Audio { from: self.audio[slot], to, bytes }),
                 Out::Rtcp(slot, to, bytes) => {
                     said.push(Wish::Audio { from: above(self.audio[slot]), to, bytes });
@@ -292,7 +293,7 @@ fn above(rtp: SocketAddr) -> SocketAddr {
 
 fn call_id_of_invite(out: &Out) -> Option<String> {
     match out {
-        Out::Sip(bytes) => new_invite(bytes),
+        Out::Sip(bytes) | Out::Beside(_, bytes) => new_invite(bytes),
         Out::Rtp(..) | Out::Rtcp(..) | Out::Event(_) => None,
     }
 }

@@ -164,10 +164,11 @@ pub(crate) struct PlanArgs {
 
 #[derive(Debug, Args)]
 pub(crate) struct PhoneArgs {
-    /// Where the exchange is, `HOST[:PORT]`.
+    /// Where the exchange is, `HOST[:PORT]`; said again: where to turn when the ones before don't answer. Once the first
+    /// one answers again, the phone goes back to it.
     #[arg(long, default_value = "127.0.0.1:5060")]
-    pub(crate) server: String,
-    /// The SIP domain; the server's host if it is not said.
+    pub(crate) server: Vec<String>,
+    /// The SIP domain; the first server's host if it is not said.
     #[arg(long)]
     pub(crate) domain: Option<String>,
     /// Who this is. With --count, `{}` stands for the number of the phone.

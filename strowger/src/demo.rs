@@ -180,7 +180,7 @@ fn call(server: SocketAddr) -> Result<Outcome, PhoneError> {
             settings
         };
         let listen = SocketAddr::new(server.ip(), 0);
-        desk.add(Handset::open(listen, server, Transport::Udp, settle)?)?;
+        desk.add(Handset::open(listen, &[server], Transport::Udp, settle)?)?;
     }
     converse(&mut desk)
 }

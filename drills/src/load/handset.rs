@@ -178,7 +178,8 @@ impl Handset {
         let mut events = Vec::new();
         for said in out.emit.drain(..) {
             match said {
-                Out::Sip(bytes) => self.say(now, &bytes),
+                // Those of the load have one server.
+                Out::Sip(bytes) | Out::Beside(_, bytes) => self.say(now, &bytes),
                 Out::Rtp(_, to, bytes) => voices.push(Voice { to, bytes }),
                 Out::Rtcp(..) => {}
                 Out::Event(event) => events.push(event),

@@ -12,6 +12,9 @@ use crate::phone::{Phone, emit_packets};
 use crate::settings::OnCall;
 use crate::talk::{CallNo, Event, Out};
 
+/// What a leg says of a peer that said nothing at all.
+const NO_RESPONSE: &str = "No response";
+
 impl Phone {
     fn free_slot(&self) -> Option<usize> {
         let taken = |slot: &usize| self.lines.values().any(|line| line.slot == *slot && !line.is_told_over);
@@ -38,7 +41,9 @@ impl Phone {
         let number = CallNo(self.count);
         let voice = Arc::clone(&self.voice);
         let audio = Audio::new(voice, self.settings.record, EVENT, self.names.number());
-        self.lines.insert(number, Line::new(number, leg, slot, media, audio));
+        let mut line = Line::new(number, leg, slot, media, audio);
+        line.server = self.server();
+        self.lines.insert(number, line);
         number
     }
 
@@ -60,6 +65,42 @@ impl Phone {
                 heard: Vec::new(),
             }));
         };
+        let mut media = self.media(slot);
+        let (leg, legs) = self.dial(whom, &mut media, now);
+        let number = self.add(leg, slot, media);
+        if let Some(line) = self.lines.get_mut(&number)
+            && self.settings.servers > 1
+        {
+            line.dialed = Some((whom.to_owned(), 0));
+            line.silent_at = Some(now.after(self.settings.patience));
+        }
+        self.take(number, legs, now, out);
+    }
+
+    /// The server says nothing to a call, or that it can't: the call is begun anew at the next one. Whether there is
+    /// one that was not tried.
+    pub(crate) fn dial_elsewhere(&mut self, number: CallNo, now: Moment, out: &mut Outbox<Out>) -> bool {
+        let Some(line) = self.lines.get_mut(&number) else { return false };
+        line.silent_at = None;
+        let Some((whom, failed)) = line.dialed.take() else { return false };
+        let (slot, server) = (line.slot, line.server);
+        if failed + 1 >= self.settings.servers {
+            return false;
+        }
+        let server = self.leave(server, now, out);
+        let mut media = self.media(slot);
+        let (leg, legs) = self.dial(&whom, &mut media, now);
+        if let Some(line) = self.lines.get_mut(&number) {
+            line.begin_anew(leg, media);
+            line.server = server;
+            line.dialed = Some((whom, failed + 1));
+            line.silent_at = Some(now.after(self.settings.patience));
+        }
+        self.take(number, legs, now, out);
+        true
+    }
+
+    fn dial(&mut self, whom: &str, media: &mut Media, now: Moment) -> (Leg, LegOut) {
         let is_uri = ["sip:", "sips:", "tel:"].iter().any(|scheme| whom.starts_with(scheme));
         let target = if is_uri { whom.to_owned() } else { format!("sip:{whom}@{}", self.settings.domain) };
         let identity = Identity {
@@ -75,11 +116,8 @@ impl Phone {
             login: self.login(),
             ..Identity::default()
         };
-        let mut media = self.media(slot);
         let body = media.offer();
-        let (leg, legs) = self.with_leg(|env, legs| Leg::dial(identity, Some(&body), &[], now, env, legs));
-        let number = self.add(leg, slot, media);
-        self.take(number, legs, now, out);
+        self.with_leg(|env, legs| Leg::dial(identity, Some(&body), &[], now, env, legs))
     }
 
     /// Is called by somebody.
@@ -114,7 +152,7 @@ impl Phone {
 
     /// Refuses a call that nobody hears of; its leg stays until the refusal is acknowledged.
     fn turn_away(&mut self, leg: Leg, legs: LegOut, status: Status, now: Moment, out: &mut Outbox<Out>) {
-        legs.send.into_iter().for_each(|bytes| out.emit(Out::Sip(bytes)));
+        self.say(self.server(), legs.send, out);
         let nowhere = (std::net::Ipv4Addr::UNSPECIFIED, 0).into();
         let number = self.add(leg, usize::MAX, Media::new(nowhere, 0));
         if let Some(line) = self.lines.get_mut(&number) {
@@ -149,7 +187,8 @@ impl Phone {
     }
 
     fn take(&mut self, number: CallNo, legs: LegOut, now: Moment, out: &mut Outbox<Out>) {
-        legs.send.into_iter().for_each(|bytes| out.emit(Out::Sip(bytes)));
+        let server = self.lines.get(&number).map_or(self.server(), |line| line.server);
+        self.say(server, legs.send, out);
         for event in legs.events {
             self.happened(number, event, now, out);
         }
@@ -159,6 +198,18 @@ impl Phone {
     }
 
     fn happened(&mut self, number: CallNo, event: LegEvent, now: Moment, out: &mut Outbox<Out>) {
+        let Some(line) = self.lines.get_mut(&number) else { return };
+        let is_away = |status| matches!(status, Status::SERVICE_UNAVAILABLE | Status::FLOW_FAILED);
+        match &event {
+            LegEvent::Refused { status, reason, .. } if is_away(*status) || reason == NO_RESPONSE => {
+                if self.dial_elsewhere(number, now, out) {
+                    return;
+                }
+            }
+            LegEvent::Trying => line.silent_at = None,
+            LegEvent::Progress { .. } | LegEvent::Answered { .. } => line.is_heard(),
+            _ => {}
+        }
         let Some(line) = self.lines.get_mut(&number) else { return };
         let mut tell = |event| out.emit(Out::Event(event));
         match event {

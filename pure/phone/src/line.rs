@@ -37,6 +37,12 @@ pub(crate) struct Line {
     pub(crate) pending: Option<Option<Vec<u8>>>,
     /// Whether that was answered by early media: the last answer repeats it.
     pub(crate) spoke_early: bool,
+    /// The server that it was begun at.
+    pub(crate) server: usize,
+    /// Whom we called, until a server says something to it, and how many servers have not.
+    pub(crate) dialed: Option<(String, usize)>,
+    /// When a server that has said nothing yet is left for the next one.
+    pub(crate) silent_at: Option<Moment>,
     digits: VecDeque<char>,
     digit_at: Option<Moment>,
     media: Media,
@@ -96,14 +102,29 @@ impl Line {
             is_held: false,
             pending: None,
             spoke_early: false,
+            server: 0,
+            dialed: None,
+            silent_at: None,
             digits: VecDeque::new(),
             digit_at: None,
             media,
         }
     }
 
+    /// The call is begun once more, by another leg.
+    pub(crate) fn begin_anew(&mut self, leg: Leg, media: Media) {
+        self.leg = leg;
+        self.media = media;
+    }
+
+    /// A server does something about it: no other one is tried any more.
+    pub(crate) fn is_heard(&mut self) {
+        self.dialed = None;
+        self.silent_at = None;
+    }
+
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        let own = [self.answer_at, self.hang_up_at, self.report_at, self.digit_at];
+        let own = [self.answer_at, self.hang_up_at, self.report_at, self.digit_at, self.silent_at];
         own.into_iter().chain([self.leg.deadline(), self.audio.deadline()]).flatten().min()
     }
 

@@ -47,14 +47,33 @@ impl Phone {
         self.lines.keys().copied()
     }
 
-    fn registration(
+    fn registration<T>(
         &mut self,
         now: Moment,
         out: &mut Outbox<Out>,
-        step: impl FnOnce(&mut Registration, &mut Desk<'_>),
-    ) {
+        step: impl FnOnce(&mut Registration, &mut Desk<'_>) -> T,
+    ) -> T {
         let mut desk = Desk { settings: &self.settings, names: &mut self.names, now, out };
-        step(&mut self.registration, &mut desk);
+        step(&mut self.registration, &mut desk)
+    }
+
+    /// The server that the phone talks to.
+    pub(crate) fn server(&self) -> usize {
+        self.registration.server()
+    }
+
+    /// `server` doesn't answer; says which one is next.
+    pub(crate) fn leave(&mut self, server: usize, now: Moment, out: &mut Outbox<Out>) -> usize {
+        self.registration(now, out, |registration, desk| registration.leave(server, desk))
+    }
+
+    /// What is of a call goes where the call was begun.
+    pub(crate) fn say(&self, server: usize, messages: Vec<Vec<u8>>, out: &mut Outbox<Out>) {
+        let is_beside = server != self.server();
+        messages.into_iter().for_each(|bytes| match is_beside {
+            true => out.emit(Out::Beside(server, bytes)),
+            false => out.emit(Out::Sip(bytes)),
+        });
     }
 
     fn sip(&mut self, now: Moment, bytes: &[u8], out: &mut Outbox<Out>) {
@@ -122,7 +141,7 @@ impl Phone {
                 let command = LegCommand::Reject { status, reason: None, headers: Vec::new() };
                 self.command_line(number, command, now, out);
             }
-            Command::HangUp(number) => self.command_line(number, LegCommand::Bye { reason: None }, now, out),
+            Command::HangUp(number) => self.hang_up(number, now, out),
             Command::Hold(number) => self.hold(number, Direction::SendOnly, now, out),
             Command::Resume(number) => self.hold(number, Direction::SendRecv, now, out),
             Command::Press(number, digits) => {
@@ -136,6 +155,14 @@ impl Phone {
                 }
             }
         }
+    }
+
+    fn hang_up(&mut self, number: CallNo, now: Moment, out: &mut Outbox<Out>) {
+        if let Some(line) = self.lines.get_mut(&number) {
+            line.hang_up_at = None;
+            line.is_heard();
+        }
+        self.command_line(number, LegCommand::Bye { reason: None }, now, out);
     }
 
     fn hold(&mut self, number: CallNo, direction: Direction, now: Moment, out: &mut Outbox<Out>) {
@@ -154,6 +181,7 @@ impl Phone {
             line.report_at = self.settings.report.map(|every| now.after(every));
             out.emit(Out::Event(Event::Heard(number, line.audio.quality())));
         }
+        let is_silent = is_due(line.silent_at);
         let (answer, hang_up) = (is_due(line.answer_at), is_due(line.hang_up_at));
         if let Some(info) = line.digit_due(now) {
             self.command_line(number, info, now, out);
@@ -161,9 +189,11 @@ impl Phone {
         if answer {
             self.answer(number, now, out);
         }
-        if hang_up && let Some(line) = self.lines.get_mut(&number) {
-            line.hang_up_at = None;
-            self.command_line(number, LegCommand::Bye { reason: None }, now, out);
+        if is_silent {
+            self.dial_elsewhere(number, now, out);
+        }
+        if hang_up {
+            self.hang_up(number, now, out);
         }
         if self.lines.get(&number).is_some_and(|line| is_due(line.leg.deadline())) {
             self.on_line(number, now, out, |leg, env, legs| leg.expire(now, env, legs));
@@ -193,7 +223,8 @@ impl Machine for Phone {
 
     fn expire(&mut self, now: Moment, out: &mut Outbox<Out>) {
         if self.registration.deadline().is_some_and(|at| at <= now) {
-            self.registration(now, out, |registration, desk| registration.expire(desk));
+            let is_idle = self.lines.is_empty();
+            self.registration(now, out, |registration, desk| registration.expire(is_idle, desk));
         }
         let due = |(number, line): (&CallNo, &Line)| line.deadline().filter(|&at| at <= now).map(|_| *number);
         for number in self.lines.iter().filter_map(due).collect::<Vec<_>>() {

@@ -46,6 +46,12 @@ pub(crate) struct Registration {
     server: usize,
     /// Servers that failed, one after the other.
     failed: u32,
+    /// When a server that has said nothing yet is left for the next one.
+    silent_at: Option<Moment>,
+    /// When to look whether the first server is back.
+    home_at: Option<Moment>,
+    /// The REGISTER under way only looks whether the first server is back.
+    is_looking_home: bool,
 }
 
 impl Registration {
@@ -63,6 +69,9 @@ impl Registration {
             attempts: 0,
             server: 0,
             failed: 0,
+            silent_at: None,
+            home_at: None,
+            is_looking_home: false,
         }
     }
 
@@ -87,10 +96,58 @@ impl Registration {
     fn begin(&mut self, desk: &mut Desk<'_>) {
         self.attempts = 0;
         self.again = None;
+        self.is_looking_home = false;
         self.say(desk);
     }
 
+    /// The server that the phone talks to.
+    pub(crate) fn server(&self) -> usize {
+        self.server
+    }
+
+    /// A call found that `server` doesn't answer: whoever talks to it turns to the next one. Says which that is.
+    pub(crate) fn leave(&mut self, server: usize, desk: &mut Desk<'_>) -> usize {
+        if server == self.server {
+            self.turn_to((self.server + 1) % desk.settings.servers.max(1), desk);
+            if self.wanted > 0 {
+                self.failed = 1;
+                self.begin(desk);
+            }
+        }
+        self.server
+    }
+
+    fn turn_to(&mut self, server: usize, desk: &mut Desk<'_>) {
+        self.server = server;
+        desk.tell(Event::Server(server));
+        self.home_at = (server != 0).then(|| homesick(desk));
+    }
+
+    /// It is time to look whether the first server is back.
+    fn look_home(&mut self, is_idle: bool, desk: &mut Desk<'_>) {
+        let is_asking = self.transaction.deadline().is_some();
+        if !is_idle || is_asking {
+            // Calls end where they were begun.
+            self.home_at = Some(homesick(desk));
+        } else if self.wanted == 0 {
+            self.turn_to(0, desk);
+        } else if desk.settings.is_reliable() {
+            // There is one connection: it leads there from now on.
+            self.turn_to(0, desk);
+            self.failed = 0;
+            self.begin(desk);
+        } else {
+            self.home_at = None;
+            self.attempts = 0;
+            self.is_looking_home = true;
+            self.say(desk);
+        }
+    }
+
     fn say(&mut self, desk: &mut Desk<'_>) {
+        let server = if self.is_looking_home { 0 } else { self.server };
+        let is_beside = server != self.server;
+        self.silent_at = (desk.settings.servers > 1).then(|| desk.now.after(desk.settings.patience));
         let Desk { settings, names, now, out } = desk;
         self.cseq += 1;
         self.branch = format!("z9hG4bK{}", names.next());
@@ -116,7 +173,10 @@ impl Registration {
         writer.empty_body();
         let (timing, mut send) = (&settings.timing.transaction, Vec::new());
         self.transaction = ClientOther::start(bytes, settings.is_reliable(), *now, timing, &mut send);
-        send.into_iter().for_each(|bytes| out.emit(Out::Sip(bytes)));
+        send.into_iter().for_each(|bytes| match is_beside {
+            true => out.emit(Out::Beside(server, bytes)),
+            false => out.emit(Out::Sip(bytes)),
+        });
     }
 
     /// Takes a response.
@@ -124,6 +184,7 @@ impl Registration {
         let Some(status) = response.status() else { return };
         let ours = response.top_via().is_ok_and(|via| via.branch() == Some(self.branch.as_str()));
         let timing = &desk.settings.timing.transaction;
+        self.silent_at = self.silent_at.filter(|_| !ours);
         if !ours || self.transaction.receive(desk.now, status, timing) != Heard::News || !status.is_final() {
             return;
         }
@@ -150,6 +211,9 @@ impl Registration {
 
     fn registered(&mut self, response: &Message<&[u8]>, desk: &mut Desk<'_>) {
         self.failed = 0;
+        if std::mem::take(&mut self.is_looking_home) {
+            self.turn_to(0, desk);
+        }
         if self.wanted == 0 {
             return desk.tell(Event::Unregistered);
         }
@@ -161,14 +225,19 @@ impl Registration {
 
     /// One server has failed: the next one at once, and all of them again a little later.
     fn failed(&mut self, status: Option<Status>, after: Option<u32>, desk: &mut Desk<'_>) {
+        self.silent_at = None;
+        self.transaction = ClientOther::Terminated;
+        if std::mem::take(&mut self.is_looking_home) {
+            self.home_at = Some(homesick(desk));
+            return;
+        }
         let servers = u32::try_from(desk.settings.servers).unwrap_or(u32::MAX).max(1);
         let is_down = status.is_none_or(|status| {
             status.class() == 5 || matches!(status, Status::REQUEST_TIMEOUT | Status::FLOW_FAILED)
         });
         self.failed = self.failed.saturating_add(1);
         if is_down && servers > 1 {
-            self.server = (self.server + 1) % desk.settings.servers;
-            desk.tell(Event::Server(self.server));
+            self.turn_to((self.server + 1) % desk.settings.servers, desk);
             if !self.failed.is_multiple_of(servers) {
                 return self.begin(desk);
             }
@@ -184,22 +253,39 @@ impl Registration {
         desk.tell(Event::NotRegistered(status));
     }
 
-    /// Lets what is due take effect.
-    pub(crate) fn expire(&mut self, desk: &mut Desk<'_>) {
+    /// Lets what is due take effect; `is_idle`: the phone has no call.
+    pub(crate) fn expire(&mut self, is_idle: bool, desk: &mut Desk<'_>) {
+        let is_due = |at: Option<Moment>| at.is_some_and(|at| at <= desk.now);
+        if is_due(self.silent_at) {
+            return self.failed(None, None, desk);
+        }
+        if is_due(self.home_at) {
+            self.look_home(is_idle, desk);
+        }
         if self.again.is_some_and(|at| at <= desk.now) {
             return self.begin(desk);
         }
         let (timing, mut send) = (&desk.settings.timing.transaction, Vec::new());
         let lost = self.transaction.expire(desk.now, timing, &mut send);
-        send.into_iter().for_each(|bytes| desk.out.emit(Out::Sip(bytes)));
+        let is_beside = self.is_looking_home;
+        send.into_iter().for_each(|bytes| match is_beside {
+            true => desk.out.emit(Out::Beside(0, bytes)),
+            false => desk.out.emit(Out::Sip(bytes)),
+        });
         if lost.is_some() {
             self.failed(None, None, desk);
         }
     }
 
     pub(crate) fn deadline(&self) -> Option<Moment> {
-        [self.transaction.deadline(), self.again].into_iter().flatten().min()
+        [self.transaction.deadline(), self.again, self.silent_at, self.home_at].into_iter().flatten().min()
     }
+}
+
+/// When to look whether the first server is back.
+fn homesick(desk: &mut Desk<'_>) -> Moment {
+    let half = u64::try_from(desk.settings.homesick.as_millis() / 2).unwrap_or(u64::MAX).max(1);
+    desk.now.after(Duration::from_millis(half + desk.names.number() % half))
 }
 
 /// The time that the registrar gave our own contact, or all of them.

@@ -48,8 +48,14 @@ pub struct Settings {
     pub local: SocketAddr,
     /// How it reaches the exchange.
     pub transport: Transport,
-    /// How many servers it may choose from; when one doesn't answer, it turns to the next (`Event::Server`).
+    /// How many servers it may choose from, the dearest first; when one doesn't answer, it turns to the next
+    /// (`Event::Server`).
     pub servers: usize,
+    /// A server that says nothing to a REGISTER or an INVITE for so long is left for the next one, if there is one.
+    pub patience: Duration,
+    /// Away from the first server, it looks so often whether that one is back: after half of it to all of it, so that
+    /// those who left together don't come back together.
+    pub homesick: Duration,
     /// Where it hears RTP, one address for each call it can have at a time; RTCP is one port further.
     pub audio: Vec<SocketAddr>,
     /// For how long it asks to be registered, seconds.
@@ -82,6 +88,8 @@ impl Settings {
             local,
             transport: Transport::Udp,
             servers: 1,
+            patience: Duration::from_secs(4),
+            homesick: Duration::from_secs(60),
             audio,
             expires: 300,
             on_call: OnCall::Ring,

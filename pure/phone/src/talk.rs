@@ -53,8 +53,10 @@ pub enum Command {
 /// What a phone wants done.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Out {
-    /// A SIP message goes to the exchange.
+    /// A SIP message goes to the server that the phone talks to (`Event::Server`).
     Sip(Vec<u8>),
+    /// A SIP message goes to another of its servers: of a call that was begun there, or to see whether it is back.
+    Beside(usize, Vec<u8>),
     /// An RTP packet leaves from one of the audio addresses.
     Rtp(usize, SocketAddr, Vec<u8>),
     /// An RTCP packet leaves from the port above one of them.

@@ -66,7 +66,7 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn open(args: &'a PhoneArgs) -> Result<Self, PhoneError> {
-        let server = resolve(&args.server)?;
+        let servers = args.server.iter().map(|server| resolve(server)).collect::<Result<Vec<_>, _>>()?;
         let transport = match args.transport.as_str() {
             "udp" => Transport::Udp,
             "tcp" => Transport::Tcp,
@@ -82,8 +82,8 @@ impl<'a> Session<'a> {
                 listen.set_port(listen.port().saturating_add(number as u16));
             }
             let seed = now.as_micros() ^ u64::from(std::process::id()) << 40 ^ u64::from(number) << 20;
-            let settle = |settings| settle(settings, args, number, server, &voice, seed);
-            let phone = desk.add(Handset::open(listen, server, transport, settle)?)?;
+            let settle = |settings| settle(settings, args, number, servers[0], &voice, seed);
+            let phone = desk.add(Handset::open(listen, &servers, transport, settle)?)?;
             let after = Duration::from_secs_f64(f64::from(number) / args.rate.max(0.001));
             timers.set(Due::Begin(phone), Some(now.after(after)));
         }

@@ -120,6 +120,9 @@ impl Desk {
         for out in self.out.emit.drain(..) {
             told.extend(handset.perform(now, out).map(|event| (index, event)));
         }
+        if handset.is_cut() {
+            self.cut.entry(index).or_insert(now);
+        }
         self.timers.set(index, handset.phone.next_deadline());
     }
 }

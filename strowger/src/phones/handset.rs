@@ -45,7 +45,9 @@ struct Connection {
 #[derive(Debug)]
 pub(crate) struct Handset {
     pub(crate) phone: Phone,
-    server: SocketAddr,
+    servers: Vec<SocketAddr>,
+    /// The one that the phone talks to.
+    server: usize,
     wire: Wire,
     rtp: UdpSocket,
     rtcp: UdpSocket,
@@ -57,13 +59,15 @@ const RTP: u64 = 1;
 const RTCP: u64 = 2;
 
 impl Handset {
-    /// Binds the sockets of a phone that `settle` then finishes the settings of.
+    /// Binds the sockets of a phone that `settle` then finishes the settings of. It talks to the first of `servers`, and
+    /// to the next when that one fails.
     pub(crate) fn open(
         listen: SocketAddr,
-        server: SocketAddr,
+        servers: &[SocketAddr],
         transport: Transport,
         settle: impl FnOnce(Settings) -> Settings,
     ) -> Result<Handset, PhoneError> {
+        let server = *servers.first().ok_or_else(|| PhoneError::Said("a phone needs a server".to_owned()))?;
         let ip = own_address(listen.ip(), server);
         let options = UdpOptions::default();
         let (wire, local) = match transport {
@@ -81,7 +85,8 @@ impl Handset {
         let (rtp, rtcp) = pair(ip, &options)?;
         let mut settings = settle(Settings::new("", "", local, vec![rtp.local()?]));
         settings.transport = transport;
-        Ok(Handset { phone: Phone::new(settings), server, wire, rtp, rtcp })
+        settings.servers = servers.len();
+        Ok(Handset { phone: Phone::new(settings), servers: servers.to_vec(), server: 0, wire, rtp, rtcp })
     }
 
     pub(crate) fn watch(&self, poller: &Poller, index: u64) -> Result<(), PhoneError> {
@@ -126,7 +131,7 @@ impl Handset {
     /// Connects again.
     pub(crate) fn reconnect(&mut self, poller: &Poller, index: u64, now: Moment) -> Result<(), PhoneError> {
         let Wire::Tcp(connection) = &mut self.wire else { return Ok(()) };
-        connection.open(self.server, now)?;
+        connection.open(self.servers[self.server], now)?;
         connection.watch(poller, 4 * index + SIP)
     }
 
@@ -134,12 +139,25 @@ impl Handset {
     pub(crate) fn perform(&mut self, now: Moment, out: Out) -> Option<phone::Event> {
         match out {
             Out::Sip(bytes) => match &mut self.wire {
-                Wire::Udp(socket) => drop(socket.send(&bytes, self.server)),
+                Wire::Udp(socket) => drop(socket.send(&bytes, self.servers[self.server])),
                 Wire::Tcp(connection) => connection.say(bytes, now),
+            },
+            Out::Beside(server, bytes) => match &mut self.wire {
+                Wire::Udp(socket) => drop(socket.send(&bytes, self.servers[server])),
+                // The connection to that server is gone, and what was begun on it.
+                Wire::Tcp(_) => {}
             },
             Out::Rtp(_, to, bytes) => drop(self.rtp.send(&bytes, to)),
             Out::Rtcp(_, to, bytes) => drop(self.rtcp.send(&bytes, to)),
-            Out::Event(event) => return Some(event),
+            Out::Event(event) => {
+                if let phone::Event::Server(server) = event {
+                    self.server = server;
+                    if let Wire::Tcp(connection) = &mut self.wire {
+                        connection.turn_away();
+                    }
+                }
+                return Some(event);
+            }
         }
         None
     }
@@ -172,6 +190,12 @@ impl Connection {
         self.forget(now);
         self.unwritten = self.recent.iter().flat_map(|(_, message)| message).copied().collect();
         Ok(())
+    }
+
+    /// It leads to another server from now on, who was not told what was said to this one.
+    fn turn_away(&mut self) {
+        self.stream = None;
+        self.recent.clear();
     }
 
     fn watch(&self, poller: &Poller, token: u64) -> Result<(), PhoneError> {

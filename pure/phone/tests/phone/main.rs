@@ -5,5 +5,6 @@ extern crate strowger_phone as phone;
 
 mod calling;
 mod registering;
+mod servers;
 mod talking;
 mod world;

@@ -1,6 +1,6 @@
 //! Two phones, a registrar, and a wire in memory that loses and delays by a seed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -23,6 +23,12 @@ pub(crate) struct World {
     pub(crate) loss: u64,
     pub(crate) jitter: u64,
     pub(crate) registrar: Registrar,
+    /// Alice's servers that hear nothing.
+    pub(crate) dead: BTreeSet<usize>,
+    /// What was said to which of her servers.
+    pub(crate) said_to: Vec<(usize, Message<Vec<u8>>)>,
+    /// The server that each phone talks to.
+    at: Vec<usize>,
     flights: BTreeMap<(Moment, u64), (usize, In)>,
     count: u64,
     dice: u64,
@@ -80,6 +86,9 @@ impl World {
                 is_dead: false,
                 bound: 0,
             },
+            dead: BTreeSet::new(),
+            said_to: Vec::new(),
+            at: vec![0, 0],
             flights: BTreeMap::new(),
             count: 0,
             dice: 7,
@@ -113,18 +122,30 @@ impl World {
     fn carry_out(&mut self, who: usize, out: Outbox<Out>) {
         for out in out.emit {
             match out {
-                Out::Event(event) => self.events[who].push(event),
-                Out::Sip(bytes) => self.carry_sip(who, bytes),
+                Out::Event(event) => {
+                    if let Event::Server(server) = event {
+                        self.at[who] = server;
+                    }
+                    self.events[who].push(event);
+                }
+                Out::Sip(bytes) => self.carry_sip(who, self.at[who], bytes),
+                Out::Beside(server, bytes) => self.carry_sip(who, server, bytes),
                 Out::Rtp(_, to, bytes) => self.carry_audio(to, bytes),
                 Out::Rtcp(_, to, bytes) => self.carry_audio((to.ip(), to.port() - 1).into(), bytes),
             }
         }
     }
 
-    fn carry_sip(&mut self, who: usize, bytes: Vec<u8>) {
+    fn carry_sip(&mut self, who: usize, server: usize, bytes: Vec<u8>) {
         let message = Message::parse(bytes.clone()).unwrap();
         message.check().unwrap();
         self.said.push((who, message.clone()));
+        if who == ALICE {
+            self.said_to.push((server, message.clone()));
+            if self.dead.contains(&server) {
+                return;
+            }
+        }
         match message.method() {
             Some(Method::Register) => {
                 if let Some(answer) = self.registrar.answer(self.now, &message) {
