@@ -67,6 +67,14 @@ pub(crate) enum Command {
     /// Numbers, and where they lead.
     #[command(subcommand)]
     Number(NumberCommand),
+    /// The cells of the platform, and what waits for them.
+    Cells,
+    /// In which cell an account is at home, and its move to another one.
+    #[command(subcommand)]
+    Account(AccountCommand),
+    /// Records of calls.
+    #[command(subcommand)]
+    Records(RecordsCommand),
     /// One worker; the supervisor starts it.
     #[command(hide = true)]
     Worker {
@@ -231,6 +239,55 @@ pub(crate) struct TraceArgs {
     /// As JSON.
     #[arg(long)]
     pub(crate) json: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AccountCommand {
+    /// Where it is at home.
+    Show {
+        /// The tenant's short name.
+        tenant: String,
+        /// The user's name.
+        name: String,
+    },
+    /// Move accounts with their numbers, money and registrations, while calls go on.
+    Move {
+        /// The tenant's short name.
+        tenant: String,
+        /// The users' names.
+        #[arg(required_unless_present = "share", conflicts_with = "share")]
+        names: Vec<String>,
+        /// This share of all that are at home here, 0 to 1.
+        #[arg(long)]
+        share: Option<f64>,
+        /// The number of their new cell.
+        #[arg(long, value_name = "CELL")]
+        to: u8,
+        /// So many a second at most.
+        #[arg(long, default_value_t = 20.0)]
+        rate: f64,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum RecordsCommand {
+    /// Keep and charge the calls that a carrier took and tells of in a file, each once however often it is delivered.
+    Import {
+        /// A line for each call: `id,caller,dialed,start,seconds`. A caller is `user@domain`, or a user or number alone.
+        file: PathBuf,
+        /// Who delivers it.
+        #[arg(long)]
+        carrier: String,
+        /// What a minute costs, in the platform's currency.
+        #[arg(long, value_name = "AMOUNT", value_parser = crate::nouns::micros)]
+        rate: i64,
+        /// What is begun of so many seconds is charged whole: 1, or 60 for minutes.
+        #[arg(long, default_value_t = 1, value_name = "SECONDS")]
+        step: u32,
+        /// Whose the callers are whose name says no domain; the tenant's that takes unknown domains.
+        #[arg(long)]
+        tenant: Option<String>,
+    },
 }
 
 #[derive(Debug, Subcommand)]

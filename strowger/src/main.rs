@@ -3,6 +3,7 @@
 mod across;
 mod addresses;
 mod broker;
+mod cells;
 mod cli;
 mod config;
 mod dealing;
@@ -107,6 +108,15 @@ fn run(cli: &Cli, command: &Command) -> Result<ExitCode, Failure> {
         Command::Tenant(command) => nouns::tenant(&client(&config)?, command)?,
         Command::User(command) => nouns::user(&client(&config)?, command)?,
         Command::Number(command) => nouns::number(&client(&config)?, command)?,
+        Command::Cells => cells::list(&client(&config)?)?,
+        Command::Account(command) => {
+            let all = cells::account(&client(&config)?, command)?;
+            return Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
+        Command::Records(command) => {
+            let all = nouns::records(&client(&config)?, command)?;
+            return Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

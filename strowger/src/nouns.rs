@@ -5,7 +5,7 @@ use std::io::Read as _;
 use api_service::client::{Client, ClientError};
 use api_service::view::{NewNumber, NewTenant, NewUser, To};
 
-use crate::cli::{NumberCommand, TenantCommand, UserCommand};
+use crate::cli::{NumberCommand, RecordsCommand, TenantCommand, UserCommand};
 
 pub(crate) fn tenant(client: &Client, command: &TenantCommand) -> Result<(), ClientError> {
     match command {
@@ -80,10 +80,55 @@ pub(crate) fn number(client: &Client, command: &NumberCommand) -> Result<(), Cli
     Ok(())
 }
 
+/// Whether all lines were taken.
+pub(crate) fn records(client: &Client, command: &RecordsCommand) -> Result<bool, Box<dyn std::error::Error>> {
+    let RecordsCommand::Import { file, carrier, rate, step, tenant } = command;
+    let bytes = std::fs::read(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    let (mut imported, mut repeated, mut refused) = (0, 0, 0);
+    let (mut micros, mut currency) = (0, String::new());
+    client.import_records(&bytes, (carrier, tenant.as_deref()), (*rate, *step), |part| {
+        for bad in &part.refused {
+            eprintln!("{}:{}: {}", file.display(), bad.line, bad.reason);
+        }
+        imported += part.imported;
+        repeated += part.repeated;
+        refused += part.refused.len();
+        micros += part.price.micros;
+        currency = part.price.currency;
+    })?;
+    let price = format!("{}.{:06} {currency}", micros / 1_000_000, micros % 1_000_000);
+    println!("{imported} imported for {price}, {repeated} were here already, {refused} lines refused");
+    Ok(refused == 0)
+}
+
+/// An amount such as `0.05` in millionths.
+pub(crate) fn micros(text: &str) -> Result<i64, String> {
+    let (units, parts) = text.split_once('.').unwrap_or((text, ""));
+    let is_good = !units.is_empty()
+        && parts.len() <= 6
+        && [units, parts].concat().bytes().all(|it| it.is_ascii_digit());
+    let read = || format!("{units}{parts:0<6}").parse().ok().filter(|_| is_good);
+    read().ok_or_else(|| format!("expected an amount like 0.05 with at most six decimals, read {text:?}"))
+}
+
 fn destination(to: &To) -> String {
     match to {
         To::User(name) => format!("user {name}"),
         To::App(name) => format!("app {name}"),
         To::Unknown => "something that a later release knows".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_read_to_the_millionth() {
+        assert_eq!(micros("0.05"), Ok(50_000));
+        assert_eq!((micros("12"), micros("1.000001")), (Ok(12_000_000), Ok(1_000_001)));
+        for text in ["", ".5", "-1", "0,05", "1.0000001", "+1", "1e3", "99999999999999"] {
+            micros(text).unwrap_err();
+        }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use api_service::{Api, ApiError, Dealt, Figures};
+use api_service::{Api, ApiError, Dealt, Figures, Seat};
 use billing_service::Billing;
 use bus::{Client, Server};
 use contract::Role;
@@ -108,12 +108,31 @@ async fn open(
     let heard = streams::open(config, places, nats.as_ref(), &bus)?;
     let (streams, bridge) = heard.map_or((None, None), |heard| (Some(heard.streams), heard.bridge));
     let figures = Figures::new(move || streams::figures(nats.as_ref(), bridge.as_ref()));
-    let (clock, data, status) = (worker.clock(), places.data.clone(), Some(places.status()));
-    let api = Api::open(Dealt { store, host, bus, clock, data, status, streams, figures }).await?;
+    let dealt = Dealt {
+        store,
+        host,
+        bus,
+        clock: worker.clock(),
+        data: places.data.clone(),
+        status: Some(places.status()),
+        streams,
+        figures,
+        currency: config.billing.currency.clone(),
+        cell: cell(config, places)?,
+    };
+    let api = Api::open(dealt).await?;
     let near = Server::new();
     let servers = [Server::beside(&near), near].map(|server| billing.answer(api.answer(server)));
     let [far, near] = servers;
     Ok((api, [near, far]))
+}
+
+/// Which cell of several this is, if there are several.
+fn cell(config: &Config, places: &Places) -> Result<Option<Seat>, PlaceError> {
+    match config.cell.id() {
+        contract::CellId::HOME => Ok(None),
+        cell => Ok(Some(Seat { cell, secret: places.secret()? })),
+    }
 }
 
 /// What the configuration means to billing.

@@ -5,6 +5,7 @@
 mod baresip;
 mod crowd;
 mod http;
+mod mobile_operator;
 mod peer;
 mod phone;
 mod place;
@@ -17,6 +18,7 @@ mod tcp_phone;
 pub use baresip::Baresip;
 pub use crowd::Crowd;
 pub use http::{Reply, request};
+pub use mobile_operator::MobileOperator;
 pub use peer::{Peer, signal_to};
 pub use phone::Phone;
 pub use place::Place;

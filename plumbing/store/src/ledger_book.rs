@@ -14,7 +14,7 @@ pub struct LedgerBook<'a>(pub(crate) &'a Store);
 
 /// The ledger, open for writing: all of it is kept, or nothing.
 #[derive(Debug)]
-pub struct Book(Link);
+pub struct Book(pub(crate) Link);
 
 /// Sums over all calls, in millionths.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -94,14 +94,7 @@ impl LedgerBook<'_> {
 
     /// What lies on an account, by its postings.
     pub async fn balance(&self, account: &Account) -> Result<i64, StoreError> {
-        let row = Sql::new(
-            "SELECT CAST((SELECT COALESCE(SUM(micros), 0) FROM postings WHERE to_account = $1) - \
-             (SELECT COALESCE(SUM(micros), 0) FROM postings WHERE from_account = $1) AS BIGINT)",
-        )
-        .bind(account.to_string())
-        .fetch_one(&mut self.0.read().await?)
-        .await?;
-        row.get(0)
+        balance(&mut self.0.read().await?, account).await
     }
 }
 
@@ -145,40 +138,57 @@ impl Book {
 
     /// Writes the postings of calls.
     pub async fn post(&mut self, now: Moment, postings: &[(CallId, Posting)]) -> Result<(), StoreError> {
-        for piece in rows::pieces(postings) {
-            let values = piece.iter().map(|(call, posting)| {
-                [
-                    rows::call(*call).into(),
-                    rows::time(now).into(),
-                    posting.from.to_string().into(),
-                    posting.to.to_string().into(),
-                    posting.micros.into(),
-                ]
-            });
-            let query = Sql::new("INSERT INTO postings (call, posted, from_account, to_account, micros)");
-            query.rows(values).execute(&mut self.0).await?;
-        }
-        Ok(())
+        post_all(&mut self.0, now, postings).await
     }
 
     /// Gives each prepaid user so many micros more to spend (or less).
     pub async fn add_to_balances(&mut self, changes: &[((TenantId, String), i64)]) -> Result<(), StoreError> {
-        for piece in rows::pieces(changes) {
-            let values = piece.iter().map(|((tenant, name), micros)| {
-                [i64::from(tenant.0).into(), name.as_str().into(), (*micros).into()]
-            });
-            let query = Sql::new("UPDATE users SET balance = users.balance + changed.column3 FROM (");
-            let matching = ") AS changed WHERE users.tenant = changed.column1 AND users.name = changed.column2 \
-                            AND users.balance IS NOT NULL";
-            query.rows(values).and(matching).execute(&mut self.0).await?;
-        }
-        Ok(())
+        add_to_balances(&mut self.0, changes).await
     }
 
     /// Keeps it all.
     pub async fn commit(self) -> Result<(), StoreError> {
         self.0.commit().await
     }
+}
+
+/// Writes the postings of calls.
+pub(crate) async fn post_all(
+    writing: &mut Link,
+    now: Moment,
+    postings: &[(CallId, Posting)],
+) -> Result<(), StoreError> {
+    for piece in rows::pieces(postings) {
+        let values = piece.iter().map(|(call, posting)| {
+            [
+                rows::call(*call).into(),
+                rows::time(now).into(),
+                posting.from.to_string().into(),
+                posting.to.to_string().into(),
+                posting.micros.into(),
+            ]
+        });
+        let query = Sql::new("INSERT INTO postings (call, posted, from_account, to_account, micros)");
+        query.rows(values).execute(writing).await?;
+    }
+    Ok(())
+}
+
+/// Gives each prepaid user so many micros more to spend (or less).
+pub(crate) async fn add_to_balances(
+    writing: &mut Link,
+    changes: &[((TenantId, String), i64)],
+) -> Result<(), StoreError> {
+    for piece in rows::pieces(changes) {
+        let values = piece.iter().map(|((tenant, name), micros)| {
+            [i64::from(tenant.0).into(), name.as_str().into(), (*micros).into()]
+        });
+        let query = Sql::new("UPDATE users SET balance = users.balance + changed.column3 FROM (");
+        let matching = ") AS changed WHERE users.tenant = changed.column1 AND users.name = changed.column2 \
+                        AND users.balance IS NOT NULL";
+        query.rows(values).and(matching).execute(writing).await?;
+    }
+    Ok(())
 }
 
 async fn reservations(
@@ -214,6 +224,32 @@ async fn purses(
     Ok(purses)
 }
 
+/// What lies on an account, by its postings.
+pub(crate) async fn balance(reading: &mut Link, account: &Account) -> Result<i64, StoreError> {
+    let row = Sql::new(
+        "SELECT CAST((SELECT COALESCE(SUM(micros), 0) FROM postings WHERE to_account = $1) - \
+         (SELECT COALESCE(SUM(micros), 0) FROM postings WHERE from_account = $1) AS BIGINT)",
+    )
+    .bind(account.to_string())
+    .fetch_one(reading)
+    .await?;
+    row.get(0)
+}
+
+/// Money that moves without a call.
+pub(crate) async fn post(writing: &mut Link, now: Moment, posting: &Posting) -> Result<(), StoreError> {
+    Sql::new(
+        "INSERT INTO postings (call, posted, from_account, to_account, micros) VALUES (NULL, $1, $2, $3, $4)",
+    )
+    .bind(rows::time(now))
+    .bind(posting.from.to_string())
+    .bind(posting.to.to_string())
+    .bind(posting.micros)
+    .execute(writing)
+    .await?;
+    Ok(())
+}
+
 /// A user has paid: the money comes from outside.
 pub(crate) async fn pay_in(
     writing: &mut Link,
@@ -222,16 +258,7 @@ pub(crate) async fn pay_in(
     micros: i64,
 ) -> Result<(), StoreError> {
     let to = Account::User { tenant, name: name.to_owned() };
-    Sql::new(
-        "INSERT INTO postings (call, posted, from_account, to_account, micros) VALUES (NULL, $1, $2, $3, $4)",
-    )
-    .bind(rows::time(now))
-    .bind(Account::Outside.to_string())
-    .bind(to.to_string())
-    .bind(micros)
-    .execute(writing)
-    .await?;
-    Ok(())
+    post(writing, now, &Posting { from: Account::Outside, to, micros }).await
 }
 
 fn values(reservation: &Reservation) -> Result<[Value; 9], StoreError> {

@@ -10,12 +10,17 @@
 
 mod address;
 mod cluster;
+mod dispatch;
 mod error;
+mod homes;
+mod imports;
 mod ledger_book;
 mod link;
 mod migrations;
+mod moves;
 mod numbers;
 mod page;
+mod post;
 mod records;
 mod rows;
 mod sql;
@@ -26,10 +31,15 @@ mod tokens;
 mod users;
 
 pub use address::{Address, Servers};
+pub use dispatch::{Dispatch, Due, Waiting};
 pub use error::StoreError;
+pub use homes::{Conflict, Home, Homes, What};
+pub use imports::{Imported, Imports};
 pub use ledger_book::{Book, LedgerBook, Totals};
+pub use moves::{Luggage, Move, Moves, Step};
 pub use numbers::Numbers;
 pub use page::{MOST, Page, Paged};
+pub use post::{Post, Taken};
 pub use records::{RecordFilter, Records};
 pub use store::{State, Store};
 pub use tenants::Tenants;

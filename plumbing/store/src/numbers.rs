@@ -1,10 +1,11 @@
-use contract::TenantId;
 use contract::account::{Destination, Number};
+use contract::{CellId, TenantId};
 use machine::Moment;
 
+use crate::homes::{self, What};
 use crate::link::Link;
 use crate::sql::{Row, Sql};
-use crate::{Listed, Lock, Page, Paged, Store, StoreError, rows, users};
+use crate::{Listed, Lock, Page, Paged, Store, StoreError, moves, rows, users};
 
 /// Which numbers lead where.
 #[derive(Clone, Copy, Debug)]
@@ -22,6 +23,10 @@ impl Numbers<'_> {
                 number.number
             )));
         }
+        if let Destination::User { name } = &number.to {
+            moves::check_still(&mut writing, number.tenant, name).await?;
+        }
+        homes::claim(self.0, &mut writing, now, (number.tenant, What::Number, &number.number)).await?;
         insert(&mut writing, now, number.tenant, &number.number, &number.to).await?;
         self.0.commit(writing).await?;
         Ok(())
@@ -33,6 +38,22 @@ impl Numbers<'_> {
         let mut reading = self.0.read().await?;
         let found = query.bind(i64::from(tenant.0)).bind(number).fetch_optional(&mut reading).await?;
         found.map(|row| of_row(tenant, &row)).transpose()
+    }
+
+    /// Those of `numbers` that lead somewhere.
+    pub async fn among(&self, numbers: &[(TenantId, String)]) -> Result<Vec<Number>, StoreError> {
+        let mut reading = self.0.read().await?;
+        let mut found = Vec::new();
+        for piece in rows::pieces(numbers) {
+            let values =
+                piece.iter().map(|(tenant, number)| [i64::from(tenant.0).into(), number.as_str().into()]);
+            let query =
+                Sql::new("SELECT number, destination, tenant FROM numbers WHERE (tenant, number) IN (");
+            for row in query.rows(values).and(")").fetch_all(&mut reading).await? {
+                found.push(of_row(TenantId(row.get::<i64, _>(2)? as u32), &row)?);
+            }
+        }
+        Ok(found)
     }
 
     /// A page of a tenant's numbers, in order of their digits.
@@ -49,7 +70,7 @@ impl Numbers<'_> {
     }
 
     /// Removes a number; the user who shows it to others shows it no more.
-    pub async fn remove(&self, tenant: TenantId, number: &str) -> Result<Number, StoreError> {
+    pub async fn remove(&self, now: Moment, tenant: TenantId, number: &str) -> Result<Number, StoreError> {
         let mut writing = self.0.begin(Lock::Accounts).await?;
         let query = "DELETE FROM numbers WHERE tenant = $1 AND number = $2 RETURNING number, destination";
         let removed =
@@ -62,8 +83,13 @@ impl Numbers<'_> {
             .bind(number)
             .execute(&mut writing)
             .await?;
+        let removed = of_row(tenant, &row)?;
+        if let Destination::User { name } = &removed.to {
+            moves::check_still(&mut writing, tenant, name).await?;
+        }
+        homes::release(self.0, &mut writing, now, (tenant, What::Number, number), CellId::HOME).await?;
         self.0.commit(writing).await?;
-        of_row(tenant, &row)
+        Ok(removed)
     }
 }
 
@@ -94,6 +120,19 @@ pub(crate) async fn insert(
         0 => Err(StoreError::Taken(format!("number {number:?}"))),
         _ => Ok(()),
     }
+}
+
+/// The numbers that lead to a user.
+pub(crate) async fn leading_to(
+    reading: &mut Link,
+    tenant: TenantId,
+    user: &str,
+) -> Result<Vec<Number>, StoreError> {
+    let to = Destination::User { name: user.to_owned() };
+    let query =
+        "SELECT number, destination FROM numbers WHERE tenant = $1 AND destination = $2 ORDER BY number";
+    let query = Sql::new(query).bind(i64::from(tenant.0)).bind(rows::json("a destination", &to)?);
+    query.fetch_all(reading).await?.iter().map(|row| of_row(tenant, row)).collect()
 }
 
 /// Removes what leads to `to`; tells which numbers those were.

@@ -1,7 +1,12 @@
+use std::collections::BTreeSet;
+
 use contract::record::{CallRecord, Outcome};
 use contract::{CallId, Money, TenantId};
 use machine::Moment;
 
+use crate::dispatch::{self, Dispatch};
+use crate::homes::{self, What};
+use crate::link::Link;
 use crate::sql::{Row, Sql, Value};
 use crate::{Listed, Lock, Page, Paged, Store, StoreError, rows};
 
@@ -20,18 +25,16 @@ pub struct RecordFilter {
     pub to: Option<Moment>,
 }
 
-const SELECT: &str = "SELECT id, tenant, sip_call_id, caller, dialed, callee, started, rang, answered, ended, outcome, status, cause, quality, currency, price, reserved, released FROM call_records";
-const INSERT: &str = "INSERT INTO call_records (id, tenant, sip_call_id, caller, dialed, callee, started, rang, answered, ended, outcome, status, cause, quality, currency, price, reserved, released)";
+const SELECT: &str = "SELECT id, tenant, sip_call_id, caller, dialed, callee, started, rang, answered, ended, outcome, status, cause, quality, currency, price, reserved, released, carrier FROM call_records";
+const INSERT: &str = "INSERT INTO call_records (id, tenant, sip_call_id, caller, dialed, callee, started, rang, answered, ended, outcome, status, cause, quality, currency, price, reserved, released, carrier)";
 
 impl Records<'_> {
-    /// Keeps `records`, all or none; one that is kept already stays as it is. They are safe when this comes
-    /// back.
+    /// Keeps `records`, all or none; one that is kept already stays as it is. Those of callers who moved to another cell
+    /// are on their way there. They are safe when this comes back.
     pub async fn keep(&self, records: &[CallRecord]) -> Result<(), StoreError> {
         let mut writing = self.0.begin(Lock::None).await?;
-        for piece in rows::pieces(records) {
-            let values = piece.iter().map(values).collect::<Result<Vec<_>, _>>()?;
-            Sql::new(INSERT).rows(values).and(" ON CONFLICT (id) DO NOTHING").execute(&mut writing).await?;
-        }
+        let here = send_on(self.0, &mut writing, records).await?;
+        insert(&mut writing, &here).await?;
         writing.commit().await?;
         Ok(())
     }
@@ -68,7 +71,40 @@ impl Records<'_> {
     }
 }
 
-fn values(record: &CallRecord) -> Result<[Value; 18], StoreError> {
+/// Sends the records of callers who moved to another cell after them; what is left stays here.
+async fn send_on<'r>(
+    store: &Store,
+    writing: &mut Link,
+    records: &'r [CallRecord],
+) -> Result<Vec<&'r CallRecord>, StoreError> {
+    let Some(own) = store.cell() else { return Ok(records.iter().collect()) };
+    let callers: BTreeSet<_> = records.iter().map(|it| (it.tenant, it.caller.clone())).collect();
+    let callers: Vec<_> = callers.into_iter().collect();
+    let gone = homes::elsewhere_among(writing, own, What::User, &callers).await?;
+    let mut here = Vec::with_capacity(records.len());
+    for record in records {
+        match gone.get(&(record.tenant, record.caller.clone())) {
+            Some(&cell) => {
+                let dispatch = Dispatch::Record { record: Box::new(record.clone()) };
+                dispatch::post(writing, record.ended, cell, &dispatch).await?;
+            }
+            None => here.push(record),
+        }
+    }
+    Ok(here)
+}
+
+/// Keeps `records`, but for those that are kept already; how many that were not.
+pub(crate) async fn insert(writing: &mut Link, records: &[&CallRecord]) -> Result<u64, StoreError> {
+    let mut kept = 0;
+    for piece in rows::pieces(records) {
+        let values = piece.iter().map(|record| values(record)).collect::<Result<Vec<_>, _>>()?;
+        kept += Sql::new(INSERT).rows(values).and(" ON CONFLICT (id) DO NOTHING").execute(writing).await?;
+    }
+    Ok(kept)
+}
+
+fn values(record: &CallRecord) -> Result<[Value; 19], StoreError> {
     let micros = |money: &Option<Money>| money.as_ref().map(|money| money.micros);
     Ok([
         rows::call(record.id).into(),
@@ -89,6 +125,7 @@ fn values(record: &CallRecord) -> Result<[Value; 18], StoreError> {
         micros(&record.price).into(),
         micros(&record.reserved).into(),
         micros(&record.released).into(),
+        record.carrier.clone().into(),
     ])
 }
 
@@ -156,5 +193,6 @@ fn of_row(row: &Row) -> Result<CallRecord, StoreError> {
         price: money("price")?,
         reserved: money("reserved")?,
         released: money("released")?,
+        carrier: row.get("carrier")?,
     })
 }

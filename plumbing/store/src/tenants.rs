@@ -4,6 +4,7 @@ use contract::TenantId;
 use contract::account::Tenant;
 use machine::Moment;
 
+use crate::dispatch::{self, Dispatch};
 use crate::link::Link;
 use crate::sql::{Row, Sql};
 use crate::{Listed, Lock, Page, Paged, Store, StoreError, rows};
@@ -22,21 +23,18 @@ impl Tenants<'_> {
                 .fetch_one(&mut writing)
                 .await?
                 .get(0)?;
-        Sql::new("INSERT INTO tenants (id, name, fallback, created) VALUES ($1, $2, $3, $4)")
-            .bind(id)
-            .bind(tenant.name.as_str())
-            .bind(tenant.fallback)
-            .bind(rows::time(now))
-            .execute(&mut writing)
-            .await?;
-        write_domains(&mut writing, id, &tenant.domains).await?;
+        // Each cell gives numbers of its own; the first ones are those of a platform without cells.
+        let id = id + self.0.cell().map_or(0, |cell| dispatch::number(cell) << CELL_SHIFT);
+        let tenant = Tenant { id: TenantId(id as u32), ..tenant };
+        insert(&mut writing, now, &tenant).await?;
+        dispatch::post_to_all(&mut writing, now, &Dispatch::Tenant { tenant: tenant.clone() }).await?;
         self.0.commit(writing).await?;
-        Ok(Tenant { id: TenantId(id as u32), ..tenant })
+        Ok(tenant)
     }
 
     /// Changes the domains and whether it takes strangers' domains; name and number stay. The first domain stays as
     /// long as there are users: their digests are made for it.
-    pub async fn change(&self, tenant: Tenant) -> Result<(), StoreError> {
+    pub async fn change(&self, now: Moment, tenant: Tenant) -> Result<(), StoreError> {
         let mut writing = self.0.begin(Lock::Accounts).await?;
         let before = named(&mut writing, &tenant.name).await?;
         if before.domains.first() != tenant.domains.first() && has_users(&mut writing, before.id).await? {
@@ -49,14 +47,8 @@ impl Tenants<'_> {
         }
         let tenant = Tenant { id: before.id, ..tenant };
         check_free(&mut writing, &tenant).await?;
-        let id = i64::from(tenant.id.0);
-        Sql::new("UPDATE tenants SET fallback = $2 WHERE id = $1")
-            .bind(id)
-            .bind(tenant.fallback)
-            .execute(&mut writing)
-            .await?;
-        Sql::new("DELETE FROM domains WHERE tenant = $1").bind(id).execute(&mut writing).await?;
-        write_domains(&mut writing, id, &tenant.domains).await?;
+        update(&mut writing, &tenant).await?;
+        dispatch::post_to_all(&mut writing, now, &Dispatch::Tenant { tenant }).await?;
         self.0.commit(writing).await?;
         Ok(())
     }
@@ -89,16 +81,90 @@ impl Tenants<'_> {
     }
 
     /// Removes a tenant with its users, numbers and tokens; its records stay.
-    pub async fn remove(&self, name: &str) -> Result<Tenant, StoreError> {
+    pub async fn remove(&self, now: Moment, name: &str) -> Result<Tenant, StoreError> {
         let mut writing = self.0.begin(Lock::Accounts).await?;
         let tenant = named(&mut writing, name).await?;
-        Sql::new("DELETE FROM tenants WHERE id = $1")
-            .bind(i64::from(tenant.id.0))
-            .execute(&mut writing)
-            .await?;
+        forget(&mut writing, tenant.id).await?;
+        let gone = Dispatch::TenantGone { tenant: tenant.id, name: tenant.name.clone() };
+        dispatch::post_to_all(&mut writing, now, &gone).await?;
         self.0.commit(writing).await?;
         Ok(tenant)
     }
+}
+
+/// The bits of a tenant's number above those that its cell counts with.
+const CELL_SHIFT: u32 = 24;
+
+async fn insert(writing: &mut Link, now: Moment, tenant: &Tenant) -> Result<(), StoreError> {
+    let id = i64::from(tenant.id.0);
+    Sql::new("INSERT INTO tenants (id, name, fallback, created) VALUES ($1, $2, $3, $4)")
+        .bind(id)
+        .bind(tenant.name.as_str())
+        .bind(tenant.fallback)
+        .bind(rows::time(now))
+        .execute(writing)
+        .await?;
+    write_domains(writing, id, &tenant.domains).await
+}
+
+async fn update(writing: &mut Link, tenant: &Tenant) -> Result<(), StoreError> {
+    let id = i64::from(tenant.id.0);
+    Sql::new("UPDATE tenants SET fallback = $2 WHERE id = $1")
+        .bind(id)
+        .bind(tenant.fallback)
+        .execute(writing)
+        .await?;
+    Sql::new("DELETE FROM domains WHERE tenant = $1").bind(id).execute(writing).await?;
+    write_domains(writing, id, &tenant.domains).await
+}
+
+/// Takes what another cell says of a tenant. Where its name, a domain or the rank of fallback is another's here, it goes
+/// without, until somebody changes one of the two.
+pub(crate) async fn hear(writing: &mut Link, now: Moment, heard: &Tenant) -> Result<(), StoreError> {
+    let mut tenant = Tenant { domains: Vec::new(), fallback: false, ..heard.clone() };
+    if is_refused(writing, &tenant).await? {
+        tenant.name = format!("{}-{}", heard.name, heard.id);
+    }
+    tenant.fallback = heard.fallback;
+    if is_refused(writing, &tenant).await? {
+        tenant.fallback = false;
+    }
+    for domain in &heard.domains {
+        tenant.domains.push(domain.clone());
+        if is_refused(writing, &tenant).await? {
+            tenant.domains.pop();
+        }
+    }
+    match is_there(writing, tenant.id).await? {
+        true => update(writing, &tenant).await,
+        false => insert(writing, now, &tenant).await,
+    }
+}
+
+async fn is_refused(reading: &mut Link, tenant: &Tenant) -> Result<bool, StoreError> {
+    match check_free(reading, tenant).await {
+        Ok(()) => Ok(false),
+        Err(StoreError::Taken(_) | StoreError::Contradiction(_)) => Ok(true),
+        Err(error) => Err(error),
+    }
+}
+
+/// Removes a tenant with all that it has, in the directory, too.
+pub(crate) async fn forget(writing: &mut Link, tenant: TenantId) -> Result<(), StoreError> {
+    for query in [
+        "DELETE FROM tenants WHERE id = $1",
+        "DELETE FROM homes WHERE tenant = $1",
+        "DELETE FROM conflicts WHERE tenant = $1",
+        "DELETE FROM moves WHERE tenant = $1",
+    ] {
+        Sql::new(query).bind(i64::from(tenant.0)).execute(writing).await?;
+    }
+    Ok(())
+}
+
+pub(crate) async fn is_there(reading: &mut Link, tenant: TenantId) -> Result<bool, StoreError> {
+    let query = Sql::new("SELECT 1 FROM tenants WHERE id = $1").bind(i64::from(tenant.0));
+    Ok(query.fetch_optional(reading).await?.is_some())
 }
 
 async fn named(reading: &mut Link, name: &str) -> Result<Tenant, StoreError> {

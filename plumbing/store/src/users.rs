@@ -1,10 +1,11 @@
-use contract::TenantId;
 use contract::account::{Destination, User};
+use contract::{CellId, TenantId};
 use machine::Moment;
 
+use crate::homes::{self, What};
 use crate::link::Link;
 use crate::sql::{Row, Sql};
-use crate::{Listed, Lock, Page, Paged, Store, StoreError, numbers, rows};
+use crate::{Listed, Lock, Page, Paged, Store, StoreError, moves, numbers, rows};
 
 /// Who may register and call. Of passwords only their digests are kept.
 #[derive(Clone, Copy, Debug)]
@@ -29,9 +30,11 @@ impl Users<'_> {
         if named(&mut writing, user.tenant, &user.name).await?.is_some() {
             return Err(StoreError::Taken(format!("user {:?}", user.name)));
         }
+        homes::claim(self.0, &mut writing, now, (user.tenant, What::User, &user.name)).await?;
         insert(&mut writing, now, account).await?;
         if let Some(number) = &user.number {
             let to = Destination::User { name: user.name.clone() };
+            homes::claim(self.0, &mut writing, now, (user.tenant, What::Number, number)).await?;
             numbers::insert(&mut writing, now, user.tenant, number, &to).await?;
         }
         self.0.commit(writing).await?;
@@ -41,6 +44,7 @@ impl Users<'_> {
     /// Changes everything of a user but its name, its number and its balance.
     pub async fn change(&self, user: &User) -> Result<(), StoreError> {
         let mut writing = self.0.begin(Lock::Accounts).await?;
+        moves::check_still(&mut writing, user.tenant, &user.name).await?;
         let done = Sql::new(
             "UPDATE users SET realm = $3, ha1_md5 = $4, ha1_sha256 = $5, display_name = $6, blocked = $7, \
              direct_media = $8 WHERE tenant = $1 AND name = $2",
@@ -76,7 +80,8 @@ impl Users<'_> {
     /// A page of a tenant's users, by name.
     pub async fn page(&self, tenant: TenantId, page: &Page) -> Result<Paged<Account>, StoreError> {
         let found = Sql::new(COLUMNS)
-            .and(" WHERE tenant = $1 AND name > $2 ORDER BY name LIMIT $3")
+            .and(" WHERE tenant = $1 AND name > $2 AND NOT EXISTS (SELECT 1 FROM moves WHERE moves.tenant = users.tenant \
+                  AND moves.name = users.name AND moves.state <> 'begun') ORDER BY name LIMIT $3")
             .bind(i64::from(tenant.0))
             .bind(page.after.as_deref().unwrap_or(""))
             .bind(page.rows())
@@ -87,8 +92,9 @@ impl Users<'_> {
     }
 
     /// Removes a user, and the numbers that lead to it; what they were is told.
-    pub async fn remove(&self, tenant: TenantId, name: &str) -> Result<Vec<String>, StoreError> {
+    pub async fn remove(&self, now: Moment, tenant: TenantId, name: &str) -> Result<Vec<String>, StoreError> {
         let mut writing = self.0.begin(Lock::Accounts).await?;
+        moves::check_still(&mut writing, tenant, name).await?;
         let done = Sql::new("DELETE FROM users WHERE tenant = $1 AND name = $2")
             .bind(i64::from(tenant.0))
             .bind(name)
@@ -99,6 +105,10 @@ impl Users<'_> {
         }
         let to = Destination::User { name: name.to_owned() };
         let numbers = numbers::remove_leading_to(&mut writing, tenant, &to).await?;
+        homes::release(self.0, &mut writing, now, (tenant, What::User, name), CellId::HOME).await?;
+        for number in &numbers {
+            homes::release(self.0, &mut writing, now, (tenant, What::Number, number), CellId::HOME).await?;
+        }
         self.0.commit(writing).await?;
         Ok(numbers)
     }
@@ -119,6 +129,15 @@ pub(crate) async fn named(
 }
 
 async fn insert(writing: &mut Link, now: Moment, account: &Account) -> Result<(), StoreError> {
+    write(writing, now, account).await?;
+    if let Some(paid) = account.balance.filter(|&micros| micros > 0) {
+        crate::ledger_book::pay_in(writing, now, (account.user.tenant, &account.user.name), paid).await?;
+    }
+    Ok(())
+}
+
+/// The row of a user, whose money is accounted for elsewhere.
+pub(crate) async fn write(writing: &mut Link, now: Moment, account: &Account) -> Result<(), StoreError> {
     let user = &account.user;
     Sql::new(
         "INSERT INTO users (tenant, name, realm, ha1_md5, ha1_sha256, number, display_name, blocked, \
@@ -137,9 +156,6 @@ async fn insert(writing: &mut Link, now: Moment, account: &Account) -> Result<()
     .bind(rows::time(now))
     .execute(writing)
     .await?;
-    if let Some(micros) = account.balance.filter(|&micros| micros > 0) {
-        crate::ledger_book::pay_in(writing, now, (user.tenant, &user.name), micros).await?;
-    }
     Ok(())
 }
 

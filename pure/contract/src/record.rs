@@ -46,6 +46,9 @@ pub struct CallRecord {
     pub reserved: Option<Money>,
     /// What of that went back.
     pub released: Option<Money>,
+    /// The carrier that took the call while we were away, and told of it later; none: it was ours.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub carrier: Option<String>,
 }
 
 /// How an attempt ended.

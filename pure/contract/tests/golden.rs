@@ -361,6 +361,7 @@ fn record(outcome: Outcome) -> CallRecord {
         price: Some(money(1_500)),
         reserved: Some(money(20_000)),
         released: Some(money(18_500)),
+        carrier: None,
     }
 }
 

@@ -1,6 +1,6 @@
 use std::fmt;
 
-use contract::{CallId, TenantId};
+use contract::{CallId, CellId, TenantId};
 use serde::{Deserialize, Serialize};
 
 /// Where money lies.
@@ -19,6 +19,12 @@ pub enum Account {
         /// Which.
         call: CallId,
     },
+    /// What another cell owes us (less than nothing: we owe it), for accounts that moved; there it is the same the other way
+    /// round.
+    Cell {
+        /// Which.
+        cell: CellId,
+    },
     /// Earned.
     Revenue,
     /// Outside: what users pay comes from here.
@@ -30,6 +36,7 @@ impl fmt::Display for Account {
         match self {
             Account::User { tenant, name } => write!(f, "user/{tenant}/{name}"),
             Account::Held { call } => write!(f, "held/{call}"),
+            Account::Cell { cell } => write!(f, "cell/{cell}"),
             Account::Revenue => f.write_str("revenue"),
             Account::Outside => f.write_str("outside"),
         }

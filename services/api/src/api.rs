@@ -8,6 +8,7 @@ use machine::Moment;
 use store::{Store, StoreError};
 use strowger_io::Clock;
 
+use crate::cells::{self, Beyond, Seat};
 use crate::keeper::Keeper;
 use crate::outlet::Outlet;
 use crate::recall::Recall;
@@ -32,6 +33,10 @@ pub struct Dealt {
     pub streams: Option<KeptStreams>,
     /// What else in this process has figures to show.
     pub figures: Figures,
+    /// The platform's currency (ISO 4217).
+    pub currency: String,
+    /// Which cell of several this is; none: there are no cells.
+    pub cell: Option<Seat>,
 }
 
 /// Figures by their names, whenever somebody wants to see them.
@@ -101,6 +106,8 @@ pub(crate) struct Inner {
     pub(crate) clock: Clock,
     pub(crate) status: Option<PathBuf>,
     pub(crate) figures: Figures,
+    pub(crate) currency: String,
+    pub(crate) beyond: Option<Beyond>,
     pub(crate) outlet: Outlet,
     pub(crate) keeper: Keeper,
     pub(crate) recall: Recall,
@@ -116,13 +123,34 @@ impl Inner {
 impl Api {
     /// Makes the first token if there is none. Must be called within a tokio runtime.
     pub async fn open(dealt: Dealt) -> Result<Self, ApiError> {
-        let Dealt { store, host, bus, clock, data, status, streams, figures } = dealt;
+        let Dealt { store, host, bus, clock, data, status, streams, figures, currency, cell } = dealt;
+        if let Some(seat) = &cell {
+            store.become_cell(seat.cell);
+        }
+        let beyond = cell.map(Beyond::new);
         token::prepare(&data, &store, clock.now()).await?;
         let outlet = Outlet::start(streams);
         let keeper = Keeper::start(store.clone(), outlet.clone());
         let (recall, served) = (Recall::default(), std::sync::OnceLock::new());
-        let inner = Inner { store, host, bus, clock, status, figures, outlet, keeper, recall, served };
-        Ok(Api { shared: Arc::new(inner) })
+        let inner = Inner {
+            store,
+            host,
+            bus,
+            clock,
+            status,
+            figures,
+            currency,
+            beyond,
+            outlet,
+            keeper,
+            recall,
+            served,
+        };
+        let shared = Arc::new(inner);
+        if shared.beyond.is_some() {
+            tokio::spawn(cells::work(shared.clone()));
+        }
+        Ok(Api { shared })
     }
 
     /// Answers what exchanges ask about accounts, and keeps their records.

@@ -1,13 +1,15 @@
 //! The office of a platform: the REST API, and what exchanges ask about accounts and records.
 //!
 //! - [`Api`] is the role at work: [`Api::open`], [`Api::answer`] on the bus, [`Api::serve`] over HTTP;
-//! - one file for each noun: `calls`, `ladder`, `registrations`, `records`, `tenants`, `users`, `numbers`,
-//!   `tokens`; and `metrics` and `health`;
+//! - one file for each noun: `calls`, `ladder`, `registrations`, `records`, `record_imports`, `tenants`, `users`, `numbers`,
+//!   `tokens`; `cells`; and `metrics` and `health`;
 //! - [`view`] is what they show, and [`client`] speaks to them from a command line.
 
 mod access;
 mod api;
 mod calls;
+mod carrier_file;
+mod cells;
 pub mod client;
 mod extract;
 mod gather;
@@ -25,6 +27,7 @@ mod outlet;
 mod password;
 mod problem;
 mod recall;
+mod record_imports;
 mod records;
 mod registrations;
 mod routes;
@@ -36,6 +39,7 @@ mod users;
 pub mod view;
 
 pub use api::{Api, ApiError, Dealt, Figures};
+pub use cells::Seat;
 pub use problem::Problem;
 pub use routes::openapi;
 pub use time::Time;

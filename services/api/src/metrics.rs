@@ -60,15 +60,18 @@ async fn ask(shared: Shared, member: Member) -> Option<Gauges> {
         Member::Broker => shared.host.ask_member(member, &cluster::Gauge::default()).await,
         Member::Office => {
             let billing = shared.host.ask_member(member, &billing::Gauge::default()).await;
-            return Some(office(&shared, billing.unwrap_or_default()));
+            return Some(office(&shared, billing.unwrap_or_default()).await);
         }
     };
     answer.ok()
 }
 
-fn office(shared: &Shared, mut gauges: Gauges) -> Gauges {
+async fn office(shared: &Shared, mut gauges: Gauges) -> Gauges {
     let mut add = |name: &str, value: f64| gauges.values.push((name.to_owned(), value));
     for (name, value) in shared.keeper.gauges().into_iter().chain(shared.outlet.gauges()) {
+        add(name, value);
+    }
+    for (name, value) in crate::cells::noun::gauges(shared).await {
         add(name, value);
     }
     for (name, value) in shared.figures.look() {

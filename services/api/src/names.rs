@@ -22,6 +22,13 @@ pub(crate) fn check_user(name: &str) -> Result<(), Problem> {
     refuse_unless(good, || format!("name: expected 1 to 64 of a-z, A-Z, 0-9, -, _, . and +, read {name:?}"))
 }
 
+/// What a carrier is called.
+pub(crate) fn check_carrier(name: &str) -> Result<(), Problem> {
+    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"-_.".contains(&byte);
+    let good = (1..=63).contains(&name.len()) && name.bytes().all(allowed);
+    refuse_unless(good, || format!("carrier: expected 1 to 63 of a-z, 0-9, -, _ and ., read {name:?}"))
+}
+
 /// A SIP domain, as it is kept: lower case.
 pub(crate) fn domain(text: &str) -> Result<String, Problem> {
     let domain = text.trim_end_matches('.').to_ascii_lowercase();

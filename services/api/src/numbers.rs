@@ -70,7 +70,7 @@ pub(crate) async fn remove(
     Path((tenant, number)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let tenant = caller.tenant(&shared, &tenant).await?;
-    let removed = shared.store.numbers().remove(tenant.id, names::plain(&number)).await?;
+    let removed = shared.store.numbers().remove(shared.now(), tenant.id, names::plain(&number)).await?;
     notify::changed(&shared, tenant.id, Some(&removed.number));
     if let Destination::User { name } = &removed.to {
         notify::changed(&shared, tenant.id, Some(name));

@@ -6,7 +6,7 @@ use contract::command::{CarryOut, Command, Done};
 use contract::event::CallEvent;
 use contract::query::{HangUp, HungUp};
 use contract::record::Keep;
-use store::StoreError;
+use store::{StoreError, What};
 
 use crate::api::{Inner, Shared};
 use crate::names;
@@ -60,10 +60,17 @@ async fn carry_out(shared: &Shared, command: Command) -> Result<Done, String> {
     }
 }
 
-/// A user's name goes before a number of the same digits.
+/// A user's name goes before a number of the same digits; where they are at home goes before what is here of them.
 async fn look_up(shared: &Inner, ask: LookUp) -> Result<Found, StoreError> {
+    let elsewhere = shared.store.homes().elsewhere(ask.tenant, (&ask.name, names::plain(&ask.name))).await?;
+    if let Some(&cell) = elsewhere.get(&What::User) {
+        return Ok(Found::Elsewhere { cell });
+    }
     if let Some(account) = shared.store.users().find(ask.tenant, &ask.name).await? {
         return Ok(Found::User(account.user));
+    }
+    if let Some(&cell) = elsewhere.get(&What::Number) {
+        return Ok(Found::Elsewhere { cell });
     }
     let number = shared.store.numbers().find(ask.tenant, names::plain(&ask.name)).await?;
     Ok(number.map_or(Found::Nobody, Found::Number))

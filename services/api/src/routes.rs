@@ -11,7 +11,8 @@ use utoipa_axum::routes;
 use crate::api::Shared;
 use crate::problem::Problem;
 use crate::{
-    access, calls, health, ladder, metrics, nodes, numbers, records, registrations, tenants, tokens, users,
+    access, calls, cells, health, ladder, metrics, nodes, numbers, record_imports, records, registrations,
+    tenants, tokens, users,
 };
 
 /// No body is longer.
@@ -52,11 +53,16 @@ fn guarded() -> OpenApiRouter<Shared> {
         .routes(routes!(calls::show, calls::hang_up))
         .routes(routes!(nodes::move_call))
         .routes(routes!(nodes::list))
+        .routes(routes!(cells::noun::list))
+        .routes(routes!(cells::noun::conflicts))
+        .routes(routes!(cells::account::show))
+        .routes(routes!(cells::account::relocate))
         .routes(routes!(nodes::drain))
         .routes(routes!(ladder::show))
         .routes(routes!(registrations::list))
         .routes(routes!(records::list))
         .routes(routes!(records::show))
+        .merge(importing())
         .routes(routes!(tenants::list, tenants::add))
         .routes(routes!(tenants::show, tenants::change, tenants::remove))
         .routes(routes!(users::list, users::add))
@@ -65,6 +71,24 @@ fn guarded() -> OpenApiRouter<Shared> {
         .routes(routes!(numbers::show, numbers::remove))
         .routes(routes!(tokens::list, tokens::add))
         .routes(routes!(tokens::remove))
+}
+
+/// What offices of other cells say.
+fn between_cells(shared: &Shared) -> Router<Shared> {
+    let guard = middleware::from_fn_with_state(shared.clone(), cells::inbox::guard);
+    Router::new()
+        .route("/v1/cells/inbox", routing::post(cells::inbox::take))
+        .route("/v1/cells/arrivals", routing::post(cells::inbox::arrive))
+        .route("/v1/cells/bindings", routing::post(cells::inbox::bind))
+        .route_layer(guard)
+        .layer(DefaultBodyLimit::max(cells::inbox::LONGEST))
+}
+
+/// What takes longer bodies.
+fn importing() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(record_imports::import))
+        .layer(DefaultBodyLimit::max(record_imports::LONGEST_PART))
 }
 
 fn open() -> OpenApiRouter<Shared> {
@@ -86,6 +110,7 @@ pub(crate) fn router(shared: Shared) -> Router {
     guarded
         .route_layer(guard)
         .merge(open)
+        .merge(between_cells(&shared))
         .route("/v1/openapi.json", routing::get(move || async move { Json(document) }))
         .fallback(nowhere)
         .method_not_allowed_fallback(not_so)

@@ -71,7 +71,7 @@ pub(crate) async fn change(
         tenant.domains = rules::domains(&domains)?;
     }
     tenant.fallback = change.fallback.unwrap_or(tenant.fallback);
-    shared.store.tenants().change(tenant.clone()).await?;
+    shared.store.tenants().change(shared.now(), tenant.clone()).await?;
     notify::changed(&shared, tenant.id, None);
     Ok(Json(tenant.into()))
 }
@@ -85,7 +85,7 @@ pub(crate) async fn remove(
     Path(name): Path<String>,
 ) -> Result<StatusCode, Problem> {
     caller.must_be_operator()?;
-    let tenant = shared.store.tenants().remove(&name).await?;
+    let tenant = shared.store.tenants().remove(shared.now(), &name).await?;
     notify::changed(&shared, tenant.id, None);
     Ok(StatusCode::NO_CONTENT)
 }

@@ -12,7 +12,7 @@ use crate::extract::{Body, PageQuery, Params};
 use crate::password::digests;
 use crate::problem::Problem;
 use crate::view::{NewUser, PageView, UserChange, UserView};
-use crate::{names, notify};
+use crate::{cells, names, notify};
 
 /// A tenant's users, by name.
 #[utoipa::path(get, path = "/v1/tenants/{tenant}/users", tag = "accounts",
@@ -62,6 +62,7 @@ pub(crate) async fn show(
     Path((tenant, name)): Path<(String, String)>,
 ) -> Result<Json<UserView>, Problem> {
     let tenant = caller.tenant(&shared, &tenant).await?;
+    cells::account::check_here(&shared, tenant.id, &name).await?;
     Ok(Json(shared.store.users().named(tenant.id, &name).await?.into()))
 }
 
@@ -76,6 +77,7 @@ pub(crate) async fn change(
     Body(change): Body<UserChange>,
 ) -> Result<Json<UserView>, Problem> {
     let tenant = caller.tenant(&shared, &tenant).await?;
+    cells::account::check_here(&shared, tenant.id, &name).await?;
     let mut account = shared.store.users().named(tenant.id, &name).await?;
     apply(change, &tenant, &mut account.user)?;
     shared.store.users().change(&account.user).await?;
@@ -93,7 +95,8 @@ pub(crate) async fn remove(
     Path((tenant, name)): Path<(String, String)>,
 ) -> Result<StatusCode, Problem> {
     let tenant = caller.tenant(&shared, &tenant).await?;
-    let numbers = shared.store.users().remove(tenant.id, &name).await?;
+    cells::account::check_here(&shared, tenant.id, &name).await?;
+    let numbers = shared.store.users().remove(shared.now(), tenant.id, &name).await?;
     for gone in numbers.iter().chain([&name]) {
         notify::changed(&shared, tenant.id, Some(gone));
     }

@@ -12,6 +12,7 @@ mod deaths;
 mod demo;
 mod failpoints;
 mod families;
+mod last_resort;
 #[cfg(nats_server)]
 #[allow(dead_code, clippy::unwrap_used)]
 #[path = "../../../plumbing/nats/tests/server/mod.rs"]

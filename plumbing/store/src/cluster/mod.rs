@@ -130,6 +130,9 @@ impl Cluster {
             Lock::None => "BEGIN",
             Lock::Accounts => "BEGIN; SELECT pg_advisory_xact_lock(20110717, 1)",
             Lock::Books => "BEGIN; SELECT pg_advisory_xact_lock(20110717, 2)",
+            Lock::All => {
+                "BEGIN; SELECT pg_advisory_xact_lock(20110717, 1); SELECT pg_advisory_xact_lock(20110717, 2)"
+            }
         };
         self.writer(PATIENCE).await?.begin(begun).await
     }

@@ -4,6 +4,10 @@
 mod accounts;
 #[path = "suite/book.rs"]
 mod book;
+#[path = "suite/cells.rs"]
+mod cells;
+#[path = "suite/imports.rs"]
+mod imports;
 #[path = "suite/killed.rs"]
 mod killed;
 #[path = "suite/records.rs"]

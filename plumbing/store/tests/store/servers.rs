@@ -4,6 +4,10 @@
 mod accounts;
 #[path = "suite/book.rs"]
 mod book;
+#[path = "suite/cells.rs"]
+mod cells;
+#[path = "suite/imports.rs"]
+mod imports;
 #[path = "suite/killed.rs"]
 mod killed;
 #[path = "suite/records.rs"]
@@ -27,7 +31,7 @@ async fn a_store_of_a_later_release_is_left_alone() {
     Server::shared().sql(database, sql);
     let address = Address::read(store.address(), store.dir()).unwrap();
     let error = Store::at(&address).await.unwrap_err().to_string();
-    assert!(error.contains("it has migration 100, this release knows 2"), "{error}");
+    assert!(error.contains("it has migration 100, this release knows 4"), "{error}");
 }
 
 #[tokio::test]

@@ -1,44 +1,43 @@
-//! As much of HTTP/1.1 as it takes to speak to our own API: one request, one response, one connection.
+//! As much of HTTP/1.1 as it takes to speak to our own API: one request, one response, one connection. Each step of it
+//! may take as long as `patience`.
 
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-const PATIENCE: Duration = Duration::from_secs(10);
 /// No answer of the API is longer.
 const LONGEST: u64 = 256 << 20;
 
-pub(super) struct Response {
-    pub(super) status: u16,
-    pub(super) body: Vec<u8>,
+pub(crate) struct Response {
+    pub(crate) status: u16,
+    pub(crate) body: Vec<u8>,
 }
 
-pub(super) enum Error {
+pub(crate) enum Error {
     Connect(io::Error),
     Io(io::Error),
     NotHttp(String),
 }
 
-pub(super) fn exchange(
-    address: SocketAddr,
+pub(crate) fn exchange(
+    (address, patience): (SocketAddr, Duration),
     token: &str,
     (method, path): (&str, &str),
-    body: Option<&[u8]>,
+    body: Option<(&str, &[u8])>,
 ) -> Result<Response, Error> {
-    let mut stream = TcpStream::connect_timeout(&address, PATIENCE).map_err(Error::Connect)?;
-    stream.set_read_timeout(Some(PATIENCE)).map_err(Error::Io)?;
-    stream.set_write_timeout(Some(PATIENCE)).map_err(Error::Io)?;
+    let mut stream = TcpStream::connect_timeout(&address, patience).map_err(Error::Connect)?;
+    stream.set_read_timeout(Some(patience)).map_err(Error::Io)?;
+    stream.set_write_timeout(Some(patience)).map_err(Error::Io)?;
     let mut request = format!(
         "{method} {path} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {token}\r\n\
          Accept: application/json\r\nConnection: close\r\n"
     )
     .into_bytes();
-    if let Some(body) = body {
-        request
-            .extend(format!("Content-Type: application/json\r\nContent-Length: {}\r\n", body.len()).bytes());
+    if let Some((kind, body)) = body {
+        request.extend(format!("Content-Type: {kind}\r\nContent-Length: {}\r\n", body.len()).bytes());
     }
     request.extend(b"\r\n");
-    request.extend(body.unwrap_or_default());
+    request.extend(body.map_or(&[][..], |(_, body)| body));
     stream.write_all(&request).map_err(Error::Io)?;
     let mut response = Vec::new();
     stream.take(LONGEST).read_to_end(&mut response).map_err(Error::Io)?;

@@ -1,19 +1,22 @@
 //! Speaks to the API of a platform on this host, for the command line. Blocks.
 
-mod http;
+pub(crate) mod http;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use crate::carrier_file;
 use crate::problem::Problem;
 use crate::token;
 use crate::view::{
-    CallView, Destination, Draining, LadderView, NewNumber, NewTenant, NewUser, NodeView, NumberView,
-    PageView, RecordView, RegistrationView, TenantView, UserView,
+    CallView, CellView, ConflictView, Destination, Draining, HomeView, ImportView, LadderView, NewHome,
+    NewNumber, NewTenant, NewUser, NodeView, NumberView, PageView, RecordView, RegistrationView, TenantView,
+    UserView,
 };
 
 /// Why the API did not do as it was told.
@@ -55,6 +58,12 @@ pub enum ClientError {
         detail: String,
     },
 }
+
+/// So many lines of a file are sent at once, and posted in one transaction.
+const LINES_OF_A_PART: usize = 20_000;
+/// How long a platform may take.
+const PATIENCE: Duration = Duration::from_secs(30);
+const JSON: &str = "application/json";
 
 /// Speaks to the API.
 #[derive(Clone, Debug)]
@@ -157,6 +166,54 @@ impl Client {
         self.get(&format!("/v1/call-records/{}", escape(call)))
     }
 
+    /// Imports a carrier's file, `micros` a minute and what is begun of `step` seconds charged whole; parts of a long one
+    /// after each other, each told to `told`.
+    pub fn import_records(
+        &self,
+        file: &[u8],
+        (carrier, tenant): (&str, Option<&str>),
+        (micros, step): (i64, u32),
+        mut told: impl FnMut(ImportView),
+    ) -> Result<(), ClientError> {
+        let tenant = tenant.map(|tenant| format!("&tenant={}", escape(tenant))).unwrap_or_default();
+        let query = format!(
+            "/v1/record-imports?carrier={}&micros_per_minute={micros}&step_seconds={step}{tenant}",
+            escape(carrier)
+        );
+        let lines: Vec<&[u8]> = file.split_inclusive(|&byte| byte == b'\n').collect();
+        // Each part is told what the columns are.
+        let (heading, lines) = match lines.split_first() {
+            Some((first, rest)) if carrier_file::is_heading(first) => (Some(*first), rest),
+            _ => (None, &lines[..]),
+        };
+        for (part, lines) in lines.chunks(LINES_OF_A_PART).enumerate() {
+            let path = format!("{query}&first_line={}", part * LINES_OF_A_PART + 1);
+            let body = [heading.unwrap_or_default(), &lines.concat()].concat();
+            told(self.read(&self.exchange("POST", &path, Some(("text/csv", &body)))?)?);
+        }
+        Ok(())
+    }
+
+    /// The cells of the platform.
+    pub fn cells(&self) -> Result<Vec<CellView>, ClientError> {
+        self.get("/v1/cells")
+    }
+
+    /// Names that two cells gave at once.
+    pub fn conflicts(&self) -> Result<Vec<ConflictView>, ClientError> {
+        self.get("/v1/cells/conflicts")
+    }
+
+    /// Where an account is at home.
+    pub fn home(&self, tenant: &str, name: &str) -> Result<HomeView, ClientError> {
+        self.get(&format!("/v1/tenants/{}/users/{}/home", escape(tenant), escape(name)))
+    }
+
+    /// Moves an account to another cell.
+    pub fn move_account(&self, tenant: &str, name: &str, to: u8) -> Result<HomeView, ClientError> {
+        self.post(&format!("/v1/tenants/{}/users/{}/move", escape(tenant), escape(name)), &NewHome { to })
+    }
+
     /// The hosts of the platform.
     pub fn nodes(&self) -> Result<Vec<NodeView>, ClientError> {
         self.get("/v1/nodes")
@@ -179,12 +236,12 @@ impl Client {
 
     fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| self.not_the_api(error))?;
-        self.read(&self.exchange("POST", path, Some(&body))?)
+        self.read(&self.exchange("POST", path, Some((JSON, &body)))?)
     }
 
     fn tell(&self, path: &str, body: &impl Serialize) -> Result<(), ClientError> {
         let body = serde_json::to_vec(body).map_err(|error| self.not_the_api(error))?;
-        self.exchange("POST", path, Some(&body)).map(drop)
+        self.exchange("POST", path, Some((JSON, &body))).map(drop)
     }
 
     fn delete(&self, path: &str) -> Result<(), ClientError> {
@@ -205,13 +262,20 @@ impl Client {
         }
     }
 
-    fn exchange(&self, method: &str, path: &str, body: Option<&[u8]>) -> Result<Vec<u8>, ClientError> {
+    fn exchange(
+        &self,
+        method: &str,
+        path: &str,
+        body: Option<(&str, &[u8])>,
+    ) -> Result<Vec<u8>, ClientError> {
         let address = self.address;
         let response =
-            http::exchange(address, &self.token, (method, path), body).map_err(|error| match error {
-                http::Error::Connect(source) => ClientError::NotRunning { address, source },
-                http::Error::Io(source) => ClientError::Broken { address, source },
-                http::Error::NotHttp(detail) => ClientError::NotTheApi { address, detail },
+            http::exchange((address, PATIENCE), &self.token, (method, path), body).map_err(|error| {
+                match error {
+                    http::Error::Connect(source) => ClientError::NotRunning { address, source },
+                    http::Error::Io(source) => ClientError::Broken { address, source },
+                    http::Error::NotHttp(detail) => ClientError::NotTheApi { address, detail },
+                }
             })?;
         if (200..300).contains(&response.status) {
             return Ok(response.body);

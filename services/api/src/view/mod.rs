@@ -2,6 +2,8 @@
 
 mod account;
 mod call;
+mod cell;
+mod import;
 mod ladder;
 mod node;
 mod record;
@@ -11,6 +13,8 @@ pub use account::{
     UserView,
 };
 pub use call::{CallView, ContactView, RegistrationView};
+pub use cell::{CellView, ConflictView, HomeView, NewHome};
+pub use import::{ImportView, RefusedLine};
 pub use ladder::{LadderView, RungView};
 pub use node::{Destination, Draining, NodeView};
 pub use record::{MoneyView, QualityView, RecordView};

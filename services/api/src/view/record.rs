@@ -47,8 +47,12 @@ pub struct RecordView {
     pub reserved: Option<MoneyView>,
     /// What of that went back.
     pub released: Option<MoneyView>,
-    /// The Call-ID of the caller's leg.
+    /// The Call-ID of the caller's leg; of a carrier's record, what the carrier calls it.
     pub sip_call_id: String,
+    /// The carrier that took the call while phones did not reach us; none: it was ours.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(example = "mno")]
+    pub carrier: Option<String>,
 }
 
 /// An amount.
@@ -108,6 +112,7 @@ impl RecordView {
             reserved: record.reserved.map(MoneyView::from),
             released: record.released.map(MoneyView::from),
             sip_call_id: record.sip_call_id,
+            carrier: record.carrier,
         }
     }
 }

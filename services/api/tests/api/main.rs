@@ -4,11 +4,13 @@
 
 mod accounts;
 mod calls;
+mod cells;
 mod client;
 mod door;
 mod ladder;
 mod office;
 mod operation;
 mod platform;
+mod record_imports;
 mod records;
 mod streams;

@@ -2,21 +2,24 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use bus::{Client, KeptStreams, Member, Server, Topology};
+use bus::{Client, KeptStreams, Member, Server, Topology, Workers};
 use contract::account::Changed;
+use contract::cluster::{Cell, Look, View};
 use contract::query::{
     CallView, Calls, Gauge, Gauges, HangUp, HungUp, Ladder, ListCalls, ListRegistrations, Registration,
     Registrations, ShowLadder,
 };
-use contract::{CallId, TenantId, media};
-use machine::Moment;
+use contract::registration::{Give, Given, Take, Taken};
+use contract::{CallId, CellId, TenantId, media};
+use machine::{Moment, Secret};
 use serde_json::Value;
 use store::Store;
-use strowger_api_service::{Api, Dealt, Figures, TOKEN_FILE};
+use strowger_api_service::{Api, Dealt, Figures, Seat, TOKEN_FILE};
 use strowger_io::Clock;
 
 /// What an exchange thread knows.
@@ -38,6 +41,13 @@ pub(crate) struct Platform {
     pub(crate) token: String,
     pub(crate) changed: Arc<Mutex<Vec<Changed>>>,
     pub(crate) hung_up: Arc<Mutex<Vec<HangUp>>>,
+    /// The bindings that its exchange gives; to which cells it gave them for good; what it took.
+    pub(crate) given: Arc<Mutex<Vec<u8>>>,
+    pub(crate) gave: Arc<Mutex<Vec<Option<CellId>>>>,
+    pub(crate) taken: Arc<Mutex<Vec<Vec<u8>>>>,
+    /// The cells that its brokers know, and the office's process, as it were.
+    cells: Arc<Mutex<Vec<Cell>>>,
+    office: Option<(tokio::runtime::Runtime, TcpListener)>,
     held: Vec<std::os::unix::net::UnixListener>,
 }
 
@@ -68,10 +78,7 @@ impl Platform {
     }
 
     pub(crate) async fn with(threads: Vec<Thread>) -> Self {
-        static NEXT: AtomicU32 = AtomicU32::new(0);
-        let name = format!("api-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
-        let dir = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(&dir).unwrap();
+        let dir = new_folder();
         let topology = Topology::new(&dir, threads.len() as u16);
         let (changed, hung_up) = (Arc::default(), Arc::default());
         let mut held = Vec::new();
@@ -100,6 +107,8 @@ impl Platform {
             status: None,
             streams: Some(streams.clone()),
             figures: Figures::new(|| vec![("far_connected".into(), 1.0)]),
+            currency: "EUR".into(),
+            cell: None,
         };
         let api = Api::open(dealt).await.unwrap();
         let office = api.answer(Server::new());
@@ -108,7 +117,99 @@ impl Platform {
         let address = listener.local_addr().unwrap();
         tokio::spawn(api.serve(listener, std::future::pending()));
         let token = std::fs::read_to_string(dir.join(TOKEN_FILE)).unwrap().trim().to_owned();
-        Platform { address, store, streams, bus, dir, token, changed, hung_up, held }
+        let (given, gave, taken, cells) = Default::default();
+        let (office, held) = (None, held);
+        Platform {
+            address,
+            store,
+            streams,
+            bus,
+            dir,
+            token,
+            changed,
+            hung_up,
+            given,
+            gave,
+            taken,
+            cells,
+            office,
+            held,
+        }
+    }
+
+    /// A platform that is a cell of several, whose office can die.
+    pub(crate) async fn cell(number: CellId) -> Self {
+        let dir = new_folder();
+        let topology = topology_of_a_cell(&dir);
+        let (changed, hung_up) = (Arc::default(), Arc::default());
+        let (given, gave, taken) = (Arc::default(), Arc::default(), Arc::default());
+        let exchange = exchange(Thread::default(), &changed, &hung_up);
+        let exchange = with_bindings(exchange, &given, &gave, &taken);
+        tokio::spawn(exchange.serve(topology.bind(Member::Signalling(0)).unwrap()));
+        let cells: Arc<Mutex<Vec<Cell>>> = Arc::default();
+        let known = cells.clone();
+        let broker = Server::new().on(move |_: Look| {
+            let cells = known.lock().unwrap().clone();
+            async move { Ok::<_, String>(View { cell: number, cells, ..View::default() }) }
+        });
+        tokio::spawn(broker.serve(topology.bind(Member::Broker).unwrap()));
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let address = listener.local_addr().unwrap();
+        cells.lock().unwrap().push(as_cell(number, address));
+        let office = run_office(&dir, number, listener.try_clone().unwrap());
+        while !dir.join(TOKEN_FILE).exists() || look_at(address).is_none() {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        let store = Store::open(&dir.join("strowger.db")).await.unwrap();
+        store.become_cell(number);
+        let token = std::fs::read_to_string(dir.join(TOKEN_FILE)).unwrap().trim().to_owned();
+        let bus = Client::local(topology);
+        let streams = KeptStreams::open(dir.join("heard")).unwrap();
+        let (office, held) = (Some((office, listener)), Vec::new());
+        Platform {
+            address,
+            store,
+            streams,
+            bus,
+            dir,
+            token,
+            changed,
+            hung_up,
+            given,
+            gave,
+            taken,
+            cells,
+            office,
+            held,
+        }
+    }
+
+    /// Its brokers hear where the offices of another cell are.
+    pub(crate) fn knows(&self, other: &Platform) {
+        let other = other.cells.lock().unwrap()[0].clone();
+        self.hears(other);
+    }
+
+    /// They are not where they were.
+    pub(crate) fn forgets(&self, other: &Platform) {
+        let nowhere = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let other = other.cells.lock().unwrap()[0].number;
+        self.hears(as_cell(other, nowhere));
+    }
+
+    fn hears(&self, other: Cell) {
+        let mut cells = self.cells.lock().unwrap();
+        cells.retain(|cell| cell.number != other.number);
+        cells.push(other);
+    }
+
+    /// The office is killed, and started again.
+    pub(crate) async fn restart(&mut self) {
+        let (office, listener) = self.office.take().unwrap();
+        office.shutdown_background();
+        let number = self.cells.lock().unwrap()[0].number;
+        let office = run_office(&self.dir, number, listener.try_clone().unwrap());
+        self.office = Some((office, listener));
     }
 
     pub(crate) async fn tenant(&self, name: &str) -> TenantId {
@@ -180,8 +281,83 @@ impl Platform {
 impl Drop for Platform {
     fn drop(&mut self) {
         self.held.clear();
+        if let Some((office, _)) = self.office.take() {
+            office.shutdown_background();
+        }
         std::fs::remove_dir_all(&self.dir).unwrap();
     }
+}
+
+fn new_folder() -> PathBuf {
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let name = format!("api-{}-{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
+    let dir = std::env::temp_dir().join(name);
+    std::fs::create_dir_all(&dir).unwrap();
+    dir
+}
+
+fn topology_of_a_cell(dir: &Path) -> Topology {
+    Topology::new(dir, 1).with(Workers { media: false, office: true, broker: true })
+}
+
+fn as_cell(number: CellId, office: SocketAddr) -> Cell {
+    let offices = vec![format!("http://{office}")];
+    Cell { number, name: format!("cell-{number}"), offices, ..Cell::default() }
+}
+
+/// Whether somebody answers there.
+fn look_at(address: SocketAddr) -> Option<()> {
+    let mut stream = TcpStream::connect(address).ok()?;
+    stream.set_read_timeout(Some(Duration::from_secs(1))).ok()?;
+    stream.write_all(b"GET /v1/openapi.json HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").ok()?;
+    let mut first = [0; 8];
+    stream.read_exact(&mut first).ok()
+}
+
+fn run_office(dir: &Path, cell: CellId, listener: TcpListener) -> tokio::runtime::Runtime {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    let (dir, topology) = (dir.to_owned(), topology_of_a_cell(dir));
+    runtime.spawn(async move {
+        let bus = Client::local(topology.clone());
+        let dealt = Dealt {
+            store: Store::open(&dir.join("strowger.db")).await.unwrap(),
+            host: bus.clone(),
+            bus: bus.erased(),
+            clock: Clock::start(Moment::START),
+            data: dir.clone(),
+            status: None,
+            streams: None,
+            figures: Figures::default(),
+            currency: "EUR".into(),
+            cell: Some(Seat { cell, secret: Secret::new([7; 16]) }),
+        };
+        let api = Api::open(dealt).await.unwrap();
+        tokio::spawn(api.answer(Server::new()).serve(topology.bind(Member::Office).unwrap()));
+        api.serve(listener, std::future::pending()).await.unwrap();
+    });
+    runtime
+}
+
+fn with_bindings(
+    exchange: Server,
+    given: &Arc<Mutex<Vec<u8>>>,
+    gave: &Arc<Mutex<Vec<Option<CellId>>>>,
+    taken: &Arc<Mutex<Vec<Vec<u8>>>>,
+) -> Server {
+    let (given, gave, taken) = (given.clone(), gave.clone(), taken.clone());
+    exchange
+        .on(move |ask: Give| {
+            gave.lock().unwrap().push(ask.away);
+            let bindings = given.lock().unwrap().clone();
+            async { Ok::<_, String>(Given { bindings }) }
+        })
+        .on(move |ask: Take| {
+            let understood = ask.bindings != b"unreadable";
+            if understood {
+                taken.lock().unwrap().push(ask.bindings);
+            }
+            async move { Ok::<_, String>(Taken { understood, contacts: 1 }) }
+        })
 }
 
 fn exchange(thread: Thread, changed: &Arc<Mutex<Vec<Changed>>>, hung_up: &Arc<Mutex<Vec<HangUp>>>) -> Server {

@@ -26,7 +26,7 @@ async fn two_tenants_with_the_same_extension_never_meet() {
     assert_eq!(store.users().named(blue, "1001").await.unwrap().user.display_name, "Bob Blue");
     assert_eq!(store.numbers().find(blue, "49301001").await.unwrap().unwrap().to, to_user("1001"));
 
-    assert_eq!(store.users().remove(red, "1001").await.unwrap(), ["49301001"]);
+    assert_eq!(store.users().remove(NOW, red, "1001").await.unwrap(), ["49301001"]);
     assert!(store.users().find(red, "1001").await.unwrap().is_none());
     assert!(store.numbers().find(red, "49301001").await.unwrap().is_none());
     assert!(store.users().find(blue, "1001").await.unwrap().is_some());
@@ -41,7 +41,7 @@ async fn what_is_there_is_not_added_again_and_what_is_not_there_is_said_to_be_mi
     let again = Account { user: User { tenant: red, name: "1001".into(), ..User::default() }, balance: None };
     let error = store.users().add(NOW, &again).await.unwrap_err();
     assert_eq!(error.to_string(), r#"user "1001" exists already"#);
-    let error = store.users().remove(red, "1002").await.unwrap_err();
+    let error = store.users().remove(NOW, red, "1002").await.unwrap_err();
     assert_eq!(error.to_string(), r#"there is no user "1002""#);
     let number = Number { tenant: red, number: "7".into(), to: to_user("1002") };
     let error = store.numbers().add(NOW, &number).await.unwrap_err();
@@ -75,7 +75,7 @@ async fn a_domain_and_the_fallback_belong_to_one_tenant() {
     store.tenants().add(NOW, tenant("blue", "blue.example", true)).await.unwrap();
     let error = store.tenants().add(NOW, tenant("green", "green.example", true)).await.unwrap_err();
     assert_eq!(error.to_string(), r#"tenant "blue" is the fallback already, and there can be one only"#);
-    store.tenants().change(tenant("red", "crimson.example", false)).await.unwrap();
+    store.tenants().change(NOW, tenant("red", "crimson.example", false)).await.unwrap();
     assert_eq!(store.tenants().named("red").await.unwrap().domains, ["crimson.example"]);
     let all: Vec<_> = store.tenants().all().await.unwrap().into_iter().map(|it| it.domains).collect();
     assert_eq!(all, [["crimson.example"], ["blue.example"]]);
@@ -91,9 +91,9 @@ async fn the_realm_of_users_passwords_stays() {
         domains: vec!["red.example".into(), "also.example".into()],
         ..Tenant::default()
     };
-    store.tenants().change(more).await.unwrap();
+    store.tenants().change(NOW, more).await.unwrap();
     let other = Tenant { name: "red".into(), domains: vec!["also.example".into()], ..Tenant::default() };
-    let error = store.tenants().change(other).await.unwrap_err().to_string();
+    let error = store.tenants().change(NOW, other).await.unwrap_err().to_string();
     assert!(error.starts_with(r#"the first domain of tenant "red" must stay "red.example""#), "{error}");
 }
 
@@ -103,7 +103,7 @@ async fn a_tenants_number_is_not_given_to_the_next_one() {
     let red = store.tenant("red").await;
     store.user(red, "1001", None).await;
     store.tokens().add(NOW, "hash", &Token { name: "desk".into(), tenant: Some(red) }).await.unwrap();
-    store.tenants().remove("red").await.unwrap();
+    store.tenants().remove(NOW, "red").await.unwrap();
     let next = store.tenant("red").await;
     assert_ne!(next, red);
     assert!(store.users().find(red, "1001").await.unwrap().is_none());

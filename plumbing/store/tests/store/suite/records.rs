@@ -26,6 +26,7 @@ pub(crate) fn record(id: u64, tenant: u32, started: u64) -> CallRecord {
         price: euros(10_000),
         reserved: euros(60_000),
         released: euros(50_000),
+        carrier: None,
     }
 }
 
