@@ -446,7 +446,7 @@ impl Shell<Signalling> for Mouth<'_> {
             }
             Out::Bus(envelope) => self.say(Wish::Bus { thread, envelope }),
             Out::Answer(asker, envelope) => self.say(Wish::Answer { asker, envelope }),
-            Out::Heard { .. } => {}
+            Out::Heard { .. } | Out::Moving { .. } => {}
         }
     }
 

@@ -226,8 +226,7 @@ impl Views {
     }
 
     /// The newest; of version 0 as long as there is none.
-    #[cfg(test)]
-    fn newest(&self) -> Arc<View> {
+    pub(crate) fn newest(&self) -> Arc<View> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 

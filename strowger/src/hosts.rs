@@ -4,7 +4,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use api_service::client::{Client, ClientError};
-use api_service::view::NodeView;
+use api_service::view::{NodeView, PathView};
 
 /// A host that is not empty by then is left as it is; the brokers go on with it.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -18,11 +18,19 @@ pub(crate) fn list(client: &Client) -> Result<(), ClientError> {
     }
     for node in nodes {
         let draining = if node.draining { "  draining" } else { "" };
-        let NodeView { node, host, roles, shards, protected, addresses, .. } = node;
+        let NodeView { node, host, roles, shards, protected, addresses, used_percent, paths, .. } = node;
         let (roles, addresses) = (roles.join(","), addresses.join(" "));
+        let used = used_percent.map(|used| format!("  media {used:.0} % used")).unwrap_or_default();
         println!(
-            "{node:<5} {host:<12} {roles:<48} {shards:>4} shards, {protected:>4} protected  {addresses}{draining}"
+            "{node:<5} {host:<12} {roles:<48} {shards:>4} shards, {protected:>4} protected  {addresses}{used}{draining}"
         );
+        for path in paths {
+            let PathView { to, lost_there_percent, lost_back_percent, delay_ms, jitter_ms, mos } = path;
+            println!(
+                "      path to {to:<5} {lost_there_percent:.1} % lost there, {lost_back_percent:.1} % back, \
+                 delay {delay_ms:.1} ms, varying by {jitter_ms:.1} ms: MOS {mos:.2}"
+            );
+        }
     }
     Ok(())
 }

@@ -29,8 +29,10 @@ use api_service::client::{Client, ClientError};
 use clap::Parser as _;
 use cli::{Cli, Command, MoveCommand};
 use config::{Config, LogFormat};
-use contract::Role;
+use contract::paths::Neighbour;
+use contract::{NodeId, Role};
 use host::telemetry::{self, Format};
+use media_service::{Around, Surroundings};
 
 /// Signalling makes and drops thousands of small things a second: with the system's allocator that was a fifth of it.
 #[global_allocator]
@@ -174,7 +176,20 @@ fn media(config: &Config, worker: &mut host::worker::Worker) -> Result<(), Failu
         let postbox = Postbox::open(across.as_ref(), near, "media", &[Role::Media]);
         Ok(Box::new(postbox.map_err(std::io::Error::other)?) as Box<_>)
     };
-    Ok(media_service::run(worker, &media_config(config, places)?, &join)?)
+    let mut media = media_config(config, places)?;
+    media.around = across.as_ref().map(|across| around(across, config.cluster.me()));
+    Ok(media_service::run(worker, &media, &join)?)
+}
+
+/// Who can be probed from here, as the newest view says.
+fn around(across: &Across, me: NodeId) -> Around {
+    let views = across.views().clone();
+    Around::new(move || {
+        let view = views.newest();
+        let probed = view.nodes.iter().filter_map(|it| Some(Neighbour { node: it.node, at: it.probed? }));
+        let draining = view.node(me).is_some_and(|it| it.draining);
+        Surroundings { others: probed.filter(|it| it.node != me).collect(), draining }
+    })
 }
 
 /// What the configuration means to the media worker.

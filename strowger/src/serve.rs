@@ -33,6 +33,8 @@ pub(crate) mod label {
     pub(crate) const BUS: &str = "bus";
     /// `port-NUMBER`: the media pool, RTP and RTCP in turn.
     pub(crate) const PORT: &str = "port-";
+    /// Where media hears probes of other nodes.
+    pub(crate) const PROBE: &str = "probe";
     /// The API's listener.
     pub(crate) const API: &str = "api";
     /// Where the broker hears other nodes.
@@ -257,7 +259,23 @@ fn media_descriptors(
             })?;
         }
     }
+    if let Some(probed) = config.probed() {
+        deal.add_if_any(label::PROBE.to_owned(), || bind_probe(probed))?;
+    }
     Ok(deal.done())
+}
+
+/// Where probes come to and go from, in the class of traffic that audio has. Who can't have it measures nothing.
+fn bind_probe(address: SocketAddr) -> Result<Option<UdpSocket>, ServeError> {
+    let options =
+        UdpOptions { traffic_class: Some(0xb8), receive_buffer: 256 << 10, ..UdpOptions::default() };
+    match patiently(strowger_io::Error::kind, || UdpSocket::bind(address, &options)) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) => {
+            tracing::warn!(%error, "paths to other hosts are not measured");
+            Ok(None)
+        }
+    }
 }
 
 fn office_descriptors(

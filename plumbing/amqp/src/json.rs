@@ -25,7 +25,7 @@ pub(crate) fn event(entry: &Entry) -> (String, Value) {
 }
 
 fn call_event(event: &CallEvent) -> Value {
-    json!({
+    let mut told = json!({
         "call": event.call.to_string(),
         "tenant": event.tenant.0,
         "serial": event.serial,
@@ -34,7 +34,12 @@ fn call_event(event: &CallEvent) -> Value {
         "dialed": event.dialed,
         "callee": event.callee,
         "what": event.what.name(),
-    })
+    });
+    if let Some(moved) = &event.moved {
+        told["moved_to"] = moved.to.0.into();
+        told["reason"] = moved.reason.name().into();
+    }
+    told
 }
 
 fn call_record(record: &CallRecord) -> Value {

@@ -63,9 +63,25 @@ impl Call {
         let cx = &mut Context::new(world, now, out);
         let is_lost = self.audio.misses_node(&cx.settings().media);
         self.audio.go_to(to, is_lost);
+        self.audio.goes(now);
         self.ask_anew(cx);
         self.settle_down(cx);
         Moving::Begun
+    }
+
+    /// Whether both talk, through a media node of ours, and the audio is not on its way to another: it can be moved
+    /// by a policy.
+    pub fn can_move(&self) -> bool {
+        let is_still = !self.audio.is_leaving() && self.audio.is_known();
+        is_still
+            && !self.audio.is_direct()
+            && self.audio.node() != NodeId(0)
+            && matches!(self.state, State::Talking(_) | State::Served(_))
+    }
+
+    /// When the audio was sent to another media node last; [`Moment::START`]: never.
+    pub fn moved_at(&self) -> Moment {
+        self.audio.went()
     }
 
     /// Whether the call's media node is none of those that are `there`: it wants to be told
@@ -121,6 +137,7 @@ impl Call {
             let Some(other) = self.audio.other_node(&cx.settings().media) else { return false };
             self.audio.go_to(other, is_lost);
         }
+        self.audio.goes(cx.now);
         self.ask_anew(cx);
         true
     }

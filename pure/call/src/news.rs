@@ -1,6 +1,7 @@
 //! What others want to know of a call, as it happens.
 
 use contract::event::{CallEvent, What};
+use contract::moving::Move;
 use machine::Moment;
 
 use crate::Call;
@@ -57,7 +58,13 @@ impl Call {
             dialed: self.chronicle.dialed.clone(),
             callee: self.chronicle.callee.clone(),
             what,
+            moved: None,
         }
+    }
+
+    /// What is told of a move.
+    pub fn moves_news(&self, moved: Move, now: Moment) -> CallEvent {
+        CallEvent { moved: Some(moved), ..self.event(What::Moved, now) }
     }
 }
 
@@ -70,6 +77,7 @@ fn serial(what: What, millis: u128) -> u32 {
         What::Held => 3,
         What::Resumed => 4,
         What::Ended => 5,
+        What::Moved => 6,
         What::Unknown => 7,
     };
     u32::try_from(millis).unwrap_or(u32::MAX >> 3).min(u32::MAX >> 3) << 3 | within

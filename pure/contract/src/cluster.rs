@@ -27,6 +27,9 @@ pub struct Node {
     pub addresses: Vec<IpAddr>,
     /// Addresses that phones speak to and that it can hold, the dearest first; of all who can, one does.
     pub floating: Vec<IpAddr>,
+    /// Where its media hears probes ([`crate::paths`]); none: nobody probes it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub probed: Option<SocketAddr>,
     /// It shall own nothing any more.
     pub draining: bool,
     /// With which version of the view it came: what it said by an older one, before it was lost, is not heard. The

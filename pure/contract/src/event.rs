@@ -7,6 +7,7 @@ use machine::Moment;
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::moving::Move;
 use crate::record::CallRecord;
 use crate::{CallId, Notice, Role, Subject, TenantId};
 
@@ -66,6 +67,9 @@ pub struct CallEvent {
     pub callee: String,
     /// What happened.
     pub what: What,
+    /// Of [`What::Moved`]: where to, and why.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moved: Option<Move>,
 }
 
 /// What can happen in a call that others want to know of.
@@ -82,6 +86,8 @@ pub enum What {
     Held,
     /// And went on.
     Resumed,
+    /// Its audio is to be moved to another media node.
+    Moved,
     /// It is over; its record tells how.
     Ended,
     /// Of a later release.
@@ -99,6 +105,7 @@ impl What {
             What::Answered => "answered",
             What::Held => "held",
             What::Resumed => "resumed",
+            What::Moved => "moved",
             What::Ended => "ended",
             What::Unknown => "unknown",
         }

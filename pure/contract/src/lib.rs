@@ -16,6 +16,7 @@ pub mod event;
 mod ids;
 pub mod media;
 pub mod moving;
+pub mod paths;
 pub mod query;
 pub mod record;
 pub mod registration;

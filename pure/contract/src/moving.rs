@@ -36,6 +36,47 @@ pub enum Moved {
     Unknown,
 }
 
+/// Why a call's audio moves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Reason {
+    /// Somebody asked for it ([`MoveCall`]).
+    Hand,
+    /// Its media node is gone.
+    Lost,
+    /// The paths to its media node are worse than those to others.
+    Path,
+    /// Its media node is much fuller than another.
+    Full,
+    /// Of a later release.
+    #[default]
+    #[serde(other)]
+    Unknown,
+}
+
+impl Reason {
+    /// The word that stands for it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Reason::Hand => "hand",
+            Reason::Lost => "lost",
+            Reason::Path => "path",
+            Reason::Full => "full",
+            Reason::Unknown => "unknown",
+        }
+    }
+}
+
+/// Where a call's audio goes, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Move {
+    /// To which media node.
+    pub to: NodeId,
+    /// Why.
+    pub reason: Reason,
+}
+
 impl Conversation for MoveCall {
     type Answer = Moved;
     const SUBJECT: Subject = Subject::new(Role::Exchange, "move_call");

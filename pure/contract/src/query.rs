@@ -168,8 +168,8 @@ impl Conversation for HangUp {
 #[serde(default)]
 pub struct Gauge {}
 
-/// The answer to [`Gauge`]: names as Prometheus wants them, without prefix, with their values. Names that end
-/// in `_total` only rise.
+/// The answer to [`Gauge`]: names as Prometheus wants them, without prefix, maybe with labels as in its text
+/// (`path_delay_seconds{to="2"}`), with their values. Names that end in `_total` only rise.
 #[derive(Clone, Debug, PartialEq, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Gauges {

@@ -13,11 +13,13 @@ use contract::account::{Changed, Destination, Found, ListTenants, LookUp, Number
 use contract::app::{Event, Happened, Instruction, Instructions};
 use contract::billing::{Reserve, Reserved, Settle, Settled};
 use contract::cluster::{Beyond, Cell, Node, Owner, View};
+use contract::event::{CallEvent, What};
 use contract::media::{
     Anchor, Anchored, Happening, LegPort, LegQuality, LegWish, Noticed, Payload, Release, Released, Say,
     Sound,
 };
-use contract::moving::{MoveCall, Moved};
+use contract::moving::{Move, MoveCall, Moved, Reason};
+use contract::paths::{Conditions, KnownConditions, Path};
 use contract::query::{
     CallView, Calls, Gauges, HangUp, HungUp, Ladder, ListCalls, ListRegistrations, Registration,
     Registrations, Rung, ShowLadder,
@@ -288,6 +290,19 @@ fn media(to: &mut impl Reader) {
     let silent = Noticed { call: CALL, leg: 1, what: Happening::Inactive, node: NodeId(3) };
     to.message("media.inactive_on_node", silent);
     to.message("moving.move_call", MoveCall { call: CALL, to: NodeId(3) });
+    let path = Path {
+        to: NodeId(2),
+        lost_there: 0.25,
+        lost_back: 0.5,
+        delay_us: 80_000,
+        jitter_us: 20_000,
+        probes: 50,
+    };
+    let conditions =
+        Conditions { node: NodeId(1), draining: true, ports: 100, lent: 7, cpu: 0.125, paths: vec![path] };
+    to.message("paths.conditions", conditions.clone());
+    to.message("paths.known", KnownConditions { nodes: vec![conditions] });
+    to.message("moving.event", moved_event());
     let came = [
         ("moving.accepted", Moved::Accepted),
         ("moving.not_found", Moved::NotFound),
@@ -324,6 +339,19 @@ fn queries(to: &mut impl Reader) {
     to.message("query.hang_up", HangUp { call: CALL, reason: "enough".into() });
     to.message("query.hung_up", HungUp { found: true });
     to.message("query.gauges", Gauges { values: vec![("calls".into(), 2.5)] });
+}
+
+fn moved_event() -> CallEvent {
+    let moved = Some(Move { to: NodeId(2), reason: Reason::Path });
+    CallEvent {
+        call: CALL,
+        tenant: BRAND,
+        serial: 9,
+        at: NOW,
+        what: What::Moved,
+        moved,
+        ..CallEvent::default()
+    }
 }
 
 fn records(to: &mut impl Reader) {

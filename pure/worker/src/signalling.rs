@@ -5,6 +5,7 @@ use std::time::Duration;
 use apps::Apps;
 use contract::account::Tenants;
 use contract::domains::Domains;
+use contract::moving::Move;
 use contract::{CallId, CellId, Envelope, Kind, NodeId, Role};
 use edge::{Edge, Flow, Inbound, Listener, Outbound};
 use exchange::{Cells, Exchange, Missed, kept};
@@ -103,6 +104,15 @@ pub enum Out {
     Bus(Envelope),
     /// The answer to a request that came on the bus.
     Answer(Asker, Envelope),
+    /// A call's audio is on its way to another media node.
+    Moving {
+        /// Which call.
+        call: CallId,
+        /// From where.
+        from: NodeId,
+        /// To where, and why.
+        how: Move,
+    },
     /// A message that came belongs to a call.
     Heard {
         /// The message.
@@ -316,6 +326,7 @@ impl Signalling {
             }
             exchange::Out::Heard { bytes, rung } => out.emit(Out::Heard { bytes, said: rung.into() }),
             exchange::Out::Forward { shard, bytes } => out.emit(Out::Hop { shard, bytes }),
+            exchange::Out::Moving { call, from, how } => out.emit(Out::Moving { call, from, how }),
             exchange::Out::Bus(envelope) => self.exchange_says(envelope, out),
         }
     }

@@ -90,18 +90,36 @@ async fn office(shared: &Shared, mut gauges: Gauges) -> Gauges {
     gauges
 }
 
-/// Figures by name, each with the worker that it is of.
+/// Figures by name, each with its labels: the worker that it is of, and what else it says.
 #[derive(Debug, Default)]
-struct Figures(BTreeMap<String, BTreeMap<String, f64>>);
+struct Figures(BTreeMap<String, BTreeMap<Labels, f64>>);
+
+type Labels = Vec<(String, String)>;
+
+/// Reads `name{label="value",...}`, or a name alone.
+fn labelled(text: &str) -> Option<(&str, Labels)> {
+    let Some((name, rest)) = text.split_once('{') else { return Some((text, Labels::new())) };
+    let pairs = rest.strip_suffix('}')?.split(',').map(|pair| {
+        let (label, value) = pair.split_once('=')?;
+        let value = value.strip_prefix('"')?.strip_suffix('"')?;
+        is_name(label).then(|| (label.to_owned(), value.to_owned()))
+    });
+    Some((name, pairs.collect::<Option<Labels>>()?))
+}
+
+fn is_name(name: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
+    !name.is_empty() && name.bytes().all(allowed) && !name.starts_with(|c: char| c.is_ascii_digit())
+}
 
 impl Figures {
     fn add(&mut self, name: &str, worker: &str, value: f64) {
-        let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'_';
-        if name.is_empty() || !name.bytes().all(allowed) || name.starts_with(|c: char| c.is_ascii_digit()) {
+        let Some((name, more)) = labelled(name).filter(|(name, _)| is_name(name)) else {
             tracing::debug!(name, worker, "a figure has no name that Prometheus takes");
             return;
-        }
-        self.0.entry(name.to_owned()).or_default().insert(worker.to_owned(), value);
+        };
+        let labels = [("worker".to_owned(), worker.to_owned())].into_iter().chain(more).collect();
+        self.0.entry(name.to_owned()).or_default().insert(labels, value);
     }
 
     /// What the supervisor and the kernel say about the processes.
@@ -170,9 +188,8 @@ impl Collector for Figures {
             };
             let help = base.replace('_', " ");
             let mut family = encoder.encode_descriptor(base, &help, None, kind)?;
-            for (worker, &value) in values {
-                let labels = [("worker", worker.as_str())];
-                let one: MetricEncoder = family.encode_family(&labels)?;
+            for (labels, &value) in values {
+                let one: MetricEncoder = family.encode_family(labels)?;
                 match kind {
                     MetricType::Counter => ConstCounter::new(value).encode(one)?,
                     _ => ConstGauge::new(value).encode(one)?,
@@ -180,5 +197,31 @@ impl Collector for Figures {
             }
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_with_labels_are_told_with_them() {
+        let mut figures = Figures::default();
+        figures.add("path_mos{to=\"2\"}", "media", 4.25);
+        figures.add("moved_total{reason=\"path\",way=\"there\"}", "signalling-0", 3.0);
+        figures.add("calls", "signalling-0", 7.0);
+        for wrong in ["", "1st", "a-b", "path{to=2}", "path{to=\"2\"", "path{=\"2\"}"] {
+            figures.add(wrong, "media", 1.0);
+        }
+        let text = figures.encode().unwrap();
+        let values: Vec<&str> = text.lines().filter(|line| !line.starts_with('#')).collect();
+        assert_eq!(
+            values,
+            [
+                "strowger_calls{worker=\"signalling-0\"} 7.0",
+                "strowger_moved_total{worker=\"signalling-0\",reason=\"path\",way=\"there\"} 3.0",
+                "strowger_path_mos{worker=\"media\",to=\"2\"} 4.25",
+            ]
+        );
     }
 }

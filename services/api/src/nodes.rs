@@ -6,6 +6,7 @@ use axum::{Extension, Json};
 use contract::NodeId;
 use contract::cluster::{Drain, Look, View};
 use contract::moving::{MoveCall, Moved};
+use contract::paths::{KnownConditions, ShowConditions};
 
 use crate::access::Caller;
 use crate::api::Shared;
@@ -24,7 +25,12 @@ pub(crate) async fn list(
 ) -> Result<Json<Vec<NodeView>>, Problem> {
     caller.must_be_operator()?;
     let view = look(&shared).await?;
-    Ok(Json(view.nodes.iter().map(|node| NodeView::of(node, &view)).collect()))
+    // What is not known is left away.
+    let known = match view.nodes.is_empty() {
+        true => KnownConditions::default(),
+        false => shared.bus.ask(None, &ShowConditions {}).await.unwrap_or_default(),
+    };
+    Ok(Json(view.nodes.iter().map(|node| NodeView::of(node, &view, &known.nodes)).collect()))
 }
 
 /// Has a host hand on all that it owns, or (`back`) own again.

@@ -7,6 +7,8 @@ use contract::NodeId;
 use machine::Secret;
 use media::Settings;
 
+use crate::probing::Around;
+
 /// What a media worker is told.
 #[derive(Clone, Debug)]
 pub struct Config {
@@ -31,6 +33,8 @@ pub struct Config {
     pub gather: Duration,
     /// What an operator can turn of what is decided.
     pub settings: Settings,
+    /// Who else is there; none: this host is alone.
+    pub around: Option<Around>,
 }
 
 impl Config {
@@ -47,6 +51,7 @@ impl Config {
             prompts: None,
             gather: Duration::from_micros(650),
             settings: Settings::default(),
+            around: None,
         }
     }
 }

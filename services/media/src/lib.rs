@@ -9,6 +9,7 @@
 //! | what is done of what was decided | `perform.rs` |
 //! | the bus, and which thread has which call | `desk.rs` |
 //! | prompts | `prompts.rs` |
+//! | probes of the paths to other nodes | `probing.rs` |
 //!
 //! What is decided stands in `pure/roles/media`.
 
@@ -17,10 +18,12 @@ mod desk;
 mod pace;
 mod perform;
 mod ports;
+mod probing;
 mod prompts;
 mod service;
 mod thread;
 
 pub use config::Config;
 pub use media::Settings;
+pub use probing::{Around, Surroundings};
 pub use service::{Dealt, Join, RunError, Service, alone, run};

@@ -26,7 +26,7 @@ pub(crate) struct Hands {
     pub(crate) desk: Desk,
     pub(crate) board: Board,
     /// Counts of the shell, to stand beside those of the machine.
-    pub(crate) extra: Vec<(&'static str, f64)>,
+    pub(crate) extra: Vec<(String, f64)>,
 }
 
 impl Hands {
@@ -51,9 +51,16 @@ impl Hands {
         Gauges { values }
     }
 
+    /// Port pairs of all threads, and those that are lent, as they said last.
+    pub(crate) fn pool(&self) -> [u32; 2] {
+        let sum = self.sum();
+        let value = |name: &str| sum.values.iter().find(|known| known.0 == name).map_or(0.0, |known| known.1);
+        [value("media_ports") as u32, value("media_ports_lent") as u32]
+    }
+
     fn gauged(&mut self, ask: Ask, mut gauges: Gauges) {
         gauges.values.push(("media_packets_unsent_total".to_owned(), self.ports.unsent as f64));
-        gauges.values.extend(self.extra.iter().map(|&(name, value)| (name.to_owned(), value)));
+        gauges.values.extend(self.extra.iter().cloned());
         self.post(gauges);
         if ask != OWN {
             let sum = self.sum();

@@ -21,6 +21,7 @@ use crate::desk::{Desk, desks};
 use crate::pace::Pace;
 use crate::perform::{Board, Hands};
 use crate::ports::Ports;
+use crate::probing::Probing;
 use crate::prompts;
 use crate::thread::PacketThread;
 
@@ -28,6 +29,8 @@ use crate::thread::PacketThread;
 const BUS: &str = "bus";
 /// The labels of the pool's sockets begin so; RTP and RTCP in turn.
 const PORT: &str = "port-";
+/// The label of the socket that probes come to and go from.
+const PROBE: &str = "probe";
 
 /// Why a media worker does not run.
 #[derive(Debug, thiserror::Error)]
@@ -61,6 +64,8 @@ pub struct Dealt {
     pub bus: Box<dyn Mailbox + Send>,
     /// The pool, RTP and RTCP in turn.
     pub ports: Vec<UdpSocket>,
+    /// Where probes of other nodes come to; none: paths are not measured.
+    pub probe: Option<UdpSocket>,
 }
 
 impl Dealt {
@@ -70,7 +75,8 @@ impl Dealt {
         let near = Endpoint::new(config.topology.clone(), listener).map_err(RunError::Bus)?;
         let bus = join(near).map_err(RunError::Bus)?;
         let ports = dealt.take_all(PORT).into_iter().map(|(_, fd): (_, OwnedFd)| UdpSocket::from(fd));
-        Ok(Dealt { bus, ports: ports.collect() })
+        let ports = ports.collect();
+        Ok(Dealt { bus, ports, probe: dealt.take(PROBE).map(UdpSocket::from) })
     }
 }
 
@@ -114,6 +120,9 @@ impl Service {
         let board: Board = Arc::new((0..count).map(|_| Mutex::new(Gauges::default())).collect());
         let mut service = Service { threads: Vec::new(), wakers, stop: Arc::new(AtomicBool::new(false)) };
         let mut learners = Vec::new();
+        let mut probing = dealt.probe.zip(config.around.clone()).map(|(socket, around)| {
+            Probing::new((config.node, config.secret.clone()), socket, around, count, clock.now())
+        });
         let places = desks(dealt.bus, &service.wakers)?.into_iter().zip(share(dealt.ports, count));
         for (number, (desk, ports)) in places.enumerate() {
             let (sounds, learned) = channel();
@@ -128,6 +137,8 @@ impl Service {
                 beat: beat(),
                 stop: Arc::clone(&service.stop),
                 sounds: learned,
+                // By the thread that has the bus.
+                probing: probing.take(),
             };
             service.threads.push(start_thread(&format!("media-{number}"), move || thread.run())?);
         }

@@ -14,6 +14,7 @@ use strowger_io::{Clock, Events, Interest, MappedFile, Timer, Waker};
 
 use crate::pace::Pace;
 use crate::perform::{Hands, OWN};
+use crate::probing::Probing;
 
 /// The longest time between two looks: a thread shows twice in each beat that it lives.
 const NAP: Duration = Duration::from_millis(50);
@@ -27,6 +28,7 @@ const POST_EVERY: Duration = Duration::from_secs(1);
 const BUS: u64 = u64::MAX;
 const WAKER: u64 = u64::MAX - 1;
 const TIMER: u64 = u64::MAX - 2;
+const PROBE: u64 = u64::MAX - 3;
 
 /// What a thread needs to run.
 pub(crate) struct PacketThread {
@@ -38,6 +40,7 @@ pub(crate) struct PacketThread {
     pub(crate) beat: Option<Beat>,
     pub(crate) stop: Arc<AtomicBool>,
     pub(crate) sounds: Receiver<Sounds>,
+    pub(crate) probing: Option<Probing>,
 }
 
 /// What changes from look to look.
@@ -47,6 +50,8 @@ struct Work {
     inputs: Vec<In>,
     buffer: Box<[u8; LONGEST]>,
     posted: Moment,
+    /// A probe came.
+    is_probed: bool,
     /// Rings for deadlines. Left alone on most looks: setting a timer costs as much as a packet.
     timer: Timer,
     rings: Moment,
@@ -64,12 +69,16 @@ impl PacketThread {
         if let Some(mailbox) = self.hands.desk.mailbox() {
             self.hands.ports.poller.add(mailbox, BUS, Interest::READ)?;
         }
+        if let Some(probing) = &self.probing {
+            self.hands.ports.poller.add(&probing.socket, PROBE, Interest::READ)?;
+        }
         let mut work = Work {
             events: Events::new(EVENTS),
             ready: Vec::with_capacity(EVENTS),
             inputs: Vec::new(),
             buffer: Box::new([0; LONGEST]),
             posted: Moment::START,
+            is_probed: false,
             timer: Timer::new()?,
             rings: Moment::NEVER,
         };
@@ -92,6 +101,7 @@ impl PacketThread {
         self.sort(work);
         self.pace.looked(now, work.ready.len());
         self.forward(now, work);
+        self.probe(now, work);
         self.decide(now, work);
         if let Some(beat) = &self.beat {
             beat.tick();
@@ -102,6 +112,7 @@ impl PacketThread {
     /// Sets the timer, if something is due before it rings.
     fn wind(&mut self, now: Moment, work: &mut Work) -> strowger_io::Result<()> {
         let due = self.turn.machine.next_deadline().unwrap_or(Moment::NEVER);
+        let due = self.probing.as_ref().map_or(due, |probing| probing.next_deadline().min(due));
         let due = if work.rings == Moment::NEVER { due.min(now.after(NAP)) } else { due };
         if due < work.rings {
             work.rings = due;
@@ -121,6 +132,7 @@ impl PacketThread {
                     work.timer.drain();
                     work.rings = Moment::NEVER;
                 }
+                PROBE => work.is_probed = true,
                 number => work.ready.push(Socket::of(number as u32)),
             }
         }
@@ -157,6 +169,22 @@ impl PacketThread {
         }
     }
 
+    /// Answers probes, asks others, and tells exchanges what is known.
+    fn probe(&mut self, now: Moment, work: &mut Work) {
+        let Some(probing) = &mut self.probing else { return };
+        if std::mem::take(&mut work.is_probed) {
+            probing.receive(now);
+        }
+        if probing.next_deadline() > now {
+            return;
+        }
+        probing.ask(now);
+        if let Some(conditions) = probing.tell(now, || self.hands.pool()) {
+            self.hands.desk.notice(conditions);
+            self.hands.desk.flush();
+        }
+    }
+
     /// Everything but packets; most looks bring nothing of it.
     fn decide(&mut self, now: Moment, work: &mut Work) {
         if self.turn.machine.is_unsettled() {
@@ -177,10 +205,13 @@ impl PacketThread {
 
     fn count(&mut self) {
         let journal = self.turn.journal.stats();
-        self.hands.extra = vec![
+        let own = [
             ("media_journal_unprotected_total", journal.unprotected as f64),
             ("media_journal_live_bytes", journal.live_bytes as f64),
             ("media_panics_total", self.turn.stats().panics as f64),
         ];
+        let paths = self.probing.as_ref().map(Probing::gauges).unwrap_or_default();
+        let own = own.into_iter().map(|(name, value)| (name.to_owned(), value));
+        self.hands.extra = own.chain(paths).collect();
     }
 }

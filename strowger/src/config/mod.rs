@@ -3,12 +3,14 @@
 mod amqp;
 mod cell;
 mod cluster;
+mod moving;
 mod nats;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use contract::Role;
 use machine::Failpoint;
 use serde::{Deserialize, Serialize};
 use sip::digest::Algorithm;
@@ -16,6 +18,7 @@ use sip::digest::Algorithm;
 pub(crate) use amqp::Amqp;
 pub(crate) use cell::Cell;
 pub(crate) use cluster::{Cluster, Floating};
+pub(crate) use moving::Moving;
 pub(crate) use nats::Nats;
 
 /// The whole configuration of a platform on one host.
@@ -42,6 +45,7 @@ pub(crate) struct Config {
     pub(crate) api: Api,
     pub(crate) cluster: Cluster,
     pub(crate) cell: Cell,
+    pub(crate) moving: Moving,
     pub(crate) nats: Nats,
     pub(crate) amqp: Amqp,
     /// Faults planted on purpose, for drills: `[[failpoints]] dialed = "...", fault = "panic"`.
@@ -244,6 +248,7 @@ impl Default for Config {
             api: Api::default(),
             cluster: Cluster::default(),
             cell: Cell::default(),
+            moving: Moving::default(),
             nats: Nats::default(),
             amqp: Amqp::default(),
             failpoints: Vec::new(),
@@ -400,6 +405,7 @@ impl Config {
         say(legs > 7_000, "media.legs: expected at most 7000, for both families together (descriptors)");
         self.cluster.contradictions().iter().for_each(|what| say(true, what));
         self.cell.contradictions(&self.cluster).iter().for_each(|what| say(true, what));
+        self.moving.contradictions().iter().for_each(|what| say(true, what));
         self.nats.contradictions(&self.cluster).iter().for_each(|what| say(true, what));
         self.amqp.contradictions().iter().for_each(|what| say(true, what));
         if let Err(error) = store::Address::read(&self.store, &self.data) {
@@ -441,6 +447,18 @@ impl Config {
             }
         }
         bound
+    }
+
+    /// Where media hears probes of other nodes: at its own address, under the number that signalling has inside, but
+    /// by UDP. None if this host is alone.
+    pub(crate) fn probed(&self) -> Option<SocketAddr> {
+        if !self.cluster.is_one_of_several() || !self.cluster.has(Role::Media) {
+            return None;
+        }
+        let bound = *self.media_bind().first()?;
+        let shown =
+            if bound.is_unspecified() { crate::serve::outward_address(bound.is_ipv6()) } else { Some(bound) };
+        Some(SocketAddr::new(shown?, self.cluster.inside.port()))
     }
 
     /// The addresses that phones are told for their audio, where it is another than the ports are bound to.

@@ -227,6 +227,7 @@ fn exchange_settings(config: &Config, number: u16, contacts: Vec<call::ContactHo
     settings.overload.all = shed * 2;
     settings.overload.retry_after = Duration::from_secs(config.signalling.retry_after_seconds);
     settings.overload.emergency.clone_from(&config.overload.emergency);
+    settings.moving = config.moving.settings();
     settings.call.contacts = contacts;
     settings.call.ring = Duration::from_secs(config.call.ring_seconds);
     settings.call.inactivity = Duration::from_secs(config.call.inactivity_seconds);

@@ -238,6 +238,10 @@ impl Shell<Signalling> for Voice {
             Out::Hop { shard, bytes } => self.send_inward(now, shard, bytes),
             Out::Bus(envelope) => self.ask(envelope),
             Out::Answer(asker, envelope) => self.answer(asker, envelope),
+            Out::Moving { call, from, how } => {
+                let (from, to, reason) = (from.0, how.to.0, how.reason.name());
+                tracing::info!(%call, from, to, reason, "a call's audio moves");
+            }
             Out::Heard { bytes, said } => self.note(now, Some(&said), true, &bytes),
         }
     }

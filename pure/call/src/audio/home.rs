@@ -29,6 +29,9 @@ pub(crate) struct Home {
     /// When a phone that could not hear of the new place is told again.
     #[serde(skip_serializing_if = "is_default")]
     again: Option<Moment>,
+    /// When it was wished at another node last.
+    #[serde(skip_serializing_if = "is_default")]
+    went: Moment,
     /// How often it was told again since all of them knew.
     #[serde(skip_serializing_if = "is_default")]
     agains: u8,
@@ -150,6 +153,16 @@ impl Audio {
     /// Another session is being built, and the phones don't know of it.
     pub(crate) fn is_leaving(&self) -> bool {
         self.home.from.is_some()
+    }
+
+    /// The session is wished elsewhere since `now`.
+    pub(crate) fn goes(&mut self, now: Moment) {
+        self.home.went = now;
+    }
+
+    /// When it was wished elsewhere last.
+    pub(crate) fn went(&self) -> Moment {
+        self.home.went
     }
 
     /// Nodes that were asked in vain may be asked again.

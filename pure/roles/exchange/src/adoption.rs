@@ -11,6 +11,9 @@ impl Exchange {
     /// From now on this thread owns `owned`. Whatever lives in other shards is forgotten without a word: their owners
     /// have it.
     pub(crate) fn own(&mut self, now: Moment, owned: Owned, out: &mut Outbox<Out>) {
+        if self.view.settings.owned != owned {
+            self.movers.keep_calm(now);
+        }
         self.view.settings.owned = owned;
         for (tag, shard, key) in self.foreign() {
             self.forget(tag, key);

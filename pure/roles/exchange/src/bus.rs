@@ -7,6 +7,7 @@ use contract::billing::{Reserved, Settled};
 use contract::domains::Domains;
 use contract::media::{Anchored, Noticed, Released};
 use contract::moving::MoveCall;
+use contract::paths::{Conditions, ShowConditions};
 use contract::query::{Gauge, HangUp, ListCalls, ListRegistrations};
 use contract::record::Kept;
 use contract::registration::{Give, Locate, Located, Reach, Reached, Take};
@@ -220,6 +221,9 @@ impl Exchange {
             Some(verb) if verb == Changed::SUBJECT.verb => {
                 read(&envelope.body).map(|changed| self.changed(changed, now, out))
             }
+            Some(verb) if verb == Conditions::SUBJECT.verb => {
+                read(&envelope.body).map(|said| self.learn_conditions(said, now))
+            }
             Some(verb) if verb == Doubt::SUBJECT.verb => {
                 self.doubt(now, out);
                 Some(())
@@ -286,6 +290,9 @@ impl Exchange {
             }
             Some(verb) if verb == MoveCall::SUBJECT.verb => {
                 read(body).map(|asked| Envelope::answer::<MoveCall>(id, &self.move_call(&asked, now, out)))
+            }
+            Some(verb) if verb == ShowConditions::SUBJECT.verb => {
+                Some(Envelope::answer::<ShowConditions>(id, &self.conditions(now)))
             }
             Some(verb) if verb == Gauge::SUBJECT.verb => Some(Envelope::answer::<Gauge>(id, &self.gauges())),
             Some(_) | None => None,

@@ -1,3 +1,6 @@
+use std::collections::BTreeMap;
+
+use contract::moving::Reason;
 use contract::query::Gauges;
 
 /// What was counted since the thread began.
@@ -21,6 +24,8 @@ pub(crate) struct Counters {
     pub(crate) handed_on: u64,
     /// What was refused since a cell did not answer.
     pub(crate) out_of_reach: u64,
+    /// Calls whose audio was sent elsewhere, by the reason.
+    pub(crate) moved: BTreeMap<Reason, u64>,
 }
 
 impl Counters {
@@ -67,7 +72,12 @@ impl Counters {
             ("exchange_handed_to_cells_total", self.handed_on),
             ("exchange_cell_out_of_reach_total", self.out_of_reach),
         ];
-        let values = counts.map(|(name, count)| (name.to_owned(), count as f64)).into();
-        Gauges { values }
+        let counts = counts.map(|(name, count)| (name.to_owned(), count as f64));
+        let reasons = [Reason::Hand, Reason::Lost, Reason::Path, Reason::Full];
+        let moved = reasons.map(|reason| {
+            let count = self.moved.get(&reason).copied().unwrap_or(0);
+            (format!("exchange_moved_total{{reason=\"{}\"}}", reason.name()), count as f64)
+        });
+        Gauges { values: counts.into_iter().chain(moved).collect() }
     }
 }

@@ -4,6 +4,7 @@ use std::time::Duration;
 use call::Wanted;
 use contract::account::Tenants;
 use contract::domains::Domains;
+use contract::moving::Move;
 use contract::{CallId, Envelope, Kind, NodeId, sharding};
 use machine::{Key, Machine, Moment, Outbox, Owned, Record, Secret, Shard, Tag, Timers};
 use sip::Message;
@@ -16,6 +17,7 @@ use crate::cells::Cells;
 use crate::counters::Counters;
 use crate::hashes;
 use crate::kept;
+use crate::moving::Movers;
 use crate::questions::{About, Questions};
 use crate::records::Records;
 use crate::settings::Settings;
@@ -70,6 +72,15 @@ pub enum Out {
         /// The whole message, as it came.
         bytes: Vec<u8>,
     },
+    /// A call's audio is on its way to another media node: for whoever keeps the log.
+    Moving {
+        /// Which call.
+        call: CallId,
+        /// From where.
+        from: NodeId,
+        /// To where, and why.
+        how: Move,
+    },
 }
 
 /// Between whom a message was said.
@@ -87,6 +98,8 @@ pub(crate) enum Timer {
     Call(CallId),
     Resume(CallId),
     Media(CallId),
+    Move(CallId),
+    Policy,
     Question(u64),
     Tenants,
     Records,
@@ -117,6 +130,8 @@ pub struct Exchange {
     pub(crate) in_hand: Option<(Tag, Key)>,
     /// What waited for an answer that has come.
     pub(crate) ready: VecDeque<(CallId, Wanted)>,
+    /// Where calls move by themselves.
+    pub(crate) movers: Movers,
     ended: Vec<Ended>,
 }
 
@@ -124,6 +139,7 @@ impl Exchange {
     /// An exchange that knows nothing yet. [`Exchange::restore`] it, then [`Exchange::resume`] it.
     pub fn new(settings: Settings, secret: Secret, now: Moment) -> Self {
         let waiting = Waiting::new(settings.waiting.room);
+        let movers = Movers::new(&settings, now);
         let view = View::new(settings, secret, now);
         Exchange {
             questions: Questions::new(view.mint.hash().clone()),
@@ -134,6 +150,7 @@ impl Exchange {
             counters: Counters::default(),
             in_hand: None,
             ready: VecDeque::new(),
+            movers,
             ended: Vec::new(),
         }
     }
@@ -256,8 +273,13 @@ impl Exchange {
     pub fn due(&self) -> Option<(Tag, Key)> {
         let call = match (self.ready.front(), self.timers.first()) {
             (Some(&(call, _)), _) => call,
-            (None, Some(Timer::Call(call) | Timer::Resume(call) | Timer::Media(call))) => call,
-            (None, Some(Timer::Question(_) | Timer::Tenants | Timer::Records) | None) => return None,
+            (
+                None,
+                Some(Timer::Call(call) | Timer::Resume(call) | Timer::Media(call) | Timer::Move(call)),
+            ) => call,
+            (None, Some(Timer::Question(_) | Timer::Tenants | Timer::Records | Timer::Policy) | None) => {
+                return None;
+            }
         };
         Some((kept::CALL, kept::call_key(call)))
     }
@@ -339,9 +361,9 @@ impl Machine for Exchange {
             Some(Timer::Resume(id)) => {
                 self.with_call(id, now, out, |call, world, now, said| call.resume(world, now, said));
             }
-            Some(Timer::Media(id)) => {
-                self.with_call(id, now, out, |call, world, now, said| call.media_changed(world, now, said));
-            }
+            Some(Timer::Media(id)) => self.media_is_gone(id, now, out),
+            Some(Timer::Move(id)) => self.move_as_planned(id, now, out),
+            Some(Timer::Policy) => self.plan_moves(now),
             Some(Timer::Question(id)) => self.ask_again(id, now, out),
             Some(Timer::Tenants) => self.ask(About::Tenants, now, out),
             Some(Timer::Records) => self.keep_records(now, out),

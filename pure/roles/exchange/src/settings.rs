@@ -8,7 +8,7 @@ use sip::digest::Algorithm;
 use crate::cells::Cells;
 
 /// How this exchange thread behaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Settings {
     /// What it calls itself in the Server header of its answers; empty for nothing.
     pub server: String,
@@ -30,6 +30,8 @@ pub struct Settings {
     pub overload: Overload,
     /// The calls.
     pub call: call::Settings,
+    /// When calls in progress are moved to other media nodes by themselves.
+    pub moving: paths::Settings,
     /// How many records go to the store at once.
     pub records_at_once: usize,
     /// Offices are told what happens in calls, as it happens: somebody may want to hear it.
@@ -51,6 +53,7 @@ impl Default for Settings {
             waiting: Waiting::default(),
             overload: Overload::default(),
             call: call::Settings::default(),
+            moving: paths::Settings::default(),
             records_at_once: 1024,
             events: false,
             failpoints: Vec::new(),

@@ -16,7 +16,7 @@ pub use call::{CallView, ContactView, RegistrationView};
 pub use cell::{CellView, ConflictView, HomeView, NewHome};
 pub use import::{ImportView, RefusedLine};
 pub use ladder::{LadderView, RungView};
-pub use node::{Destination, Draining, NodeView};
+pub use node::{Destination, Draining, NodeView, PathView};
 pub use record::{MoneyView, QualityView, RecordView};
 
 use serde::{Deserialize, Serialize};

@@ -1,10 +1,14 @@
 //! Media nodes come and go, and calls go where they are.
 
+use std::collections::BTreeSet;
+
+use contract::event::What;
 use contract::media::{Happening, Noticed};
-use contract::moving::{MoveCall, Moved};
+use contract::moving::{Move, MoveCall, Moved, Reason};
+use contract::paths::{Conditions, Path, ShowConditions};
 use contract::query::ListCalls;
 use contract::{CallId, Envelope, NodeId};
-use exchange::In;
+use exchange::{In, Settings};
 use machine::Shard;
 use sip::Method;
 
@@ -100,4 +104,85 @@ fn audio_that_nobody_knows_of_is_released_where_nobody_talks() {
         pair.platform.tell(In::Bus(Envelope::notice(Some(shard), &noticed(what))));
         assert_eq!(released(&pair.platform), count);
     }
+}
+
+/// What three nodes say, if the paths of node 1 are `bad`, and it has lent so many of its hundred ports.
+fn conditions(is_bad: bool, lent: u32) -> Vec<In> {
+    let told = [1, 2, 3].map(|node| {
+        let path = |to: u16| {
+            let is_bad = is_bad && (node == 1 || to == 1);
+            let (lost_there, delay_us) = if is_bad { (0.1, 90_000) } else { (0.0, 400) };
+            Path { to: NodeId(to), lost_there, delay_us, probes: 50, ..Path::default() }
+        };
+        let paths = [1, 2, 3].into_iter().filter(|to| *to != node).map(path).collect();
+        let lent = if node == 1 { lent } else { 2 };
+        Conditions { node: NodeId(node), ports: 100, lent, paths, ..Conditions::default() }
+    });
+    told.iter().map(|said| In::Bus(Envelope::notice(None, said))).collect()
+}
+
+/// So many seconds pass, in each of which all nodes say how they are; what phones hear meanwhile.
+fn pass(pair: &mut Pair, count: usize, said: impl Fn() -> Vec<In>) -> Vec<Sip> {
+    let mut heard = Vec::new();
+    for _ in 0..count {
+        said().into_iter().for_each(|it| pair.platform.tell(it));
+        heard.extend(pair.platform.pass(seconds(1)));
+    }
+    heard
+}
+
+fn talking_among_three() -> Pair {
+    let mut pair = Pair::new(Platform::with(1, Settings { events: true, ..Settings::default() }));
+    pair.platform.tell(nodes(&[1, 2, 3]));
+    pair.talk();
+    pair
+}
+
+#[test]
+fn a_call_leaves_a_node_whose_paths_are_worse_and_it_is_told() {
+    let mut pair = talking_among_three();
+    assert_eq!(reinvites(&pass(&mut pair, 5, || conditions(false, 10))).len(), 0);
+    let offers = reinvites(&pass(&mut pair, 9, || conditions(true, 10)));
+    // Phones that say nothing are told again.
+    assert_eq!(offers.iter().collect::<BTreeSet<_>>().len(), 2);
+    let call = the_call(&mut pair.platform);
+    assert_ne!(call.media, NodeId(1));
+    let moves: Vec<_> = pair.platform.office.events.iter().filter(|it| it.what == What::Moved).collect();
+    assert_eq!(moves.len(), 1);
+    assert_eq!(moves[0].moved, Some(Move { to: call.media, reason: Reason::Path }));
+    let gauges = pair.platform.ask(0, &contract::query::Gauge {});
+    let counted = gauges.values.iter().find(|(name, _)| name == "exchange_moved_total{reason=\"path\"}");
+    assert_eq!(counted.map(|(_, count)| *count), Some(1.0));
+    assert_eq!(pair.platform.ask(0, &ShowConditions {}).nodes.len(), 3);
+}
+
+#[test]
+fn a_new_call_begins_where_the_paths_are_good() {
+    let mut pair = Pair::new(Platform::new());
+    pair.platform.tell(nodes(&[1, 2, 3]));
+    pass(&mut pair, 6, || conditions(true, 10));
+    pair.talk();
+    assert_eq!(the_call(&mut pair.platform).media, NodeId(2));
+}
+
+#[test]
+fn a_call_leaves_a_full_node_and_rests_then() {
+    let mut pair = talking_among_three();
+    pass(&mut pair, 20, || conditions(false, 90));
+    let call = the_call(&mut pair.platform);
+    assert_ne!(call.media, NodeId(1));
+    let wanted = MoveCall { call: call.id, to: NodeId(1) };
+    assert_eq!(pair.platform.ask(0, &wanted), Moved::Accepted, "by hand it goes at once");
+    pass(&mut pair, 50, || conditions(false, 90));
+    assert_eq!(the_call(&mut pair.platform).media, NodeId(1));
+}
+
+#[test]
+fn where_moving_is_off_a_call_stays() {
+    let mut settings = Settings::default();
+    settings.moving.on = false;
+    let mut pair = Pair::new(Platform::with(1, settings));
+    pair.platform.tell(nodes(&[1, 2, 3]));
+    pair.talk();
+    assert_eq!(reinvites(&pass(&mut pair, 12, || conditions(true, 90))).len(), 0);
 }

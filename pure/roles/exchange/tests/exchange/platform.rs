@@ -309,10 +309,10 @@ impl Platform {
                     }
                     self.said.push(message);
                 }
-                Out::Heard { .. } => {}
                 Out::Forward { shard, bytes } if !shard.cell().is_home() => {
                     self.beyond.push((shard.cell(), Beyond::Message(shard.at_home(), bytes)));
                 }
+                Out::Heard { .. } | Out::Moving { .. } => {}
                 Out::Forward { shard, bytes } => {
                     self.queue.push_back((self.owner(shard), In::Sip(bytes)));
                 }
