@@ -335,6 +335,8 @@ impl Till {
         self.put_off.retain(|_, until| *until > now);
         self.write_at = match self.dirty.len() - self.put_off.len() {
             0 => self.put_off.values().min().copied(),
+            // As many as are written together wait already: no more need come.
+            TOGETHER.. => Some(now),
             _ => Some(now.after(WRITE_AFTER)),
         };
         self.read(now, out);

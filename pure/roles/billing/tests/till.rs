@@ -208,6 +208,26 @@ fn settled(answer: &Answer) -> (i64, i64, i64) {
 }
 
 #[test]
+fn a_crowd_that_does_not_fit_into_one_write_is_written_without_a_pause() {
+    let mut shop = Shop::new();
+    for call in 1..=2_500 {
+        shop.ask(call, over(call, "anna", 0));
+    }
+    shop.work(true, true);
+    shop.pass(100);
+    let mut writes = Vec::new();
+    while let Some(Out::Write(states)) = shop.orders.front() {
+        writes.push(states.len());
+        shop.work(true, true);
+        shop.pass(0);
+    }
+    assert_eq!(writes, [1024, 1024], "the rest is no crowd");
+    assert_eq!(shop.till.unwritten(), 2_500 - 2 * 1024);
+    shop.quiet();
+    assert_eq!((shop.till.unwritten(), shop.told.len()), (0, 2_500));
+}
+
+#[test]
 fn a_question_is_answered_at_once_where_the_purse_is_known_and_the_end_when_it_is_written() {
     let mut shop = Shop::new();
     assert_eq!(shop.ask(1, more(1, "anna", 1)), None, "the purse must be read");
