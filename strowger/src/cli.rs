@@ -138,6 +138,12 @@ pub(crate) struct PlanArgs {
     /// Between two REGISTERs of one phone, seconds.
     #[arg(long, default_value_t = Demand::default().refresh)]
     pub(crate) refresh: f64,
+    /// After an outage phones try again within so many seconds.
+    #[arg(long, default_value_t = Demand::default().retry)]
+    pub(crate) retry: f64,
+    /// `signalling.retry_after_seconds`: who is refused comes back after that, twice as long at most.
+    #[arg(long, default_value_t = Demand::default().retry_after)]
+    pub(crate) retry_after: f64,
     /// Bytes of sound in an RTP packet (G.711: 160).
     #[arg(long, default_value_t = Demand::default().payload)]
     pub(crate) payload: f64,

@@ -42,6 +42,8 @@ impl From<&PlanArgs> for Demand {
             off_net: args.off_net,
             contacts: args.contacts,
             refresh: args.refresh,
+            retry: args.retry,
+            retry_after: args.retry_after,
             payload: args.payload,
             packets: args.packets,
             most_blocked: args.blocked,
@@ -63,7 +65,7 @@ fn text(plan: &Plan) -> String {
     let _ = writeln!(
         text,
         "\n{} cell(s), of which {} may be away, each of {} signalling and {} media hosts (one of each spare),\n\
-         {} brokers, {} bus servers, {} store servers: {} hosts, {} cores in all\n\
+         {} brokers, {} bus servers, {} store servers: {} hosts, {} processes, {} cores in all\n\
          (each figure is that of the busiest hour; docs/scaling.md tells what was measured and what is not)",
         plan.cells,
         plan.cells_to_lose,
@@ -73,6 +75,7 @@ fn text(plan: &Plan) -> String {
         cell.bus_servers,
         cell.store_servers,
         plan.hosts,
+        plan.processes,
         short(plan.cores),
     );
     text

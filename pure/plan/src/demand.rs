@@ -19,6 +19,10 @@ pub struct Demand {
     pub contacts: f64,
     /// Between two REGISTERs of one phone, seconds.
     pub refresh: f64,
+    /// A phone that is not registered tries again within so many seconds (RFC 5626: 30 at first, longer later).
+    pub retry: f64,
+    /// Who is refused in an overload comes back after so many seconds at least, and twice as many at most.
+    pub retry_after: f64,
     /// Bytes of sound in an RTP packet.
     pub payload: f64,
     /// RTP packets that one phone sends in a second.
@@ -56,6 +60,8 @@ impl Default for Demand {
             off_net: 0.5,
             contacts: 1.2,
             refresh: 1800.0,
+            retry: 30.0,
+            retry_after: 5.0,
             payload: 160.0,
             packets: 50.0,
             most_blocked: 0.001,
@@ -84,6 +90,8 @@ impl Demand {
         let more_than_none = [
             ("subscribers", self.subscribers),
             ("the time between two REGISTERs", self.refresh),
+            ("the time within which phones try again", self.retry),
+            ("the time after which they shall come again", self.retry_after),
             ("the subscribers of a cell", self.cell),
             ("a host's cores", host.cores),
             ("a host's memory", host.memory),

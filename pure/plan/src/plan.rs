@@ -2,8 +2,9 @@ use serde::Serialize;
 
 use crate::demand::{Demand, Unplannable};
 use crate::erlang;
-use crate::figures::Figures;
+use crate::figures::{Across, Figures};
 use crate::steps::{Step, Steps, short};
+use crate::storm::Storm;
 
 /// Around the sound in each packet: RTP 12, UDP 8, IPv4 20, Ethernet with its gap 38 bytes.
 const AROUND_SOUND: f64 = 78.0;
@@ -23,6 +24,14 @@ const BROKERS: u64 = 3;
 const BUS: u64 = 3;
 /// A primary and who takes its place.
 const STORE: u64 = 2;
+/// On a signalling host: supervisor and its standby, signalling, office, broker.
+const OF_SIGNALLING: u64 = 5;
+/// On a media host: supervisor and its standby, media, broker.
+const OF_MEDIA: u64 = 4;
+/// REGISTERs of a phone that registers anew: one that is challenged, and one with the answer.
+const REGISTERS: f64 = 2.0;
+/// A refusal costs less than a REGISTER that is served; it was not measured, so it counts as one.
+const REFUSAL: f64 = 1.0 / REGISTERS;
 
 /// What a demand needs.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -35,6 +44,8 @@ pub struct Plan {
     pub cell: Cell,
     /// Hosts in all.
     pub hosts: u64,
+    /// Our processes in all; those of NATS and PostgreSQL are not in it.
+    pub processes: u64,
     /// Processors in all.
     pub cores: f64,
     /// How each figure comes about.
@@ -56,12 +67,27 @@ pub struct Cell {
     pub trunks: u64,
     /// Of a hundred messages 99 wait no longer for a thread, milliseconds.
     pub longest_wait_ms: f64,
+    /// Everybody registers anew at once.
+    pub storm: Storm,
+    /// After about so many seconds all are registered; none if refusals alone take all there is.
+    pub storm_seconds: Option<f64>,
+    /// Processors of the bus and of the store that are busy; none if that was not measured.
+    pub servers: Option<Servers>,
     /// Brokers, bus servers and servers of the store; small, and each on a host of another kind.
     pub brokers: u64,
     /// See `brokers`.
     pub bus_servers: u64,
     /// See `brokers`.
     pub store_servers: u64,
+}
+
+/// Processors that are busy in servers that are not ours.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
+pub struct Servers {
+    /// NATS.
+    pub nats: f64,
+    /// PostgreSQL.
+    pub postgres: f64,
 }
 
 /// Hosts of one kind.
@@ -89,9 +115,15 @@ impl Plan {
         let hosts = cells * (cell.signalling.hosts + cell.media.hosts);
         let sum = format!("{cells} x ({} + {})", cell.signalling.hosts, cell.media.hosts);
         steps.take("hosts in all", sum, hosts as f64, "hosts");
+        let of_cell = cell.signalling.hosts * OF_SIGNALLING + cell.media.hosts * OF_MEDIA;
+        let sum = format!(
+            "{cells} x ({} x {OF_SIGNALLING} + {} x {OF_MEDIA}): supervisors, standbys, workers",
+            cell.signalling.hosts, cell.media.hosts
+        );
+        let processes = steps.take("processes in all", sum, (cells * of_cell) as f64, "processes");
         let cores = hosts as f64 * demand.host.cores;
         steps.take("processors in all", format!("{hosts} x {}", short(demand.host.cores)), cores, "cores");
-        Ok(Plan { cells, cells_to_lose, cell, hosts, cores, steps: steps.0 })
+        Ok(Plan { cells, cells_to_lose, cell, hosts, processes: processes as u64, cores, steps: steps.0 })
     }
 }
 
@@ -128,9 +160,12 @@ impl Cell {
         );
         let erlangs = steps.take("calls at a time", sum, calls * held, "erlang");
         let (legs, trunks) = places(demand, erlangs, steps);
+        let costs = Costs::of(figures, steps);
         let (signalling, longest_wait_ms) =
-            signalling(demand, figures, (calls, registers, contacts, erlangs), steps);
+            signalling(demand, figures, &costs, (calls, registers, contacts, erlangs), steps);
         let media = media(demand, figures, erlangs, steps);
+        let servers = servers(figures, (calls, registers), steps);
+        let (storm, storm_seconds) = storm(demand, figures, &costs, (contacts, &signalling), steps);
         Cell {
             subscribers,
             signalling,
@@ -138,6 +173,9 @@ impl Cell {
             legs,
             trunks,
             longest_wait_ms,
+            storm,
+            storm_seconds,
+            servers,
             brokers: BROKERS,
             bus_servers: BUS,
             store_servers: STORE,
@@ -158,22 +196,62 @@ fn places(demand: &Demand, erlangs: f64, steps: &mut Steps) -> (u64, u64) {
     (legs as u64, trunks as u64)
 }
 
+/// What a call and a REGISTER cost our own processes on several hosts, microseconds.
+struct Costs {
+    call: f64,
+    register: f64,
+}
+
+impl Costs {
+    fn of(figures: &Figures, steps: &mut Steps) -> Self {
+        let scaled = figures.threads * figures.exchanges.unwrap_or(1.0);
+        let factors = match figures.exchanges {
+            Some(exchanges) => {
+                format!(
+                    "{} (threads) x {} (eight exchanges over one)",
+                    short(figures.threads),
+                    short(exchanges)
+                )
+            }
+            None => format!("{} (threads; more exchanges: not measured)", short(figures.threads)),
+        };
+        let mut cost = |what: &str, alone: f64, across: Option<Across>| {
+            let more = across.map(|across| across.buddy + across.servers);
+            let sum = match across {
+                Some(Across { buddy, servers, .. }) => format!(
+                    "{} x {factors} + {} (buddy) + {} (bus and store on servers)",
+                    short(alone),
+                    short(buddy),
+                    short(servers)
+                ),
+                None => {
+                    format!("{} x {factors}; buddy, bus and store on servers: not measured, 0", short(alone))
+                }
+            };
+            steps.take(what, sum, alone * scaled + more.unwrap_or_default(), "µs")
+        };
+        Costs {
+            call: cost("a call costs", figures.call_us, figures.call_across),
+            register: cost("a REGISTER costs", figures.register_us, figures.register_across),
+        }
+    }
+}
+
 fn signalling(
     demand: &Demand,
     figures: &Figures,
+    costs: &Costs,
     (calls, registers, contacts, erlangs): (f64, f64, f64, f64),
     steps: &mut Steps,
 ) -> (Pool, f64) {
     let sum = format!(
-        "({} x {} µs x {} + {} x {} µs)",
+        "{} x {} µs + {} x {} µs",
         short(calls),
-        short(figures.call_us),
-        short(figures.threads),
+        short(costs.call),
         short(registers),
-        short(figures.register_us)
+        short(costs.register)
     );
-    let of_calls = calls * figures.call_us * figures.threads;
-    let busy = (of_calls + registers * figures.register_us) / 1e6;
+    let busy = (calls * costs.call + registers * costs.register) / 1e6;
     let busy_cores = steps.take("busy with signalling", sum, busy, "cores");
     let sum = format!(
         "2 x ({} x {} B + {} x {} kB): owner and buddy",
@@ -191,7 +269,7 @@ fn signalling(
     let pool = pool(demand, "signalling", (busy_cores, memory, network), steps);
     // The spare one is away.
     let threads = (pool.hosts - SPARE) * demand.host.cores as u64;
-    let message = figures.call_us * figures.threads / MESSAGES / 1e3;
+    let message = costs.call / MESSAGES / 1e3;
     let wait = erlang::longest_wait(busy_cores, threads.max(1), LATE).unwrap_or(f64::INFINITY) * message;
     let sum = format!(
         "Erlang C: {} erlang on {threads} threads, {} of 100 messages wait at all, {} ms a message",
@@ -201,6 +279,64 @@ fn signalling(
     );
     let wait = steps.take("99 of 100 messages wait at most", sum, wait, "ms");
     (pool, wait)
+}
+
+/// What is busy in the servers that are not ours.
+fn servers(figures: &Figures, (calls, registers): (f64, f64), steps: &mut Steps) -> Option<Servers> {
+    let (call, register) = (figures.call_across?, figures.register_across?);
+    let mut busy = |what: &str, of: fn(&Across) -> f64| {
+        let (call, register) = (of(&call), of(&register));
+        let sum =
+            format!("{} x {} µs + {} x {} µs", short(calls), short(call), short(registers), short(register));
+        steps.take(what, sum, (calls * call + registers * register) / 1e6, "cores")
+    };
+    Some(Servers {
+        nats: busy("busy in NATS servers", |across| across.nats),
+        postgres: busy("busy in PostgreSQL", |across| across.postgres),
+    })
+}
+
+/// Everybody registers anew: the cell was away, and comes back.
+fn storm(
+    demand: &Demand,
+    figures: &Figures,
+    costs: &Costs,
+    (contacts, pool): (f64, &Pool),
+    steps: &mut Steps,
+) -> (Storm, Option<f64>) {
+    let sum = format!("{} phones within {} s", short(contacts), short(demand.retry));
+    steps.take("registrations after an outage", sum, contacts / demand.retry, "a second");
+    let cores = (pool.hosts - SPARE) as f64 * demand.host.cores;
+    let free = (cores - pool.busy_cores).max(0.0);
+    let sum = format!(
+        "({} cores - {} busy) x {} (goodput) / ({REGISTERS} x {} µs)",
+        short(cores),
+        short(pool.busy_cores),
+        short(figures.goodput),
+        short(costs.register)
+    );
+    let carried = free * figures.goodput * 1e6 / (REGISTERS * costs.register);
+    let carried = steps.take("of which can be carried", sum, carried, "a second");
+    let storm = Storm {
+        phones: contacts,
+        within: demand.retry,
+        carried,
+        refusal: REFUSAL,
+        retry_after: demand.retry_after,
+    };
+    let (played, seconds) = (storm.play(), storm.seconds());
+    let sum = match played.seconds {
+        Some(played_seconds) => format!(
+            "refused with Retry-After {} to {} s; the model, second by second: {} s, {} refused",
+            short(storm.retry_after),
+            short(2.0 * storm.retry_after),
+            short(played_seconds),
+            short(played.refused.round())
+        ),
+        None => "refusals alone take all there is: more hosts, or a longer retry_after".to_owned(),
+    };
+    steps.take("all are registered after about", sum, seconds.unwrap_or(f64::INFINITY), "s");
+    (storm, seconds)
 }
 
 fn media(demand: &Demand, figures: &Figures, erlangs: f64, steps: &mut Steps) -> Pool {
@@ -236,6 +372,13 @@ fn pool(demand: &Demand, what: &str, (busy, memory, network): (f64, f64, f64), s
         format!("{of}: {} / ({} x {}), up, + {SPARE} spare", short(need), short(has), short(host.usage));
     let hosts = most.ceil().max(1.0) as u64 + SPARE;
     steps.take(&format!("{what} hosts of a cell"), sum, hosts as f64, "hosts");
+    let used = |hosts: u64| 100.0 * most * host.usage / hosts as f64;
+    let sum = format!(
+        "{} % with all hosts, {} % without one: {bound_by}",
+        short(used(hosts)),
+        short(used(hosts - SPARE))
+    );
+    steps.take(&format!("{what}: left when one is away"), sum, 100.0 - used(hosts - SPARE), "%");
     Pool { hosts, busy_cores: busy, memory, network, bound_by }
 }
 
@@ -250,6 +393,10 @@ mod tests {
         packet_us: 5.0,
         contact_bytes: 360.0,
         call_kb: 7.0,
+        goodput: 1.0,
+        exchanges: None,
+        call_across: None,
+        register_across: None,
     };
 
     fn plan(demand: &Demand) -> Plan {
@@ -277,6 +424,36 @@ mod tests {
         assert_eq!((plan.cells, plan.cells_to_lose), (1, 0));
         assert_eq!((plan.cell.signalling.hosts, plan.cell.media.hosts), (2, 2));
         assert!(plan.cell.longest_wait_ms < 1.0);
+    }
+
+    #[test]
+    fn what_several_hosts_cost_more_counts_if_it_was_measured() {
+        let demand = Demand { subscribers: 5e5, busy_hour_calls: 3.6e6, ..Demand::default() };
+        let busy = |figures: &Figures| Plan::of(&demand, figures).expect("a plan").cell.signalling.busy_cores;
+        // 1,000 calls of 440 µs, and 333 REGISTERs of 12 or 13.2.
+        assert!((busy(&FIGURES) - 0.444).abs() < 1e-3, "{}", busy(&FIGURES));
+        let across = Some(Across { buddy: 100.0, servers: 60.0, nats: 30.0, postgres: 200.0 });
+        let told = Figures { call_across: across, register_across: across, exchanges: Some(1.5), ..FIGURES };
+        assert!((busy(&told) - (0.660 + 0.160 + 0.333 * 0.1798)).abs() < 1e-3, "{}", busy(&told));
+        let plan = Plan::of(&demand, &told).expect("a plan");
+        let servers = plan.cell.servers.expect("measured");
+        assert!(
+            (servers.nats - 1333.33 * 30e-6).abs() < 1e-5
+                && (servers.postgres - 1333.33 * 200e-6).abs() < 1e-5
+        );
+        assert_eq!(self::plan(&demand).cell.servers, None);
+    }
+
+    #[test]
+    fn a_storm_lasts_as_long_as_phones_take_to_come_back_unless_hosts_are_too_few() {
+        let demand = Demand { subscribers: 5e5, busy_hour_calls: 5e5, ..Demand::default() };
+        let calm = plan(&demand).cell;
+        assert_eq!((calm.storm.phones, calm.storm_seconds), (6e5, Some(30.0)));
+        let mut small = Demand { retry_after: 60.0, ..demand };
+        small.host.cores = 0.5;
+        let cell = plan(&small).cell;
+        assert!(cell.storm.carried < 6e5 / 30.0, "{:?}", cell.storm);
+        assert!(cell.storm_seconds.is_some_and(|seconds| seconds > 30.0), "{:?}", cell.storm_seconds);
     }
 
     #[test]
