@@ -104,8 +104,15 @@ fn cell(config: &Config) -> Cell {
 fn me(config: &Config) -> Node {
     let cluster = &config.cluster;
     let inside = if cluster.signals() { cluster.inside_of(config.signalling.threads) } else { Vec::new() };
-    let (node, probed) = (cluster.me(), config.probed());
-    let me = Node { node, host: cluster.host(), roles: cluster.roles(), inside, probed, ..Node::default() };
+    let me = Node {
+        node: cluster.me(),
+        host: cluster.host(),
+        roles: cluster.roles(),
+        inside,
+        probed: config.probed(),
+        spare: cluster.spare,
+        ..Node::default()
+    };
     if !cluster.has(Role::Edge) {
         return me;
     }

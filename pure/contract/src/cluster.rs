@@ -32,6 +32,9 @@ pub struct Node {
     pub probed: Option<SocketAddr>,
     /// It shall own nothing any more.
     pub draining: bool,
+    /// It owns nothing as long as another one can: it follows, to go on if one is lost.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub spare: bool,
     /// With which version of the view it came: what it said by an older one, before it was lost, is not heard. The
     /// brokers say it.
     pub since: u64,

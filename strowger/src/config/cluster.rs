@@ -21,6 +21,8 @@ pub(crate) struct Cluster {
     pub(crate) inside: SocketAddr,
     /// The nodes whose brokers agree (one, three or five): `NODE@ADDRESS:PORT`.
     pub(crate) brokers: Vec<Seat>,
+    /// No shard is this host's as long as another host can own it: it has copies, and goes on when one is lost.
+    pub(crate) spare: bool,
     /// A node that was silent for so long is lost, milliseconds.
     pub(crate) patience_ms: u64,
     /// An address that phones speak to and that this host can hold, the dearest first: `ADDRESS/PREFIX@INTERFACE`.
@@ -63,6 +65,7 @@ impl Default for Cluster {
             roles: Vec::new(),
             inside: ([127, 0, 0, 1], 7100).into(),
             brokers: Vec::new(),
+            spare: false,
             patience_ms: 700,
             floating: Vec::new(),
             secret: PathBuf::new(),

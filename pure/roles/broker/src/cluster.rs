@@ -183,9 +183,10 @@ impl Cluster {
         self.members.get(&node)
     }
 
-    /// Who should own `shard`; none if everybody is leaving.
+    /// Who should own `shard`, a spare one only if there is no other; none if everybody is leaving.
     pub fn wanted(&self, shard: Shard) -> Option<NodeId> {
-        first(shard, self.exchanges().filter(|node| self.stays(node)))
+        let staying = || self.exchanges().filter(|node| self.stays(node));
+        first(shard, staying().filter(|node| !node.spare)).or_else(|| first(shard, staying()))
     }
 
     /// Who should be the buddy of `shard` instead of who is.

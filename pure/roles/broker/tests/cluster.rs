@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use contract::cluster::{Cell, Node};
 use contract::{CellId, NodeId, Role};
-use machine::{Epoch, Moment, Shard};
+use machine::{Epoch, Moment, SHARDS, Shard};
 use proptest::prelude::*;
 use strowger_broker::{Change, Cluster, Watch};
 
@@ -89,6 +89,22 @@ fn who_joins_takes_its_share_and_nobody_else_moves() {
     let after = owners(&cluster);
     assert!(before.iter().zip(&after).all(|(old, new)| old == new || *new == 3));
     assert!((1200..1550).contains(&shares(&cluster)[&3]), "{:?}", shares(&cluster));
+}
+
+#[test]
+fn a_spare_follows_everything_and_owns_only_what_nobody_else_can() {
+    let spare = Change::Join(Node { spare: true, ..node(2, 2, 1) });
+    let mut cluster = of(&[spare.clone()]);
+    assert_eq!(shares(&cluster)[&2], usize::from(SHARDS), "there is no other");
+    cluster.apply(&member(1, 1, 1));
+    settle(&mut cluster);
+    assert_eq!(shares(&cluster)[&1], usize::from(SHARDS));
+    assert!(buddies(&cluster).iter().all(|buddy| *buddy == Some(2)));
+    cluster.apply(&lost(1));
+    assert_eq!(shares(&cluster)[&2], usize::from(SHARDS), "it goes on");
+    cluster.apply(&member(3, 3, 1));
+    settle(&mut cluster);
+    assert_eq!(shares(&cluster)[&3], usize::from(SHARDS), "and is spare again");
 }
 
 #[test]
