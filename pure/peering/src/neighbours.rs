@@ -108,6 +108,10 @@ pub struct Counts {
     pub cut: u64,
     /// Messages that nobody took in time.
     pub lost: u64,
+    /// Frames that were said to others.
+    pub said: u64,
+    /// Frames that others said.
+    pub heard: u64,
 }
 
 /// The neighbours of one thread.
@@ -199,7 +203,9 @@ impl Neighbours {
 
     /// Takes what is to be done with lines.
     pub fn take_wishes(&mut self) -> Vec<Wish> {
-        std::mem::take(&mut self.wishes)
+        let wishes = std::mem::take(&mut self.wishes);
+        self.counts.said += wishes.iter().filter(|wish| matches!(wish, Wish::Say { .. })).count() as u64;
+        wishes
     }
 
     /// Who hears what goes out by `wire`.
@@ -403,6 +409,7 @@ impl Neighbours {
     /// Something was said on a line.
     pub fn hear(&mut self, now: Moment, line: Line, frame: Frame, told: &mut Vec<Said>) {
         let Some(talk) = self.lines.get_mut(&line) else { return };
+        self.counts.heard += 1;
         match (talk, frame) {
             (Talk::To(peer), Frame::Challenge { nonce }) => {
                 let (peer, Peer { node, thread }) = (*peer, self.me);

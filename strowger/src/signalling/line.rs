@@ -48,13 +48,18 @@ impl Line {
     /// Reads what is there.
     pub(super) fn read(&mut self, room: &mut [u8], told: &mut impl FnMut(Frame)) -> Result<(), Cut> {
         for _ in 0..READS {
-            match self.stream.read(room)? {
+            let length = match self.stream.read(room)? {
                 None => return Ok(()),
                 Some(0) => return Err(Cut::Closed),
-                Some(length) => self.reader.push(&room[..length]),
-            }
+                Some(length) => length,
+            };
+            self.reader.push(&room[..length]);
             while let Some(frame) = self.reader.next_frame()? {
                 told(frame);
+            }
+            // That was all; if more has come meanwhile, or the end, the poller says so.
+            if length < room.len() {
+                return Ok(());
             }
         }
         Ok(())

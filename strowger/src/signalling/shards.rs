@@ -190,6 +190,8 @@ impl Thread {
             ("neighbours_lost_total", counts.lost as f64),
             ("cells_known", beyond.count() as f64),
             ("cells_reachable", beyond.reachable().count() as f64),
+            ("neighbours_said_total", counts.said as f64),
+            ("neighbours_heard_total", counts.heard as f64),
         ];
         gauges.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
     }
