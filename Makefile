@@ -8,7 +8,7 @@ BIN := $(CARGO_TARGET_DIR)/$(if $(filter release,$(PROFILE)),release,$(PROFILE))
 # What building needs, and what the tests' peers are.
 BUILD_PACKAGES := gcc libc6-dev
 TEST_PACKAGES := $(BUILD_PACKAGES) iproute2 sip-tester baresip-core postgresql nats-server rabbitmq-server
-BENCH_PACKAGES := $(BUILD_PACKAGES) sip-tester kamailio rtpengine-daemon
+BENCH_PACKAGES := $(BUILD_PACKAGES) sip-tester kamailio rtpengine-daemon postgresql nats-server
 
 .DEFAULT_GOAL := help
 .PHONY: help run build test format lint tidy fuzz simulate drill bench clean

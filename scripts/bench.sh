@@ -3,7 +3,7 @@
 # What a bench takes as options stands in BENCH_OPTIONS, e.g. BENCH_OPTIONS='--seconds 2 --rounds 3'.
 set -u
 cd "$(dirname "$0")/.."
-all=(sip-parse sip-register sip-call shards overload rtp sip-memory kill-signalling kill-media)
+all=(sip-parse sip-register sip-call shards overload rtp sip-memory kill-signalling kill-media cost scale billing bindings)
 if [ $# -gt 0 ]; then chosen=("$@"); else chosen=("${all[@]}"); fi
 for name in "${chosen[@]}"; do
     case " ${all[*]} " in

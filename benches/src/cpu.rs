@@ -16,11 +16,36 @@ struct Process {
     used: Duration,
 }
 
+/// So many servers can be told apart.
+pub(crate) const APART: usize = 16;
+
+/// Whose time is counted: first processes, each with all that descend from it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Whose {
+    /// Of the server.
+    pub(crate) server: Vec<u32>,
+    /// Of what it works with, told apart and not added.
+    pub(crate) beside: Vec<u32>,
+}
+
+impl From<u32> for Whose {
+    fn from(first: u32) -> Self {
+        Whose { server: vec![first], beside: Vec::new() }
+    }
+}
+
+impl Whose {
+    fn all(&self) -> impl Iterator<Item = u32> {
+        self.server.iter().chain(&self.beside).copied()
+    }
+}
+
 /// The state of the accounts at one moment.
 #[derive(Clone, Debug)]
 pub(crate) struct Sample {
     at: Instant,
     server: Duration,
+    apart: [Duration; APART],
     generator: Duration,
     others: Duration,
     idle: Duration,
@@ -32,6 +57,8 @@ pub(crate) struct Used {
     pub(crate) span: Duration,
     /// By the server's processes.
     pub(crate) server: Duration,
+    /// By each of its hosts, and then by each of what it works with.
+    pub(crate) apart: [Duration; APART],
     /// By this process, which generates the load.
     pub(crate) generator: Duration,
     /// By the machine on nobody else's account: the server and the kernel's own work.
@@ -41,18 +68,23 @@ pub(crate) struct Used {
 }
 
 impl Sample {
-    /// Looks at the process `root` with all its descendants, and at everybody else.
-    pub(crate) fn take(root: u32) -> Result<Self, Trouble> {
+    /// Looks at those processes with all their descendants, and at everybody else.
+    pub(crate) fn take(whose: &Whose) -> Result<Self, Trouble> {
         let processes = processes();
-        let tree = descendants(root, &processes);
-        if tree.is_empty() {
-            return Err(format!("the server (process {root}) has ended").into());
+        let (mut apart, mut known) = ([Duration::ZERO; APART], vec![std::process::id()]);
+        for (root, apart) in whose.all().zip(&mut apart) {
+            let tree = descendants(root, &processes);
+            if tree.is_empty() {
+                return Err(format!("the server (process {root}) has ended").into());
+            }
+            *apart = tree.iter().map(|&pid| process_time(pid)).sum();
+            known.extend(tree);
         }
-        let own = std::process::id();
-        let foreign = |process: &&Process| process.pid != own && !tree.contains(&process.pid);
+        let foreign = |process: &&Process| !known.contains(&process.pid);
         Ok(Sample {
             others: processes.iter().filter(foreign).map(|process| process.used).sum(),
-            server: tree.iter().map(|&pid| process_time(pid)).sum(),
+            server: apart[..whose.server.len()].iter().sum(),
+            apart,
             generator: strowger_io::process_cpu_time(),
             idle: idle()?,
             at: Instant::now(),
@@ -69,6 +101,7 @@ impl Sample {
         Used {
             span,
             server: later.server.saturating_sub(self.server),
+            apart: std::array::from_fn(|at| later.apart[at].saturating_sub(self.apart[at])),
             generator,
             machine: all.saturating_sub(idle).saturating_sub(generator).saturating_sub(others),
             others,
@@ -79,6 +112,11 @@ impl Sample {
 /// The process `root` and all that descend from it; none if it is gone.
 pub(crate) fn tree(root: u32) -> Vec<u32> {
     descendants(root, &processes())
+}
+
+/// The time that all threads of these processes, and of all that descend from them, ran.
+pub(crate) fn tree_time(roots: &[u32]) -> Duration {
+    roots.iter().flat_map(|&root| tree(root)).map(process_time).sum()
 }
 
 fn descendants(root: u32, processes: &[Process]) -> Vec<u32> {
@@ -122,7 +160,7 @@ pub(crate) fn process_time(pid: u32) -> Duration {
 
 /// The time that the processors have been idle, waiting for a disk, or taken away by the host. (The busy ticks
 /// beside them alias with periodic load; these don't.)
-fn idle() -> Result<Duration, Trouble> {
+pub(crate) fn idle() -> Result<Duration, Trouble> {
     let text = fs::read_to_string("/proc/stat")?;
     let fields: Vec<u64> = text
         .lines()
@@ -146,14 +184,16 @@ mod tests {
             .args(["-c", "i=0; while [ $i -lt 100000 ]; do i=$((i+1)); done; sleep 5"])
             .spawn()
             .unwrap();
-        let before = Sample::take(child.id()).unwrap();
+        let whose = Whose::from(child.id());
+        let before = Sample::take(&whose).unwrap();
         std::thread::sleep(Duration::from_millis(600));
-        let used = before.until(&Sample::take(child.id()).unwrap());
+        let used = before.until(&Sample::take(&whose).unwrap());
         assert_eq!(tree(child.id())[0], child.id());
         child.kill().unwrap();
         child.wait().unwrap();
         assert!(used.server > Duration::from_millis(20), "{used:?}");
+        assert_eq!((used.apart[0], used.apart[1]), (used.server, Duration::ZERO));
         assert!(used.server + used.generator < used.span, "{used:?}");
-        assert!(Sample::take(u32::MAX).is_err());
+        assert!(Sample::take(&Whose::from(u32::MAX)).is_err());
     }
 }

@@ -3,11 +3,15 @@
 //! Each measurement writes rows into `benches/results.json`, from which `cargo xtask results` makes
 //! `benches/RESULTS.md`.
 
+mod billing;
+mod bindings;
 mod child;
 mod cpu;
+mod hosts;
 mod kamailio;
 mod machine;
 mod platform;
+mod postgres;
 mod row;
 mod rtp;
 mod sip;
@@ -45,6 +49,14 @@ enum Bench {
     SipMemory(sip::Options),
     /// What a call costs with two signalling threads, over one.
     Shards(sip::Options),
+    /// What a call and a REGISTER cost with the journal, a buddy, NATS and PostgreSQL.
+    Cost(sip::Options),
+    /// What a call costs with one, two, four and eight exchanges.
+    Scale(sip::Options),
+    /// A million reservations, renewals and settlements, on SQLite and on PostgreSQL.
+    Billing(billing::Options),
+    /// Eight million bindings in one process.
+    Bindings(bindings::Options),
     /// One INVITE, beside rsip.
     SipParse(sip::Options),
     /// A relayed packet, beside rtpengine and a bare forwarder.
@@ -78,6 +90,10 @@ fn run(cli: &Cli) -> Result<(), Trouble> {
         Bench::Overload(options) => sip::overload(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
         Bench::SipMemory(options) => sip::memory(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
         Bench::Shards(options) => sip::shards(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Cost(options) => sip::cost(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Scale(options) => sip::scale(&cli.binary, options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Billing(options) => billing::measure(options, &mut row::Rows::read(&cli.results)?)?,
+        Bench::Bindings(options) => bindings::measure(options, &mut row::Rows::read(&cli.results)?)?,
         Bench::SipParse(options) => sip::parse(options, &mut row::Rows::read(&cli.results)?)?,
         Bench::Rtp(options) => match rtp::urgently() {
             Some(done) => done?,

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use crate::Trouble;
 use crate::child::{Folder, Server};
+use crate::cpu::Whose;
 
 /// How it is set up.
 #[derive(Clone, Debug)]
@@ -45,12 +46,7 @@ impl Platform {
         let mut command = Command::new(binary);
         command.arg("--config").arg(&config).arg("serve");
         let mut server = Server::start("strowger", command, folder.path())?;
-        let mut api = Api { address: (setup.ip, 8080).into(), token: String::new(), stream: None };
-        server.wait_until(Duration::from_secs(20), || {
-            api.ask("GET", "/healthz", "").is_ok_and(|status| status == 200)
-        })?;
-        api.token = std::fs::read_to_string(folder.path().join("data/api-token"))?.trim().to_owned();
-        api.add_accounts(&setup)?;
+        Api::ready(setup.ip, &mut server, &folder.path().join("data"))?.add_accounts(&setup)?;
         Ok(Platform { server, _folders: [folder, runtime], address: (setup.ip, 5060).into() })
     }
 
@@ -58,9 +54,28 @@ impl Platform {
     pub(crate) fn pid(&self) -> u32 {
         self.server.pid()
     }
+}
 
+/// A platform that phones speak to.
+pub(crate) trait Serves {
+    /// Where.
+    fn address(&self) -> SocketAddr;
+    /// Whose processor time it costs.
+    fn whose(&self) -> Whose;
     /// The end of its log.
-    pub(crate) fn last_words(&self) -> String {
+    fn last_words(&self) -> String;
+}
+
+impl Serves for Platform {
+    fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    fn whose(&self) -> Whose {
+        self.pid().into()
+    }
+
+    fn last_words(&self) -> String {
         self.server.last_words()
     }
 }
@@ -85,14 +100,25 @@ impl Setup {
 }
 
 /// As much of HTTP as it takes to add accounts over one connection.
-struct Api {
+pub(crate) struct Api {
     address: SocketAddr,
     token: String,
     stream: Option<TcpStream>,
 }
 
 impl Api {
-    fn add_accounts(&mut self, setup: &Setup) -> Result<(), Trouble> {
+    /// Waits until the host at `ip`, whose data are there, is well.
+    pub(crate) fn ready(ip: Ipv4Addr, server: &mut Server, data: &Path) -> Result<Self, Trouble> {
+        let mut api = Api { address: (ip, 8080).into(), token: String::new(), stream: None };
+        server.wait_until(Duration::from_secs(30), || {
+            api.ask("GET", "/healthz", "").is_ok_and(|status| status == 200)
+        })?;
+        api.token = std::fs::read_to_string(data.join("api-token"))?.trim().to_owned();
+        Ok(api)
+    }
+
+    /// Adds the tenant and the users.
+    pub(crate) fn add_accounts(&mut self, setup: &Setup) -> Result<(), Trouble> {
         let tenant = serde_json::json!({"name": "bench", "domains": [setup.domain], "fallback": true});
         self.post("/v1/tenants", &tenant.to_string())?;
         for user in setup.users.clone() {

@@ -25,6 +25,7 @@ use crate::row::{Row, Rows};
 pub(crate) use floor::forward;
 pub(crate) use generator::generate;
 pub(crate) use load::Player;
+pub(crate) use meter::resident;
 pub(crate) use ours::{supervise, work};
 pub(crate) use plan::{Gap, Locals, Outcome, Remotes};
 

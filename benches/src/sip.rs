@@ -13,22 +13,26 @@ mod wire;
 
 mod calls;
 mod compare;
+mod cost;
 mod kill;
 mod memory;
 mod overload;
 mod parse;
 mod registers;
+mod scale;
 mod shards;
 
 use std::net::{Ipv4Addr, SocketAddr, UdpSocket};
 use std::time::Duration;
 
 pub(crate) use calls::measure as call;
+pub(crate) use cost::measure as cost;
 pub(crate) use kill::{Kills, measure as kill};
 pub(crate) use memory::measure as memory;
 pub(crate) use overload::measure as overload;
 pub(crate) use parse::measure as parse;
 pub(crate) use registers::measure as register;
+pub(crate) use scale::measure as scale;
 pub(crate) use shards::measure as shards;
 
 /// How much is measured.

@@ -4,7 +4,7 @@ use std::fs;
 use std::time::{Duration, Instant};
 
 use crate::Trouble;
-use crate::cpu::process_time;
+use crate::cpu::{idle, process_time};
 
 /// What processes and the machine had used at a moment.
 #[derive(Clone, Copy, Debug)]
@@ -21,7 +21,7 @@ pub(crate) struct Used {
     pub(crate) span: Duration,
     pub(crate) server: Duration,
     pub(crate) generator: Duration,
-    /// The machine's time that was not idle.
+    /// The machine's time that was neither idle nor taken away by the host.
     pub(crate) machine: Duration,
 }
 
@@ -45,14 +45,6 @@ impl Sample {
             machine: all.saturating_sub(later.idle.saturating_sub(self.idle)),
         }
     }
-}
-
-/// The time that all processors have been idle (or waiting for a disk).
-fn idle() -> Result<Duration, Trouble> {
-    let text = fs::read_to_string("/proc/stat")?;
-    let line = text.lines().next().unwrap_or_default();
-    let ticks = line.split_whitespace().skip(4).take(2).filter_map(|it| it.parse::<u64>().ok()).sum::<u64>();
-    Ok(Duration::from_millis(ticks * 10))
 }
 
 /// Resident memory of processes, kB.

@@ -6,15 +6,16 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use super::call::{Calling, Calls, Towards};
-use super::compare::{Compared, Ramp, compare, in_turn};
+use super::compare::{Compared, Ramp, carried_by_all, compare};
 use super::drive::Drive;
 use super::register::{Registering, Registrations};
 use super::rig::Rig;
 use super::wire::Wire;
 use super::{CALLEES, CALLERS, DOMAIN, OURS, Options, PEER, SOCKETS};
 use crate::Trouble;
+use crate::cpu::Whose;
 use crate::kamailio::{Kamailio, Part};
-use crate::platform::{Platform, Setup};
+use crate::platform::{Platform, Serves, Setup};
 use crate::row::{Row, Rows};
 
 /// Users that call, and as many that are called.
@@ -56,15 +57,14 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
 /// The same where a minute costs something, so that there are books to keep; without a peer.
 fn with_tariff(binary: &Path, rate: f64, options: &Options, rows: &mut Rows) -> Result<(), Trouble> {
     let platform = Platform::start(binary, Setup { micros_per_minute: 10_000, ..setup(1, 10, true) })?;
-    let figures = in_turn(&mut [ready(&platform, HOLD)?], rate, options)?;
+    let (rate, figures) = carried_by_all(&mut [ready(&platform, HOLD)?], rate, options)?;
     let Some(ours) = figures.first() else { return Ok(()) };
     rows.put(Row {
         ours: Some(ours.process),
         note: format!(
             "as sip.call, but a minute costs something: each reservation and each settlement is in billing's journal \
-             before it is answered, and the end of a call in the store; {rate:.0} a second, half of what sip.call \
-             was offered; missing {:.2} %; delay \
-             p50/p99 {:.2}/{:.2} ms",
+             before it is answered, and the end of a call in the store; {rate:.0} a second, the highest rate up to half of \
+             sip.call's that is carried for long; missing {:.2} %; delay p50/p99 {:.2}/{:.2} ms",
             ours.missing * 100.0,
             ours.delay.0,
             ours.delay.1
@@ -87,15 +87,15 @@ pub(crate) fn setup(threads: u16, legs: u16, direct_media: bool) -> Setup {
 }
 
 /// A rig on the platform whose callees are registered.
-pub(crate) fn registered(platform: &Platform, hold: Duration) -> Result<Rig<Calls>, Trouble> {
-    let mut rig = rig("ours", platform.address, platform.pid(), Towards::Users, hold)?;
+pub(crate) fn registered(platform: &impl Serves, hold: Duration) -> Result<Rig<Calls>, Trouble> {
+    let mut rig = rig("ours", platform.address(), platform.whose(), Towards::Users, hold)?;
     let log = |trouble: Trouble| format!("{trouble}\n{}", platform.last_words());
-    register_callees(&mut rig, platform.address).map_err(log)?;
+    register_callees(&mut rig, platform.address()).map_err(log)?;
     Ok(rig)
 }
 
 /// A rig on the platform whose callees are registered and whose callers have been challenged.
-pub(crate) fn ready(platform: &Platform, hold: Duration) -> Result<Rig<Calls>, Trouble> {
+pub(crate) fn ready(platform: &impl Serves, hold: Duration) -> Result<Rig<Calls>, Trouble> {
     let mut rig = registered(platform, hold)?;
     let log = |trouble: Trouble| format!("{trouble}\n{}", platform.last_words());
     let counts = rig.prepare(u64::from(PAIRS), PEACE).map_err(log)?;
@@ -124,7 +124,7 @@ fn register_callees(rig: &mut Rig<Calls>, server: SocketAddr) -> Result<(), Trou
 fn rig(
     name: &'static str,
     server: SocketAddr,
-    pid: u32,
+    whose: impl Into<Whose>,
     towards: Towards,
     hold: Duration,
 ) -> Result<Rig<Calls>, Trouble> {
@@ -141,5 +141,13 @@ fn rig(
     };
     let load = Calls::new(calling, wire.places());
     let warm = hold + Duration::from_millis(500);
-    Ok(Rig { name, wire, load, pid, warm, drain: hold + Duration::from_secs(3), start: Instant::now() })
+    Ok(Rig {
+        name,
+        wire,
+        load,
+        whose: whose.into(),
+        warm,
+        drain: hold + Duration::from_secs(3),
+        start: Instant::now(),
+    })
 }

@@ -105,7 +105,7 @@ pub(crate) fn compare<L: Load>(
 
 /// Measures all at `rate`, or at the highest rate below it that all carry for as long as that takes: a short step of
 /// the ramp may fit into queues, and what a server needs while it drowns says nothing.
-fn carried_by_all<L: Load>(
+pub(crate) fn carried_by_all<L: Load>(
     rigs: &mut [Rig<L>],
     mut rate: f64,
     options: &Options,

@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use super::wire::{Ear, Mouth, Wire};
 use crate::Trouble;
-use crate::cpu::{Sample, Used};
+use crate::cpu::{Sample, Used, Whose};
 
 /// What a generator counts; all only grow.
 #[derive(Clone, Debug, Default)]
@@ -145,8 +145,8 @@ impl<'a, L: Load> Drive<'a, L> {
         Drive { wire, load, start, began: Instant::now(), begun: 0, behind: false }
     }
 
-    /// Offers `pace`, and samples the server (its first process) meanwhile.
-    pub(crate) fn run(mut self, pace: Pace, server: u32) -> Result<Driven, Trouble> {
+    /// Offers `pace`, and samples the server meanwhile.
+    pub(crate) fn run(mut self, pace: Pace, server: &Whose) -> Result<Driven, Trouble> {
         self.began = Instant::now();
         let first = self.load.counts().clone();
         self.offer(pace.rate, pace.warm, u64::MAX)?;

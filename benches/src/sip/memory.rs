@@ -90,7 +90,7 @@ fn phones(
         };
         let load = Registrations::new(registering, wire.places());
         let (warm, drain) = (Duration::ZERO, Duration::from_secs(2));
-        Ok(Rig { name, wire, load, pid, warm, drain, start: Instant::now() })
+        Ok(Rig { name, wire, load, whose: pid.into(), warm, drain, start: Instant::now() })
     };
     Ok([rig(1)?, rig(PHONES - 1)?])
 }

@@ -2,6 +2,7 @@
 //! used again, beside Kamailio's registrar.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,9 @@ use super::rig::Rig;
 use super::wire::Wire;
 use super::{CALLERS, DOMAIN, OURS, Options, PEER, SOCKETS};
 use crate::Trouble;
+use crate::cpu::Whose;
 use crate::kamailio::{Kamailio, Part};
-use crate::platform::{Platform, Setup};
+use crate::platform::{Platform, Serves as _, Setup};
 use crate::row::Rows;
 
 /// Phones, one of each user.
@@ -43,10 +45,10 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
     };
     let mut rigs = Vec::new();
     if let Some(ours) = &ours {
-        rigs.push(rig("ours", ours.address, ours.pid())?);
+        rigs.push(rig("ours", ours.address, ours.pid(), 0..USERS)?);
     }
     if let Some(peer) = &peer {
-        rigs.push(rig("kamailio", peer.address, peer.pid())?);
+        rigs.push(rig("kamailio", peer.address, peer.pid(), 0..USERS)?);
     }
     for rig in &mut rigs {
         let counts = rig.prepare(rig.load.len(), PEACE).map_err(|trouble| {
@@ -65,16 +67,18 @@ pub(crate) fn measure(binary: &Path, options: &Options, rows: &mut Rows) -> Resu
     Ok(())
 }
 
-fn rig(name: &'static str, server: SocketAddr, pid: u32) -> Result<Rig<Registrations>, Trouble> {
+/// One phone of each of `users`, at `server`.
+pub(crate) fn rig(
+    name: &'static str,
+    server: SocketAddr,
+    whose: impl Into<Whose>,
+    users: Range<u32>,
+) -> Result<Rig<Registrations>, Trouble> {
     let wire = Wire::bind(&[CALLERS], SOCKETS)?;
-    let registering = Registering {
-        server,
-        domain: DOMAIN.to_owned(),
-        users: 0..USERS,
-        phones_each: 1,
-        sockets: 0..SOCKETS,
-    };
+    let registering =
+        Registering { server, domain: DOMAIN.to_owned(), users, phones_each: 1, sockets: 0..SOCKETS };
     let load = Registrations::new(registering, wire.places());
     let warm = Duration::from_millis(500);
-    Ok(Rig { name, wire, load, pid, warm, drain: Duration::from_secs(2), start: Instant::now() })
+    let (whose, drain) = (whose.into(), Duration::from_secs(2));
+    Ok(Rig { name, wire, load, whose, warm, drain, start: Instant::now() })
 }

@@ -155,6 +155,11 @@ impl Exchange {
         }
     }
 
+    /// How many addresses-of-record have bindings.
+    pub fn bindings(&self) -> usize {
+        self.view.bindings.count().0
+    }
+
     /// Makes room for so many things of `tag`, which are about to be restored.
     pub fn expect(&mut self, tag: Tag, count: usize) {
         match tag {
