@@ -164,7 +164,9 @@ fn view() -> View {
         inside: vec![([192, 0, 2, 3], 7100).into()],
         addresses: vec![[192, 0, 2, 3].into()],
         floating: vec![[192, 0, 2, 33].into()],
+        probed: None,
         draining: false,
+        spare: false,
         since: 2,
     };
     let owner = Owner { node: Some(NodeId(3)), epoch: Epoch(1), ..Owner::default() };

@@ -216,7 +216,9 @@ impl Shell<Signalling> for Voice {
                 kept.extend_from_slice(&[0, cell.0]);
                 (flow, bytes)
             }
-            Out::Hop { .. } | Out::Bus(_) | Out::Answer(..) | Out::Heard { .. } => return,
+            Out::Hop { .. } | Out::Bus(_) | Out::Answer(..) | Out::Heard { .. } | Out::Moving { .. } => {
+                return;
+            }
         };
         let (source, length) = Source::World(*flow).write();
         kept.push(length as u8);
