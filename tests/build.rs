@@ -1,6 +1,7 @@
-//! Which servers are there for the tests.
+//! Which servers are there for the tests, and whether containers are permitted here.
 
 use std::path::Path;
+use std::process::{Command, Stdio};
 
 const SERVERS: [(&str, &str); 3] = [
     ("postgres", "/usr/lib/postgresql/15/bin/initdb"),
@@ -15,5 +16,11 @@ fn main() {
         if Path::new(program).exists() {
             println!("cargo::rustc-cfg={name}");
         }
+    }
+    println!("cargo::rustc-check-cfg=cfg(containers)");
+    let mut unshare = Command::new("unshare");
+    let tried = unshare.args(["--pid", "--fork", "--mount-proc", "true"]).stderr(Stdio::null()).status();
+    if tried.is_ok_and(|status| status.success()) {
+        println!("cargo::rustc-cfg=containers");
     }
 }

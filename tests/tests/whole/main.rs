@@ -8,6 +8,7 @@ mod calls;
 #[cfg(nats_server)]
 mod cells;
 mod command_line;
+mod container;
 mod deaths;
 mod demo;
 mod failpoints;
