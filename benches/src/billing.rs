@@ -189,7 +189,7 @@ async fn ask(desk: Billing, taken: Arc<Taken>, calls: u64) -> Result<(), String>
             let account = account.clone();
             let reserve =
                 Reserve { call, tenant: BRAND, account, dialed: "1002".into(), serial, seconds: SECONDS };
-            for _ in 0..1 + u64::from(number % ASKED_AGAIN == 0) {
+            for _ in 0..1 + u64::from(number.is_multiple_of(ASKED_AGAIN)) {
                 match again(|| desk.reserve(reserve.clone())).await? {
                     Reserved::Granted { seconds: SECONDS, .. } => {}
                     other => return Err(format!("call {number}: {other:?}")),
@@ -201,7 +201,7 @@ async fn ask(desk: Billing, taken: Arc<Taken>, calls: u64) -> Result<(), String>
         let settle =
             Settle { call, tenant: BRAND, account, dialed: "1002".into(), talked_ms, serial: 1 + RENEWALS };
         let settled = again(|| desk.settle(settle.clone())).await?;
-        if number % ASKED_AGAIN == 0 && again(|| desk.settle(settle.clone())).await? != settled {
+        if number.is_multiple_of(ASKED_AGAIN) && again(|| desk.settle(settle.clone())).await? != settled {
             return Err(format!("call {number} ended twice, each time in another way"));
         }
         let Settled { reserved, charged, released } = settled;
