@@ -213,7 +213,9 @@ fn a_crowd_that_does_not_fit_into_one_write_is_written_without_a_pause() {
     for call in 1..=2_500 {
         shop.ask(call, over(call, "anna", 0));
     }
-    shop.work(true, true);
+    while let Some(Out::Read { .. }) = shop.orders.front() {
+        shop.work(true, true);
+    }
     shop.pass(100);
     let mut writes = Vec::new();
     while let Some(Out::Write(states)) = shop.orders.front() {
