@@ -76,8 +76,8 @@ impl Nats {
 
     /// Whoever was killed or lost is started again.
     pub(crate) fn mend(&mut self) -> Result<(), Trouble> {
-        let dead = self.servers.iter_mut().filter(|server| server.running.is_none());
-        dead.map(Server::come_back).collect::<Result<(), _>>()?;
+        let mut dead = self.servers.iter_mut().filter(|server| server.running.is_none());
+        dead.try_for_each(Server::come_back)?;
         self.settle()
     }
 

@@ -198,14 +198,16 @@ impl Phone {
     }
 
     fn happened(&mut self, number: CallNo, event: LegEvent, now: Moment, out: &mut Outbox<Out>) {
-        let Some(line) = self.lines.get_mut(&number) else { return };
         let is_away = |status| matches!(status, Status::SERVICE_UNAVAILABLE | Status::FLOW_FAILED);
+        if let LegEvent::Refused { status, reason, .. } = &event
+            && (is_away(*status) || reason == NO_RESPONSE)
+            && self.lines.contains_key(&number)
+            && self.dial_elsewhere(number, now, out)
+        {
+            return;
+        }
+        let Some(line) = self.lines.get_mut(&number) else { return };
         match &event {
-            LegEvent::Refused { status, reason, .. } if is_away(*status) || reason == NO_RESPONSE => {
-                if self.dial_elsewhere(number, now, out) {
-                    return;
-                }
-            }
             LegEvent::Trying => line.silent_at = None,
             LegEvent::Progress { .. } | LegEvent::Answered { .. } => line.is_heard(),
             _ => {}

@@ -134,7 +134,9 @@ mod tests {
         Storm { phones: 600_000.0, within: 60.0, carried: 20_000.0, refusal: 0.5, retry_after: 5.0 };
 
     /// Phones, within, carried, refusal; seconds by the formula and by the model, and refusals a phone.
-    const TABLE: [(f64, f64, f64, f64, Option<f64>, Option<f64>, f64); 6] = [
+    type Case = (f64, f64, f64, f64, Option<f64>, Option<f64>, f64);
+
+    const TABLE: [Case; 6] = [
         // Everybody is served on arrival.
         (600_000.0, 60.0, 20_000.0, 0.5, Some(60.0), Some(60.0), 0.0),
         // Refusals cost nothing: phones / carried, and the last one's pause.

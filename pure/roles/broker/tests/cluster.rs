@@ -94,7 +94,7 @@ fn who_joins_takes_its_share_and_nobody_else_moves() {
 #[test]
 fn a_spare_follows_everything_and_owns_only_what_nobody_else_can() {
     let spare = Change::Join(Node { spare: true, ..node(2, 2, 1) });
-    let mut cluster = of(&[spare.clone()]);
+    let mut cluster = of(std::slice::from_ref(&spare));
     assert_eq!(shares(&cluster)[&2], usize::from(SHARDS), "there is no other");
     cluster.apply(&member(1, 1, 1));
     settle(&mut cluster);
