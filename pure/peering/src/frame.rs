@@ -55,6 +55,10 @@ pub enum Frame {
         /// How it goes out.
         #[serde(rename = "w")]
         wire: Wire,
+        /// In which shard it was said, and under which epoch: what is said under a lower one than another was is not
+        /// heard. None if it belongs to none, or comes from a release that did not say it.
+        #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+        of: Option<(Shard, Epoch)>,
         /// The message.
         #[serde(rename = "b", with = "serde_bytes")]
         bytes: Vec<u8>,
@@ -244,8 +248,13 @@ mod tests {
             Frame::Challenge { nonce: u64::MAX },
             Frame::Hello { node: NodeId(3), thread: 1, proof: 9 },
             Frame::Inward { number: 1, view: 2, shard: Shard::of(4095), bytes: b"INVITE".to_vec() },
-            Frame::Outward { view: 2, wire, bytes: vec![0; 70_000] },
-            Frame::Outward { view: 3, wire: Wire { cell: CellId(2), ..wire }, bytes: b"INVITE".to_vec() },
+            Frame::Outward { view: 2, wire, of: Some((Shard::of(3), Epoch(2))), bytes: vec![0; 70_000] },
+            Frame::Outward {
+                view: 3,
+                wire: Wire { cell: CellId(2), ..wire },
+                of: None,
+                bytes: b"INVITE".to_vec(),
+            },
             Frame::Bus { view: 3, envelope: Envelope { id: 9, body: vec![7; 300], ..Envelope::default() } },
             Frame::Begin { shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Changes { number: 2, view: 3, changes: vec![changed] },

@@ -6,15 +6,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
+use contract::billing::Settle;
 use contract::cluster::{Beyond, Owner, View};
-use contract::{CellId, Envelope, NodeId, Role};
+use contract::record::Keep;
+use contract::{CellId, Conversation as _, Envelope, NodeId, Role, Subject};
 use journal::{Journal, Region};
 use machine::{Epoch, Moment, Owned, Record, Shard};
 
 use crate::handing::{Handing, Step};
 use crate::held_back::HeldBack;
-use crate::neighbours::{Neighbours, Said, Way, Wish};
+use crate::neighbours::{ForWorld, Neighbours, Said, Way, Wish};
 use crate::questions::Questions;
 use crate::{Line, Peer, Undelivered, Wire};
 
@@ -39,6 +42,8 @@ pub enum Effect {
     Heard(Peer, Envelope),
     /// The broker of this host is asked something.
     Ask(Envelope),
+    /// Something for the bus that had to wait for a buddy.
+    Bus(Envelope),
     /// From now on this is ours, by that view.
     Own(Owned, Arc<View>),
 }
@@ -91,6 +96,29 @@ pub fn alone(inside: &[std::net::SocketAddr]) -> View {
     View { nodes: vec![node], owners: Shard::all().map(|_| owner).collect(), ..View::default() }
 }
 
+/// Whoever has stood still for so long (a machine that slept, a process that was stopped) may have been taken for lost.
+const ASLEEP: Duration = Duration::from_millis(500);
+/// What brokers told before we slept has arrived by so long after that; what they tell later is true.
+const STALE: Duration = Duration::from_millis(300);
+/// Without a word of brokers (there may be too few of them) we go on after so long.
+const DOUBT: Duration = Duration::from_secs(2);
+
+/// What waits until a buddy knows of it.
+#[derive(Debug)]
+enum Unsaid {
+    World(ForWorld),
+    Bus(Envelope),
+}
+
+/// Whether whoever hears this takes it for final: if nobody else knew it, and we were lost, it would be said once more
+/// by our successor, who came to another end.
+fn is_final(envelope: &Envelope) -> bool {
+    let is = |subject: Subject| {
+        Role::of(&envelope.subject) == Some(subject.role) && envelope.subject.ends_with(subject.verb)
+    };
+    is(Keep::SUBJECT) || is(Settle::SUBJECT)
+}
+
 /// One thread among those of other hosts.
 #[derive(Debug)]
 pub struct Hosts {
@@ -98,12 +126,16 @@ pub struct Hosts {
     threads: u16,
     /// What the machine says goes by the wire, even to ourselves.
     by_wire: bool,
-    held: HeldBack<(Wire, Vec<u8>)>,
+    held: HeldBack<Unsaid>,
     /// What this turn says to the world, as long as it is not known whether a buddy must hear of it before.
-    unsaid: Vec<(Wire, Vec<u8>)>,
+    unsaid: Vec<Unsaid>,
     handing: Handing,
     questions: Questions,
     effects: Vec<Effect>,
+    /// When we did something last.
+    awake: Moment,
+    /// Since when we don't know whether we were taken for lost: nothing is said until that is known.
+    doubt: Option<Moment>,
 }
 
 impl Hosts {
@@ -118,6 +150,8 @@ impl Hosts {
             handing: Handing::default(),
             questions: Questions::default(),
             effects: Vec::new(),
+            awake: Moment::START,
+            doubt: None,
         }
     }
 
@@ -143,7 +177,20 @@ impl Hosts {
 
     /// When what is held back goes out, come what may.
     pub fn next_deadline(&self) -> Option<Moment> {
-        self.held.until()
+        let doubt = self.doubt.map(|since| since.after(DOUBT));
+        self.held.until().map(|until| doubt.map_or(until, |doubt| doubt.max(until)))
+    }
+
+    /// Time passes.
+    fn wakes(&mut self, now: Moment) {
+        let is_alone = self.me().node == NodeId(0);
+        if self.awake != Moment::START && now.since(self.awake) > ASLEEP && !is_alone {
+            self.doubt = Some(now);
+        }
+        self.awake = now;
+        if self.doubt.is_some_and(|since| now.since(since) >= DOUBT) {
+            self.doubt = None;
+        }
     }
 
     /// How what was said was protected.
@@ -167,9 +214,17 @@ impl Hosts {
         self.questions.hear(envelope)
     }
 
-    /// The machine says something to the world. It waits for the end of the turn.
-    pub fn say(&mut self, wire: Wire, bytes: Vec<u8>) {
-        self.unsaid.push((wire, bytes));
+    /// The brokers' newest word, however it came.
+    pub fn is_told(&mut self, view: View) {
+        self.questions.is_told(view);
+    }
+
+    /// The machine says something to the world, in that shard of ours if it belongs to one. It waits for the end of the
+    /// turn.
+    pub fn say(&mut self, wire: Wire, shard: Option<Shard>, bytes: Vec<u8>) {
+        let owned = self.neighbours.owned();
+        let of = shard.filter(|&shard| owned.owns(shard)).map(|shard| (shard, owned.epoch(shard)));
+        self.unsaid.push(Unsaid::World(ForWorld { wire, of, bytes }));
     }
 
     /// The journal has what the turn decided, in batches up to `committed`. Tells what changed to whoever follows,
@@ -183,22 +238,32 @@ impl Hosts {
 
     /// Says what was held back and need not be any more.
     pub fn release<R: Region>(&mut self, now: Moment, journal: &mut Journal<R>) {
+        self.wakes(now);
+        if self.doubt.is_some() {
+            return;
+        }
         let neighbours = &self.neighbours;
         let released = self.held.released(now, |waits| neighbours.is_safe(waits));
-        released.into_iter().for_each(|(wire, bytes)| self.send_out(now, wire, bytes));
+        for unsaid in released {
+            match unsaid {
+                Unsaid::World(it) => self.send_out(now, it),
+                Unsaid::Bus(envelope) => self.effects.push(Effect::Bus(envelope)),
+            }
+        }
         journal.sent_up_to(self.held.said_up_to(journal.committed()));
     }
 
     /// Sends what goes out to the world by whoever has its way.
-    fn send_out(&mut self, now: Moment, wire: Wire, bytes: Vec<u8>) {
-        match self.neighbours.way(&wire) {
+    fn send_out(&mut self, now: Moment, it: ForWorld) {
+        match self.neighbours.way(&it.wire) {
             Way::Here if self.by_wire => {
                 let me = self.me();
-                self.neighbours.outward(now, me, wire, bytes);
+                self.neighbours.outward(now, me, it);
             }
-            Way::Here => self.effects.push(Effect::Send(wire, bytes)),
-            Way::There(peer) => self.neighbours.outward(now, peer, wire, bytes),
-            Way::Nowhere if wire.cell.is_home() => self.effects.push(Effect::Unsent(bytes)),
+            Way::Here if !self.neighbours.is_spoken(it.of) => {}
+            Way::Here => self.effects.push(Effect::Send(it.wire, it.bytes)),
+            Way::There(peer) => self.neighbours.outward(now, peer, it),
+            Way::Nowhere if it.wire.cell.is_home() => self.effects.push(Effect::Unsent(it.bytes)),
             // Its cell is out of reach, as of just now: whoever waits for an answer says it again.
             Way::Nowhere => {}
         }
@@ -221,7 +286,8 @@ impl Hosts {
         }
     }
 
-    /// The machine asks the owner of a shard; what it asks somebody else, or us, comes back.
+    /// The machine asks the owner of a shard; what it asks somebody else, or us, comes back, unless it must wait until
+    /// a buddy knows of it.
     pub fn ask(&mut self, envelope: Envelope) -> Option<Envelope> {
         let is_exchange = Role::of(&envelope.subject) == Some(Role::Exchange);
         let owner = envelope.shard.filter(|_| is_exchange).and_then(|shard| self.neighbours.owner(shard));
@@ -233,6 +299,10 @@ impl Hosts {
                 None
             }
             None if is_elsewhere => None,
+            None if is_final(&envelope) => {
+                self.unsaid.push(Unsaid::Bus(envelope));
+                None
+            }
             None => Some(envelope),
         }
     }
@@ -260,9 +330,15 @@ impl Hosts {
 
     /// Between turns, first: goes by the newest view that the brokers told, if there is a newer one.
     pub fn believe<R: Region>(&mut self, now: Moment, journal: &mut Journal<R>) -> Option<Going> {
+        self.wakes(now);
         let view = self.questions.take_view()?;
         if view.version <= self.neighbours.view().version {
+            self.doubt = self.doubt.filter(|&since| now.since(since) < STALE);
             return None;
+        }
+        if self.doubt.take().is_some() {
+            // What we took for the end of a call may be another's to say by now; if it is ours, it is said again.
+            self.held.retain(|unsaid| matches!(unsaid, Unsaid::World(_)));
         }
         let agreed = self.questions.take_handed_on();
         self.handing.settle(self.me().node, &view, agreed);

@@ -68,6 +68,15 @@ pub enum Said {
     Bus(Peer, Envelope),
 }
 
+/// A message for the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForWorld {
+    pub(crate) wire: Wire,
+    /// In which shard it was said, and under which epoch.
+    pub(crate) of: Option<(Shard, Epoch)>,
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// Who hears what goes out to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -138,6 +147,8 @@ pub struct Neighbours {
     /// Who knows all of which shards from now on, for the brokers.
     news: Vec<(NodeId, (Shard, Epoch))>,
     wishes: Vec<Wish>,
+    /// The highest epoch under which something went out to the world from here, of each shard.
+    spoken: Vec<Epoch>,
     counts: Counts,
 }
 
@@ -164,6 +175,7 @@ impl Neighbours {
             parked: Vec::new(),
             news: Vec::new(),
             wishes: Vec::new(),
+            spoken: Shard::all().map(|_| Epoch::default()).collect(),
             counts: Counts::default(),
         }
     }
@@ -181,6 +193,11 @@ impl Neighbours {
     /// By what it goes.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// What is known of others' shards.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
     }
 
     /// What became of neighbours.
@@ -284,6 +301,17 @@ impl Neighbours {
         back
     }
 
+    /// Whether what is said in a shard under an epoch goes out to the world: not if somebody who owned it later has been
+    /// heard, whether we know of him already or not.
+    pub(crate) fn is_spoken(&mut self, of: Option<(Shard, Epoch)>) -> bool {
+        let Some((shard, epoch)) = of else { return true };
+        let known = self.view.owner(shard).epoch;
+        let spoken = &mut self.spoken[usize::from(shard.number())];
+        let is_heard = epoch >= known.max(*spoken);
+        *spoken = epoch.max(*spoken);
+        is_heard
+    }
+
     /// Nobody takes this for now: it is kept until somebody may.
     pub(crate) fn park(&mut self, now: Moment, shard: Shard, bytes: Vec<u8>) {
         if self.parked.len() < MOST_LATER {
@@ -307,8 +335,9 @@ impl Neighbours {
     }
 
     /// Brings a message to whoever sends it out to the world.
-    pub(crate) fn outward(&mut self, now: Moment, peer: Peer, wire: Wire, bytes: Vec<u8>) {
-        let frame = Frame::Outward { view: self.view.version, wire, bytes };
+    pub(crate) fn outward(&mut self, now: Moment, peer: Peer, it: ForWorld) {
+        let ForWorld { wire, of, bytes } = it;
+        let frame = Frame::Outward { view: self.view.version, wire, of, bytes };
         let called = self.called.entry(peer).or_default();
         if called.is_up {
             self.say(peer, frame);
@@ -493,6 +522,7 @@ impl Neighbours {
                 }
                 told.push(Said::Inward(shard, bytes));
             }
+            Frame::Outward { of, .. } if !self.is_spoken(of) => self.counts.ghosts += 1,
             Frame::Outward { wire, bytes, .. } => told.push(Said::Outward(wire, bytes)),
             Frame::Bus { view, envelope } => {
                 let is_ours = envelope.shard.is_none_or(|shard| self.owned.owns(shard));

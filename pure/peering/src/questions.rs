@@ -80,7 +80,7 @@ impl Questions {
         match envelope.kind {
             Kind::Notice if envelope.subject == Changed::SUBJECT.to_string() => {
                 if let Ok(Changed(view)) = contract::decode(&envelope.body) {
-                    self.view = Some(view);
+                    self.is_told(view);
                 }
                 None
             }
@@ -93,6 +93,13 @@ impl Questions {
                 None
             }
             Kind::Notice | Kind::Answer | Kind::Request => Some(envelope),
+        }
+    }
+
+    /// The brokers' word. Of several the newest counts, in whatever order they come.
+    pub fn is_told(&mut self, view: View) {
+        if self.view.as_ref().is_none_or(|known| known.version < view.version) {
+            self.view = Some(view);
         }
     }
 

@@ -87,6 +87,24 @@ impl Replica {
         self.copies.retain(|&shard, _| follow(shard));
     }
 
+    /// Whether anything is known of `shard`.
+    pub fn has(&self, shard: Shard) -> bool {
+        self.copies.contains_key(&shard)
+    }
+
+    /// What is known of one thing.
+    pub fn find(&self, shard: Shard, tag: Tag, key: Key) -> Option<&[u8]> {
+        self.copies.get(&shard)?.things.get(&(tag, key)).map(Vec::as_slice)
+    }
+
+    /// All things that are known.
+    pub fn all(&self) -> impl Iterator<Item = (Shard, Tag, Key)> {
+        let of = |(&shard, copy): (&Shard, &'_ Copy)| {
+            copy.things.keys().map(move |&(tag, key)| (shard, tag, key)).collect::<Vec<_>>()
+        };
+        self.copies.iter().flat_map(of)
+    }
+
     /// How many shards are known whole, and how many things are in all.
     pub fn size(&self) -> (usize, usize) {
         let whole = self.copies.values().filter(|copy| copy.is_whole).count();
