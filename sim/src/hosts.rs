@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use contract::media::{Happening, Noticed, Release};
+use contract::media::Release;
 use contract::moving::MoveCall;
 use contract::{Conversation as _, Envelope, NodeId};
 
@@ -83,16 +83,6 @@ impl World {
             Some(node) => self.media.iter().position(|media| media.node == node),
             None => Some(*self.chance.pick(&self.living())),
         }
-    }
-
-    /// Whether a session which was left behind asks if it is still wanted: where such stay, it does not.
-    pub(crate) fn is_left_behind(&mut self, notice: &Noticed) -> bool {
-        if self.fault != Some(Fault::LeftSessionsStay) {
-            return false;
-        }
-        let clock = self.clock();
-        let is_over = self.signalling.calls(clock).iter().all(|it| it.id != notice.call);
-        is_over || notice.what == Happening::Idle
     }
 
     /// A phone says something to a media host: not for long to one that is lost.

@@ -491,9 +491,6 @@ impl World {
                     }
                 }
                 media::Wish::Notice { shard, notice } => {
-                    if self.is_left_behind(&notice) {
-                        continue;
-                    }
                     let envelope = Envelope::notice(Some(shard), &notice);
                     self.tell(self.owner(&envelope).unwrap_or(0), envelope);
                 }
