@@ -2,7 +2,7 @@ use std::time::Duration;
 
 use contract::media::{Happening as Noticing, Noticed};
 use contract::query::CallView;
-use contract::{CallId, TenantId};
+use contract::{CallId, NodeId, TenantId};
 use machine::terse::is_default;
 use machine::{Epoch, Moment, Shard};
 use serde::{Deserialize, Serialize};
@@ -309,6 +309,9 @@ impl Call {
             State::Talking(_) | State::Served(_) => "answered",
             State::Ending(_) => "ending",
         };
+        // What is left of a call that is over are answers to repeats of its last requests: whoever empties a host need
+        // not wait for those.
+        let is_released = matches!(self.state, State::Ending(_)) && !self.asking.is_open(Topic::Release);
         CallView {
             id: self.id,
             tenant: self.tenant.id,
@@ -319,7 +322,7 @@ impl Call {
             started: self.chronicle.started,
             answered: self.chronicle.answered,
             sip_call_id: self.leg(LegNo::CALLER).map(|leg| leg.call_id().to_owned()).unwrap_or_default(),
-            media: self.audio.node(),
+            media: if is_released { NodeId(0) } else { self.audio.node() },
         }
     }
 

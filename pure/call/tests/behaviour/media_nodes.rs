@@ -468,6 +468,22 @@ fn a_call_whose_audio_does_not_pass_us_is_not_moved() {
 }
 
 #[test]
+fn a_call_that_is_over_has_no_audio_to_be_moved() {
+    let mut scene = talking();
+    assert_eq!(scene.call().view().media, NodeId(1));
+    scene.is_down.push(Down::Node(NodeId(1)));
+    scene.alice().hangs_up();
+    assert_eq!(
+        (scene.state().as_str(), scene.call().view().media),
+        ("ending", NodeId(1)),
+        "its ports are not back"
+    );
+    scene.is_down.clear();
+    scene.passes(5);
+    assert_eq!((scene.state().as_str(), scene.call().view().media), ("ending", NodeId(0)));
+}
+
+#[test]
 fn who_asks_whether_audio_is_wanted_hears_it_if_it_is_elsewhere() {
     let mut scene = talking();
     node_1_dies(&mut scene);
