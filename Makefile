@@ -49,6 +49,7 @@ drill: ## cut off, kill, stop and upgrade hosts and processes 30 times each whil
 	@scripts/packages.sh $(TEST_PACKAGES)
 	@cargo build --profile $(PROFILE) --locked -p strowger -p strowger-drills
 	@PREVIOUS=$$(PROFILE=$(PROFILE) scripts/previous.sh) $(dir $(BIN))strowger-drills $(ARGS)
+	@$(dir $(BIN))strowger-drills --stage paths
 
 bench: ## side by side with the peers; writes benches/results.json and benches/RESULTS.md
 	@scripts/packages.sh $(BENCH_PACKAGES)

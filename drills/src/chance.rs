@@ -13,6 +13,12 @@ impl Chance {
         Chance(mixed)
     }
 
+    /// A number from 0 to 1.
+    pub(crate) fn part(&mut self) -> f64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0) as f64 / u64::MAX as f64
+    }
+
     /// A time between two others.
     pub(crate) fn between(&mut self, least: Duration, most: Duration) -> Duration {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);

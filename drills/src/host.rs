@@ -202,6 +202,22 @@ impl Host {
         command
     }
 
+    /// What `strowger nodes` prints.
+    pub(crate) fn nodes(&self) -> Result<String, Trouble> {
+        let mut command = self.command();
+        let said = command.arg("nodes").output().map_err(|error| Trouble::new(format!("nodes: {error}")))?;
+        Ok(String::from_utf8_lossy(&said.stdout).into_owned() + &String::from_utf8_lossy(&said.stderr))
+    }
+
+    /// What its API says at `path`.
+    pub(crate) fn get(&self, path: &str) -> Result<Value, Trouble> {
+        let reply = request(self.api(), "GET", path, &self.token, None);
+        match reply.status {
+            200 => Ok(reply.json()),
+            status => Err(Trouble::new(format!("GET {path}: {status} {}", reply.text))),
+        }
+    }
+
     /// Replaces every process by another one of `program`, as an operator would who has a new one.
     pub(crate) fn upgrade(&mut self, program: &Path) -> Result<(), Trouble> {
         let mut command = self.command();

@@ -11,12 +11,14 @@
 //! | `nats.rs`, `pair.rs` | its bus on three NATS servers, its store on two PostgreSQL servers |
 //! | `ground.rs` | all of that together |
 //! | `fault.rs`, `strike.rs` | what is done to it, and what that may cost |
+//! | `degrade/` | the path to a host gets worse, on a stage of its own |
 //! | `load/` | hundreds of calls with voices, by phones in one thread |
 //! | `guests.rs` | a few calls of SIPp and baresip among them |
 //! | `part.rs` | a platform, its load, some faults, and what came of it |
 //! | `results.rs`, `timeline.rs` | the rows, and the picture |
 
 mod chance;
+mod degrade;
 mod fault;
 mod ground;
 mod guests;
@@ -59,7 +61,7 @@ const FEWEST: usize = 40;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "strowger-drills")]
 struct Cli {
-    /// Who runs where: one-host or hosts.
+    /// Who runs where: one-host, hosts, or paths (for degrade.path alone).
     #[arg(long, default_value = "hosts")]
     stage: String,
     /// Calls to keep up; fewer if the machine cannot bear so many.
@@ -95,12 +97,24 @@ struct Cli {
     /// The outer process, for the one inside.
     #[arg(long, hide = true)]
     inside: Option<u32>,
+    /// What stands between a host's cable and the bridge.
+    #[arg(long, hide = true)]
+    delayer: Option<String>,
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    if let Some(order) = &cli.delayer {
+        return match degrade::delayer::run(order) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(trouble) => {
+                eprintln!("drill: {trouble}");
+                ExitCode::FAILURE
+            }
+        };
+    }
     let Some(stage) = Stage::named(&cli.stage) else {
-        eprintln!("drill: --stage {}: expected one-host or hosts", cli.stage);
+        eprintln!("drill: --stage {}: expected one-host, hosts or paths", cli.stage);
         return ExitCode::from(2);
     };
     let ran = match cli.inside {
@@ -179,6 +193,9 @@ fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
     });
     println!("drill: --seed {seed}");
     follow_parent(process)?;
+    if stage.name == "paths" {
+        return path(cli, stage, process, seed);
+    }
     if cli.short {
         return short(stage, process, seed);
     }
@@ -189,6 +206,19 @@ fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
         course.parts.retain(|part| !part.name.contains(&cli.only));
     }
     course.run()
+}
+
+/// The path to a host gets worse.
+fn path(cli: &Cli, stage: &Stage, process: u32, seed: u64) -> Result<ExitCode, Trouble> {
+    let calls = if cli.short { 12 } else { cli.calls.min(60) };
+    let row = degrade::play(stage, process, seed, calls)?;
+    println!("{row}");
+    let is_met = row.is_met();
+    if !cli.short {
+        let [rows, _] = stage.results();
+        results::write_path(&cli.results.join(rows), row)?;
+    }
+    Ok(if is_met { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Those that can be done here; says of the others why not.

@@ -104,6 +104,12 @@ fn remove(name: &str) {
     }
 }
 
+/// Runs `ip` in the namespace of the bridge.
+pub(crate) fn in_net(process: u32, arguments: &[&str]) -> Result<(), Trouble> {
+    let net = full(process, "net");
+    ip(&[&["-n", net.as_str()], arguments].concat())
+}
+
 /// Puts the host's cable in or out at the bridge: neither side is told.
 pub(crate) fn link(process: u32, name: &str, to: &str) -> Result<(), Trouble> {
     ip(&["-n", &full(process, "net"), "link", "set", name, to])

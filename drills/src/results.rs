@@ -6,6 +6,7 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 
 use crate::Trouble;
+use crate::degrade::Degraded;
 use crate::fault::Fault;
 use crate::part::Part;
 
@@ -143,10 +144,26 @@ pub(crate) fn rows(parts: &[Part], kinds: &[Fault]) -> Vec<Row> {
     kinds.iter().filter_map(row).collect()
 }
 
-/// The rows of a file; none if there is none that can be read.
-pub(crate) fn read(path: &Path) -> Vec<Row> {
+/// A row of the file.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(untagged)]
+enum Line {
+    Fault(Box<Row>),
+    Path(Box<Degraded>),
+}
+
+fn lines(path: &Path) -> Vec<Line> {
     let text = std::fs::read_to_string(path).unwrap_or_default();
     serde_json::from_str(&text).unwrap_or_default()
+}
+
+/// The rows of a file; none if there is none that can be read.
+pub(crate) fn read(path: &Path) -> Vec<Row> {
+    let row = |line| match line {
+        Line::Fault(row) => Some(*row),
+        Line::Path(_) => None,
+    };
+    lines(path).into_iter().filter_map(row).collect()
 }
 
 /// `rows`, and of `others` those that `rows` say nothing of, in the order of the kinds.
@@ -159,9 +176,21 @@ pub(crate) fn with_others(mut rows: Vec<Row>, mut others: Vec<Row>, kinds: &[Fau
     rows
 }
 
-/// Writes the rows, each on lines of its own.
+/// Writes the rows, each on lines of its own; that of the path which got worse stays.
 pub(crate) fn write(path: &Path, rows: &[Row]) -> Result<(), Trouble> {
-    let text = serde_json::to_string_pretty(rows).map_err(|error| Trouble::new(error.to_string()))?;
+    let rows = rows.iter().map(|row| Line::Fault(Box::new(row.clone())));
+    let stays = lines(path).into_iter().filter(|line| matches!(line, Line::Path(_)));
+    write_all(path, &rows.chain(stays).collect::<Vec<_>>())
+}
+
+/// Writes the row of the path which got worse; the others stay.
+pub(crate) fn write_path(path: &Path, row: Degraded) -> Result<(), Trouble> {
+    let others = lines(path).into_iter().filter(|line| !matches!(line, Line::Path(_)));
+    write_all(path, &others.chain([Line::Path(Box::new(row))]).collect::<Vec<_>>())
+}
+
+fn write_all(path: &Path, lines: &[Line]) -> Result<(), Trouble> {
+    let text = serde_json::to_string_pretty(lines).map_err(|error| Trouble::new(error.to_string()))?;
     std::fs::write(path, text + "\n").map_err(|error| Trouble::file(path, &error))
 }
 

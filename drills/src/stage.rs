@@ -36,6 +36,10 @@ pub(crate) enum Runs {
     Edge(u16),
     /// `strowger serve` as node so-and-so: a broker.
     Broker(u16),
+    /// `strowger serve` as node so-and-so: all but media.
+    Core(u16),
+    /// `strowger serve` as node so-and-so: media.
+    Media(u16),
     /// A NATS server of several.
     Nats,
     /// A PostgreSQL server of two.
@@ -47,6 +51,7 @@ impl Runs {
     pub(crate) fn node(self) -> Option<u16> {
         match self {
             Runs::Exchange(node) | Runs::Edge(node) | Runs::Broker(node) => Some(node),
+            Runs::Core(node) | Runs::Media(node) => Some(node),
             Runs::Alone | Runs::Nats | Runs::Postgres => None,
         }
     }
@@ -63,6 +68,7 @@ impl Stage {
         match name {
             "one-host" => Some(Stage::one_host()),
             "hosts" => Some(Stage::hosts()),
+            "paths" => Some(Stage::paths()),
             _ => None,
         }
     }
@@ -95,6 +101,18 @@ impl Stage {
         Stage { name: "hosts", hosts, world: WORLD }
     }
 
+    /// Three hosts with media, one with all the rest, and a bus.
+    fn paths() -> Stage {
+        let hosts = vec![
+            host("core", 1, Runs::Core(1)),
+            host("m2", 2, Runs::Media(2)),
+            host("m3", 3, Runs::Media(3)),
+            host("m4", 4, Runs::Media(4)),
+            host("n1", 21, Runs::Nats),
+        ];
+        Stage { name: "paths", hosts, world: WORLD }
+    }
+
     /// Hosts that run this.
     pub(crate) fn of(&self, is: impl Fn(Runs) -> bool) -> impl Iterator<Item = &HostPlan> {
         self.hosts.iter().filter(move |host| is(host.runs))
@@ -107,9 +125,9 @@ impl Stage {
 
     /// Names of the files with its rows and its picture.
     pub(crate) fn results(&self) -> [&'static str; 2] {
-        match self.is_of_several() {
-            true => ["results.json", "timeline.svg"],
-            false => ["one-host.json", "one-host.svg"],
+        match self.hosts[0].runs {
+            Runs::Exchange(_) | Runs::Core(_) => ["results.json", "timeline.svg"],
+            _ => ["one-host.json", "one-host.svg"],
         }
     }
 
@@ -122,7 +140,7 @@ impl Stage {
     pub(crate) fn shared(&self, folder: &Path) -> String {
         let quoted =
             |all: Vec<String>| all.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
-        let seats = self.of(|runs| matches!(runs, Runs::Broker(_)));
+        let seats = self.of(|runs| matches!(runs, Runs::Broker(_) | Runs::Core(_)));
         let seats = seats.filter_map(|host| Some(format!("{}@{}:7000", host.runs.node()?, host.address)));
         let servers = self.of(|runs| runs == Runs::Nats).map(|host| format!("nats://{}:4222", host.address));
         let (seats, servers) = (quoted(seats.collect()), quoted(servers.collect()));
@@ -150,7 +168,13 @@ impl HostPlan {
             let both = of.iter().map(|it| format!("\"udp:{it}:5060\", \"tcp:{it}:5060\""));
             both.collect::<Vec<_>>().join(", ")
         };
+        let mut heard = SHARED.to_vec();
         let (node, roles, floating) = match self.runs {
+            Runs::Core(node) => {
+                heard = vec![address];
+                (node, r#""edge", "exchange", "apps", "billing", "api", "broker""#, String::new())
+            }
+            Runs::Media(node) => (node, r#""media""#, String::new()),
             Runs::Alone | Runs::Nats | Runs::Postgres => {
                 return format!("[sip]\nlisten = [{}]\n[media]\nlegs = {legs}\n", listens(&[address]));
             }
@@ -165,13 +189,13 @@ impl HostPlan {
             "[sip]\nlisten = [{}]\n[media]\naddress = \"{address}\"\nlegs = {legs}\n\
              [cluster]\nnode = {node}\ninside = \"{address}:7100\"\nroles = [{roles}]\n\
              floating = [{floating}]\n{shared}",
-            listens(&SHARED)
+            listens(&heard)
         )
     }
 
     /// Whether it has an API.
     pub(crate) fn has_api(&self) -> bool {
-        matches!(self.runs, Runs::Alone | Runs::Exchange(_))
+        matches!(self.runs, Runs::Alone | Runs::Exchange(_) | Runs::Core(_))
     }
 }
 

@@ -80,7 +80,7 @@ impl Ground {
             Runs::Alone | Runs::Exchange(_) => kind == Kind::Exchange,
             Runs::Edge(_) => kind == Kind::Edge && host.holds(SHARED[0]),
             Runs::Broker(_) => kind == Kind::Broker,
-            Runs::Nats | Runs::Postgres => false,
+            Runs::Core(_) | Runs::Media(_) | Runs::Nats | Runs::Postgres => false,
         };
         let all: Vec<usize> = (0..self.hosts.len()).filter(|&at| is_of(&self.hosts[at])).collect();
         let leads = self.leading_broker().map(|host| host.name().to_owned());

@@ -8,6 +8,7 @@ use sip::Status;
 
 use super::ear::Ear;
 use super::plan::{Pace, Passing, Plan};
+use super::sound::Sound;
 
 /// No voice may be away for so long.
 const MOST_SILENCE: Duration = Duration::from_secs(2);
@@ -55,6 +56,8 @@ pub(crate) struct Call {
     pub(crate) began: Moment,
     /// What each side hears.
     pub(crate) ears: [Ear; 2],
+    /// And how good that is.
+    pub(crate) sounds: [Sound; 2],
     /// Whether the caller saw it answered.
     pub(crate) was_answered: bool,
     /// It was refused with 503 before anybody was called.
@@ -79,6 +82,7 @@ impl Call {
             pair,
             began: now,
             ears: [Ear::default(); 2],
+            sounds: [Sound::default(); 2],
             was_answered: false,
             was_turned_away: false,
             wrong: Vec::new(),

@@ -10,6 +10,7 @@ use strowger_io::{Clock, Events, Interest, Poller};
 
 use super::call::{CALLEE, CALLER, Call};
 use super::handset::{Handset, Matter, Voice};
+use super::sound::Sound;
 use super::voices::Voices;
 use super::{Attempt, Count, Order, Pace, Passing, Plan, Setting, Silence, Tally};
 use crate::Trouble;
@@ -159,6 +160,17 @@ impl Floor {
                 }
                 let _ = answer.send(std::mem::take(&mut self.silences));
             }
+            Order::Sounds(answer) => {
+                let handsets = &self.handsets;
+                // Who is on hold, or waits for it, is silent on purpose, and hears of nothing else meanwhile.
+                let steady = self.calls.values_mut().filter(|call| call.plan != Plan::Held);
+                let sounds = steady.filter_map(|call| {
+                    let call_id = handsets[2 * call.pair + CALLER].dialed.clone()?;
+                    let [one, other] = call.sounds.each_mut().map(Sound::take);
+                    Some((call_id, one?.min(other?)))
+                });
+                let _ = answer.send(sounds.collect());
+            }
             Order::Finish(answer) => {
                 self.next_call = None;
                 self.finishing = Some(answer);
@@ -228,6 +240,7 @@ impl Floor {
             if Voices::of(2 * call.pair + ear) == heard.socket {
                 let came = Moment::from_micros(now.as_micros() - heard.waited.as_micros() as u64);
                 call.ears[ear].heard(came);
+                call.sounds[ear].heard(heard.number, came.since(heard.sent));
             } else {
                 tally.crossed += 1;
             }
@@ -252,7 +265,7 @@ impl Floor {
         let (pair, side) = (number / 2, number % 2);
         if let Pair::Busy(call) = self.pairs[pair] {
             for voice in self.spoken.drain(..) {
-                self.voices.push(number, (call, side), voice);
+                self.voices.push(number, (call, side), voice, now);
             }
         }
         self.spoken.clear();

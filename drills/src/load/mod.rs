@@ -7,6 +7,7 @@
 //! | `handset.rs` | a phone and its socket |
 //! | `voices.rs` | the packets of all voices, stamped with whose they are |
 //! | `ear.rs` | the longest silence |
+//! | `sound.rs` | how good it sounds |
 //! | `floor.rs` | the thread: all phones in one loop |
 
 mod call;
@@ -14,8 +15,10 @@ mod ear;
 mod floor;
 mod handset;
 mod plan;
+mod sound;
 mod voices;
 
+use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::thread::JoinHandle;
@@ -55,6 +58,8 @@ enum Order {
     Open,
     /// It closes.
     Close(Sender<Vec<Silence>>),
+    /// How each call that has sound sounded since this was asked last: the worse side's mean opinion score.
+    Sounds(Sender<BTreeMap<String, f64>>),
     /// No new calls; say what came of all when they are over.
     Finish(Sender<Tally>),
 }
@@ -153,6 +158,12 @@ impl Load {
     /// The longest silence since then of each call that had sound.
     pub(crate) fn close(&self) -> Result<Vec<Silence>, Trouble> {
         self.get(Order::Close, Duration::from_secs(10))
+    }
+
+    /// How each call that has sound and is never held sounded since this was asked last, by its Call-ID: the worse
+    /// side's mean opinion score.
+    pub(crate) fn sounds(&self) -> Result<BTreeMap<String, f64>, Trouble> {
+        self.get(Order::Sounds, Duration::from_secs(10))
     }
 
     /// Makes no more calls, lets those that are up end, and says what came of all.

@@ -4,6 +4,7 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
+use machine::Moment;
 use strowger_io::{Inbox, Outbound, UdpOptions, UdpSocket};
 
 use super::handset::Voice;
@@ -15,8 +16,8 @@ const SHARED_BY: usize = 40;
 const HEADER: usize = 12;
 /// What begins the payload that we stamp.
 const MARK: [u8; 4] = *b"drll";
-/// The whole stamp: the mark, the call's number, the side.
-const STAMP: usize = 9;
+/// The whole stamp: the mark, the call's number, the side, when it was sent.
+const STAMP: usize = 17;
 
 /// A packet that came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,6 +26,10 @@ pub(crate) struct Heard {
     pub(crate) call: u32,
     /// The side that spoke.
     pub(crate) side: usize,
+    /// Its number in the stream.
+    pub(crate) number: u16,
+    /// When it was sent.
+    pub(crate) sent: Moment,
     /// How long it has waited to be read.
     pub(crate) waited: Duration,
     /// Which socket it came to.
@@ -69,8 +74,8 @@ impl Voices {
     }
 
     /// A packet of `phone`, of one side of a call, waits to be sent.
-    pub(crate) fn push(&mut self, phone: usize, (call, side): (u32, usize), mut voice: Voice) {
-        stamp(&mut voice.bytes, call, side);
+    pub(crate) fn push(&mut self, phone: usize, (call, side): (u32, usize), mut voice: Voice, now: Moment) {
+        stamp(&mut voice.bytes, call, side, now);
         self.sockets[Voices::of(phone)].2.push(&voice.bytes, voice.to, None);
     }
 
@@ -89,8 +94,8 @@ impl Voices {
             while self.inbox.receive(socket).is_ok_and(|count| count > 0) {
                 let waited = self.inbox.waited().unwrap_or_default();
                 for datagram in self.inbox.iter() {
-                    if let Some((call, side)) = read_stamp(datagram.bytes) {
-                        hear(Heard { call, side, waited, socket: number });
+                    if let Some(heard) = read_stamp(datagram.bytes) {
+                        hear(Heard { waited, socket: number, ..heard });
                     }
                 }
                 if self.inbox.len() < self.inbox.room() {
@@ -101,18 +106,26 @@ impl Voices {
     }
 }
 
-fn stamp(packet: &mut [u8], call: u32, side: usize) {
+fn stamp(packet: &mut [u8], call: u32, side: usize, now: Moment) {
     if let Some(payload) = packet.get_mut(HEADER..HEADER + STAMP) {
         payload[..4].copy_from_slice(&MARK);
         payload[4..8].copy_from_slice(&call.to_be_bytes());
         payload[8] = side as u8;
+        payload[9..17].copy_from_slice(&now.as_micros().to_be_bytes());
     }
 }
 
-fn read_stamp(packet: &[u8]) -> Option<(u32, usize)> {
+fn read_stamp(packet: &[u8]) -> Option<Heard> {
     let payload = packet.get(HEADER..HEADER + STAMP)?;
-    let number = payload[4..8].try_into().ok()?;
-    (payload[..4] == MARK).then_some((u32::from_be_bytes(number), usize::from(payload[8] & 1)))
+    let heard = Heard {
+        call: u32::from_be_bytes(payload[4..8].try_into().ok()?),
+        side: usize::from(payload[8] & 1),
+        number: u16::from_be_bytes(packet[2..4].try_into().ok()?),
+        sent: Moment::from_micros(u64::from_be_bytes(payload[9..17].try_into().ok()?)),
+        waited: Duration::ZERO,
+        socket: 0,
+    };
+    (payload[..4] == MARK).then_some(heard)
 }
 
 #[cfg(test)]
@@ -123,8 +136,11 @@ mod tests {
     fn a_stamp_says_whose_voice_it_is() {
         let mut packet = [0xff; HEADER + 160];
         assert_eq!(read_stamp(&packet), None);
-        stamp(&mut packet, 70_000, 1);
-        assert_eq!(read_stamp(&packet), Some((70_000, 1)));
+        packet[2..4].copy_from_slice(&[1, 2]);
+        let now = Moment::from_micros(77);
+        stamp(&mut packet, 70_000, 1, now);
+        let heard = read_stamp(&packet).unwrap();
+        assert_eq!((heard.call, heard.side, heard.number, heard.sent), (70_000, 1, 0x102, now));
         assert_eq!(read_stamp(&packet[..HEADER + 3]), None);
     }
 }

@@ -118,7 +118,7 @@ fn advertisement(mac: [u8; 6], address: Ipv6Addr) -> Vec<u8> {
     frame
 }
 
-fn index_of(interface: &str) -> io::Result<libc::c_int> {
+pub(crate) fn index_of(interface: &str) -> io::Result<libc::c_int> {
     let name = std::ffi::CString::new(interface).map_err(io::Error::other)?;
     // SAFETY: a string that ends with a zero.
     match unsafe { libc::if_nametoindex(name.as_ptr()) } {

@@ -24,6 +24,7 @@ mod tcp;
 mod thread;
 mod timer;
 mod udp;
+mod wire;
 
 pub use clock::Clock;
 pub use descriptors::{inherit, is_open, memory_file, take_inherited};
@@ -42,3 +43,4 @@ pub use tcp::{Listener, Stream};
 pub use thread::{come_first, pin_to, sleep_precisely, stand_in_line, start_thread};
 pub use timer::Timer;
 pub use udp::{UdpOptions, UdpSocket};
+pub use wire::Wire;
