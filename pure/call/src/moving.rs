@@ -11,7 +11,7 @@ use contract::NodeId;
 use contract::media::Anchored;
 use machine::Moment;
 use sip::Status;
-use sip::leg::LegCommand;
+use sip::leg::{Leg, LegCommand};
 
 use crate::asking::Topic;
 use crate::audio::Side;
@@ -69,14 +69,20 @@ impl Call {
         Moving::Begun
     }
 
-    /// Whether both talk, through a media node of ours, and the audio is not on its way to another: it can be moved
-    /// by a policy.
+    /// Whether both talk, through a media node of ours, the audio is not on its way to another, and both phones could
+    /// be told at once that it is: it can be moved by a policy. One that is being put on hold, say, had better be moved
+    /// when that is over: until then, nothing can be said to whoever has an offer in hand (RFC 3261 14.1).
     pub fn can_move(&self) -> bool {
         let is_still = !self.audio.is_leaving() && self.audio.is_known();
-        is_still
-            && !self.audio.is_direct()
-            && self.audio.node() != NodeId(0)
-            && matches!(self.state, State::Talking(_) | State::Served(_))
+        let is_free = |no| self.leg(no).is_some_and(Leg::is_free_to_offer);
+        let can_be_told = match &self.state {
+            State::Talking(it) => {
+                it.offering == Offering::Quiet && is_free(LegNo::CALLER) && is_free(it.peer)
+            }
+            State::Served(it) => it.is_answered && !it.is_offering() && is_free(LegNo::CALLER),
+            State::Routing(_) | State::Anchoring(_) | State::Ringing(_) | State::Ending(_) => false,
+        };
+        is_still && can_be_told && !self.audio.is_direct() && self.audio.node() != NodeId(0)
     }
 
     /// When the audio was sent to another media node last; [`Moment::START`]: never.
@@ -243,8 +249,7 @@ impl Call {
 
     /// Tells the caller of an app where its audio is.
     pub(crate) fn renew_for_app(&mut self, it: &mut Served, cx: &mut Context<'_>) {
-        let is_busy = !it.is_answered || it.awaits_answer || it.renews.is_some();
-        if is_busy || self.audio.deadline().is_some() {
+        if !it.is_answered || it.is_offering() || self.audio.deadline().is_some() {
             return;
         }
         match self.renewal(Side::Caller) {

@@ -85,6 +85,13 @@ pub(crate) struct Served {
     pub(crate) renews: Option<u16>,
 }
 
+impl Served {
+    /// An offer of ours waits for the caller's answer.
+    pub(crate) fn is_offering(&self) -> bool {
+        self.awaits_answer || self.renews.is_some()
+    }
+}
+
 /// It is over.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]

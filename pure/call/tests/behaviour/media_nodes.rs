@@ -456,6 +456,43 @@ fn a_call_is_moved_while_it_rings_and_before_anything_is_known_of_it() {
 }
 
 #[test]
+fn a_policy_leaves_a_call_alone_until_both_phones_could_be_told() {
+    let mut scene = calling();
+    assert!(!scene.call().can_move(), "who rings can't be told");
+    scene.bob().answers();
+    assert!(!scene.call().can_move(), "alice has not acknowledged it");
+    scene.alice().acks();
+    assert!(scene.call().can_move());
+    scene.alice().reinvites(Some(&held(ALICES_SDP, "sendonly")));
+    assert!(!scene.call().can_move(), "bob has not agreed to be held");
+    scene.bob().answers_with(&held(BOBS_SDP, "recvonly"));
+    assert!(!scene.call().can_move(), "alice has not acknowledged that");
+    scene.alice().acks();
+    assert!(scene.call().can_move());
+    scene.is_moved(3);
+    assert!(!scene.call().can_move(), "once is enough");
+    scene.alice().answers_with(&answer(ALICES_SDP, "sendonly"));
+    scene.bob().answers_with(&answer(BOBS_SDP, "recvonly"));
+    assert!(scene.call().can_move());
+}
+
+#[test]
+fn a_call_that_is_moved_while_one_asks_to_be_held_tells_both_as_soon_as_that_is_over() {
+    let mut scene = talking();
+    scene.alice().reinvites(Some(&held(ALICES_SDP, "sendonly")));
+    scene.is_moved(3);
+    let offers = |scene: &mut Scene| scene.bob().heard().iter().filter(|it| *it == "INVITE").count();
+    assert_eq!(offers(&mut scene), 2, "bob is at hers");
+    scene.bob().answers_with(&held(BOBS_SDP, "recvonly"));
+    assert!(is_at(&scene.alice().last_sdp(), 3, 30000), "her answer says where");
+    assert_eq!(offers(&mut scene), 3, "and bob hears it at once");
+    assert!(is_at(&scene.bob().last_sdp(), 3, 30002) && scene.bob().last_sdp().contains("sendonly"));
+    scene.alice().acks();
+    scene.bob().answers_with(&answer(BOBS_SDP, "recvonly"));
+    assert_eq!((scene.state().as_str(), scene.left()), ("held", vec![1]));
+}
+
+#[test]
 fn a_call_whose_audio_does_not_pass_us_is_not_moved() {
     let mut scene = several();
     scene.caller.direct_media = true;

@@ -55,6 +55,20 @@ impl Leg {
             || self.outgoing.iter().any(Outgoing::wants_answer)
     }
 
+    /// Whether an offer may be made now.
+    fn may_offer(&self) -> bool {
+        let busy = self.offers_stand()
+            || self.owes_answer()
+            || self.outgoing.iter().any(Outgoing::is_pending)
+            || self.incoming.iter().any(|invite| invite.answer.is_some());
+        !busy && matches!(self.phase, Phase::Up)
+    }
+
+    /// Whether an offer would go out at once: no other is under way in either direction, nor does one wait.
+    pub fn is_free_to_offer(&self) -> bool {
+        self.wanted.is_none() && self.may_offer()
+    }
+
     /// The owner wants to offer.
     pub(super) fn reoffer(&mut self, sdp: Vec<u8>, update: bool, turn: &mut Turn<'_, '_>) {
         if matches!(self.phase, Phase::Ending { .. } | Phase::Over) {
@@ -80,11 +94,7 @@ impl Leg {
             wanted.not_before = wanted.not_before.filter(|&at| at > turn.now);
         }
         let early = self.wanted.as_ref().is_some_and(|wanted| wanted.not_before.is_some());
-        let busy = self.offers_stand()
-            || self.owes_answer()
-            || self.outgoing.iter().any(Outgoing::is_pending)
-            || self.incoming.iter().any(|invite| invite.answer.is_some());
-        if early || busy || !matches!(self.phase, Phase::Up) {
+        if early || !self.may_offer() {
             return;
         }
         let Some(wanted) = self.wanted.take() else { return };
