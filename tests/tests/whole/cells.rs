@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::thread::sleep;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use serde_json::json;
 use strowger_tests::{Phone, Platform, Shape, Worker, eventually};
@@ -14,7 +14,14 @@ use crate::nats_server::Server;
 struct Two {
     north: Platform,
     south: Platform,
+    secret: PathBuf,
     _server: Server,
+}
+
+impl Drop for Two {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.secret);
+    }
 }
 
 fn cell(number: u8, server: &Server, secret: &PathBuf, known: Option<&Platform>) -> Platform {
@@ -36,8 +43,8 @@ impl Two {
             std::env::temp_dir().join(format!("strowger-secret-{}-{}", std::process::id(), server.port));
         let north = cell(1, &server, &secret, None);
         let south = cell(2, &server, &secret, Some(&north));
-        let two = Two { north, south, _server: server };
-        let _ = std::fs::remove_file(secret);
+        // Whoever starts again reads it again.
+        let two = Two { north, south, secret, _server: server };
         assert!(two.eventually_reach(&two.north) && two.eventually_reach(&two.south), "{}", two.logs());
         let has_tenant =
             || two.south.get("/v1/tenants")["items"].as_array().is_some_and(|items| !items.is_empty());
@@ -88,7 +95,6 @@ fn answering(cell: &Platform, user: &str) -> Phone {
     Phone::answering(cell, user, 100)
 }
 
-#[ignore = "after both cells' signalling was killed, the BYE does not reach the phone at the other cell's edge: to be mended"]
 #[test]
 fn a_phone_far_from_home_calls_and_is_called_and_the_calls_outlive_either_cell_s_signalling() {
     let two = Two::start();
@@ -101,6 +107,8 @@ fn a_phone_far_from_home_calls_and_is_called_and_the_calls_outlive_either_cell_s
     two.north.kill(Worker::Signalling);
     sleep(Duration::from_millis(800));
     two.south.kill(Worker::Signalling);
+    let registered = || (two.north.registrations().len(), two.south.registrations().len());
+    assert!(eventually(Duration::from_secs(3), || registered() == (1, 1)), "{}", two.logs());
     assert!(alice.went_well(), "{}\n{}", alice.said(), two.logs());
     assert_eq!(bob.wait_for("over")["by_us"], false);
     for phone in [&alice, &bob] {
@@ -110,7 +118,6 @@ fn a_phone_far_from_home_calls_and_is_called_and_the_calls_outlive_either_cell_s
     let records = two.north.records_of(1);
     assert_eq!((&records[0]["outcome"], &records[0]["callee"]), (&json!("answered"), &json!("bob")));
     assert!(two.south.records().is_empty());
-    assert_eq!((two.north.registrations().len(), two.south.registrations().len()), (1, 1));
 
     // She is called where she is, by somebody of the south.
     let alice = answering(&two.south, "alice");
@@ -121,7 +128,6 @@ fn a_phone_far_from_home_calls_and_is_called_and_the_calls_outlive_either_cell_s
     drop((alice, bob));
 }
 
-#[ignore = "a cell that comes back is not reached again within 20 s: to be mended"]
 #[test]
 fn a_cell_that_is_cut_off_is_refused_at_once_and_the_other_goes_on() {
     let mut two = Two::start();
@@ -133,10 +139,7 @@ fn a_cell_that_is_cut_off_is_refused_at_once_and_the_other_goes_on() {
     two.south.stop();
     assert!(eventually(Duration::from_secs(10), || reachable(&two.north) == 0), "{}", two.logs());
     let mut alice = Phone::calling(&two.north, "alice", "bob", 0.5);
-    alice.wait_for("registered");
-    let begun = Instant::now();
     assert!(!alice.went_well());
-    println!("refused after {:?}", begun.elapsed());
     let mut alice = Phone::calling(&two.north, "alice", "carol", 0.5);
     assert!(alice.went_well(), "{}\n{}", alice.said(), two.logs());
     let records = two.north.records_of(3);
