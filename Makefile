@@ -7,7 +7,7 @@ BIN := $(CARGO_TARGET_DIR)/$(if $(filter release,$(PROFILE)),release,$(PROFILE))
 
 # What building needs, and what the tests' peers are.
 BUILD_PACKAGES := gcc libc6-dev
-TEST_PACKAGES := $(BUILD_PACKAGES) iproute2 sip-tester baresip-core postgresql nats-server rabbitmq-server
+TEST_PACKAGES := $(BUILD_PACKAGES) iproute2 nftables sip-tester baresip-core postgresql nats-server rabbitmq-server
 BENCH_PACKAGES := $(BUILD_PACKAGES) sip-tester kamailio rtpengine-daemon postgresql nats-server
 
 .DEFAULT_GOAL := help
@@ -47,9 +47,7 @@ simulate: ## many seeds of the simulation (SEEDS=first..last; without: about a m
 
 drill: ## cut off, kill, stop and upgrade hosts and processes 30 times each while hundreds talk; writes drills/results.json (ARGS=--resume: go on)
 	@scripts/packages.sh $(TEST_PACKAGES)
-	@cargo build --profile $(PROFILE) --locked -p strowger -p strowger-drills
-	@PREVIOUS=$$(PROFILE=$(PROFILE) scripts/previous.sh) $(dir $(BIN))strowger-drills $(ARGS)
-	@$(dir $(BIN))strowger-drills --stage paths
+	@PROFILE=$(PROFILE) scripts/drill.sh $(ARGS)
 
 bench: ## side by side with the peers; writes benches/results.json and benches/RESULTS.md
 	@scripts/packages.sh $(BENCH_PACKAGES)

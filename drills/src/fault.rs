@@ -56,6 +56,10 @@ pub(crate) enum Fault {
     Drain,
     /// A host is lost: cut off, killed, its files destroyed.
     Lose(Kind),
+    /// A third cell joins two, and accounts move to it while they call.
+    ThirdCell,
+    /// The network between one cell and the others is cut, and made whole again.
+    CutCell,
     /// The NATS server that leads is killed with SIGKILL, and started again.
     KillNatsLeader,
     /// The PostgreSQL server that writes is killed with SIGKILL, and its follower promoted.
@@ -137,9 +141,22 @@ impl Fault {
         Fault::UpgradePrevious,
     ];
 
+    /// Those that several cells can be made to bear.
+    const CELLS: &[Fault] = &[Fault::None, Fault::ThirdCell, Fault::CutCell];
+
     /// Those that a stage has, the first being [`Fault::None`].
     pub(crate) fn of(stage: &Stage) -> &'static [Fault] {
-        if stage.is_of_several() { Fault::HOSTS } else { Fault::ONE_HOST }
+        match stage.has_cells() {
+            true => Fault::CELLS,
+            false if stage.is_of_several() => Fault::HOSTS,
+            false => Fault::ONE_HOST,
+        }
+    }
+
+    /// Those of all stages, in the order of their rows.
+    pub(crate) fn all() -> impl Iterator<Item = Fault> {
+        let others = Fault::ONE_HOST.iter().filter(|fault| !Fault::HOSTS.contains(fault));
+        Fault::HOSTS.iter().chain(others).chain(&Fault::CELLS[1..]).copied()
     }
 
     /// Why it can't be done here, in words; none if it can.
@@ -148,6 +165,7 @@ impl Fault {
             Fault::UpgradePrevious if crate::ground::previous().is_none() => {
                 Some("no previous program (PREVIOUS=$(scripts/previous.sh) builds and names it)")
             }
+            Fault::CutCell if !crate::namespace::can_cut() => Some("nft is not installed"),
             fault if fault.needs_servers() && !crate::pair::is_here() => Some("PostgreSQL is not installed"),
             _ => None,
         }
@@ -164,6 +182,8 @@ impl Fault {
             Fault::UpgradePrevious => "upgrade.previous".into(),
             Fault::Drain => "drain.host".into(),
             Fault::Lose(kind) => format!("cut.host.{}", kind.name()),
+            Fault::ThirdCell => "cells.third".into(),
+            Fault::CutCell => "cut.cell".into(),
             Fault::KillNatsLeader => "kill.nats.leader".into(),
             Fault::KillPrimary => "kill.postgres.primary".into(),
         }
@@ -173,10 +193,10 @@ impl Fault {
     /// store: of those the machine alone is heard.
     pub(crate) fn goal_ms(self) -> f64 {
         match self {
-            Fault::None => 40.0,
+            Fault::None | Fault::CutCell => 40.0,
             Fault::Kill(Process::Broker) | Fault::KillNatsLeader | Fault::KillPrimary => 20.0,
             Fault::Kill(_) | Fault::KillSupervisor => 200.0,
-            Fault::Upgrade | Fault::UpgradePrevious | Fault::Drain => 100.0,
+            Fault::Upgrade | Fault::UpgradePrevious | Fault::Drain | Fault::ThirdCell => 100.0,
             Fault::Lose(_) => 2000.0,
             Fault::Pause(_) => 1500.0,
         }
@@ -188,6 +208,7 @@ impl Fault {
             Fault::None | Fault::Kill(_) | Fault::Upgrade | Fault::UpgradePrevious => 1500,
             Fault::Pause(_) | Fault::KillNatsLeader | Fault::KillPrimary => 2500,
             Fault::KillSupervisor | Fault::Lose(_) | Fault::Drain => 3500,
+            Fault::ThirdCell | Fault::CutCell => 3500,
         };
         Duration::from_millis(millis)
     }
@@ -220,7 +241,7 @@ mod tests {
         ] {
             assert!(goals.contains(&(name.into(), goal)), "{name}: {goals:?}");
         }
-        for stage in ["hosts", "one-host"] {
+        for stage in ["hosts", "one-host", "cells"] {
             assert_eq!(of(stage)[0], Fault::None);
             let mut names: Vec<String> = of(stage).iter().map(|fault| fault.name()).collect();
             names.sort();

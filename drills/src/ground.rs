@@ -1,13 +1,15 @@
 //! What a fault can strike: the hosts that run, their bus and their store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use strowger_tests::eventually;
 
 use crate::Trouble;
+use crate::cells::{self, Cells};
 use crate::fault::Fault;
-use crate::host::Host;
+use crate::host::{Host, Record};
 use crate::nats::Nats;
 use crate::pair::Pair;
 use crate::stage::{SHARED, Stage, folders};
@@ -23,6 +25,8 @@ pub(crate) struct Ground {
     pub(crate) nats: Option<Nats>,
     /// The store, if that is on servers.
     pub(crate) pair: Option<Pair>,
+    /// What is known of cells, if there are several.
+    pub(crate) cells: Option<Cells>,
     /// How many faults there were: the next one strikes the next host.
     pub(crate) turn: usize,
     /// The program that every host runs, or runs next.
@@ -40,6 +44,9 @@ impl Ground {
         let secret = folder.join("secret");
         let _ = std::fs::create_dir_all(&folder);
         std::fs::write(&secret, [7; 16]).map_err(|error| Trouble::file(&secret, &error))?;
+        if stage.has_cells() {
+            return Ground::of_cells(stage, (process, legs), &folder);
+        }
         let needs_servers = stage.is_of_several() || faults.iter().any(|fault| fault.needs_servers());
         // None of the last part: its servers hold the addresses.
         let pair = needs_servers.then(|| Pair::start(process, stage, &folder)).transpose()?;
@@ -50,9 +57,38 @@ impl Ground {
             hosts.push(Host::start(plan, (process, legs), store.as_deref(), &shared)?);
         }
         hosts.iter_mut().try_for_each(Host::come_up)?;
-        let ground = Ground { hosts, nats, pair, turn: 0, program };
+        let ground = Ground { hosts, nats, pair, cells: None, turn: 0, program };
         ground.settle()?;
         Ok(ground)
+    }
+
+    fn of_cells(stage: &Stage, (process, legs): (u32, usize), folder: &Path) -> Result<Ground, Trouble> {
+        let (program, cells) = (strowger_tests::strowger(), Cells::of(stage, (process, legs), folder));
+        let mut ground =
+            Ground { hosts: Vec::new(), nats: None, pair: None, cells: Some(cells), turn: 0, program };
+        (0..cells::AT_FIRST).try_for_each(|_| cells::add(&mut ground))?;
+        ground.settle()?;
+        Ok(ground)
+    }
+
+    /// Adds the tenant and the users of so many phones, who live where [`cells::home`] says.
+    pub(crate) fn furnish(&mut self, phones: usize, is_cut: bool) -> Result<(), Trouble> {
+        match &self.cells {
+            Some(_) => cells::furnish(self, phones, is_cut),
+            None => self.host().furnish(phones),
+        }
+    }
+
+    /// Every call record, by the Call-ID of the caller's leg.
+    pub(crate) fn records(&self) -> Result<BTreeMap<String, Vec<Record>>, Trouble> {
+        if self.cells.is_none() {
+            return self.host().records();
+        }
+        let mut all: BTreeMap<String, Vec<Record>> = BTreeMap::new();
+        for host in &self.hosts {
+            host.records()?.into_iter().for_each(|(call, kept)| all.entry(call).or_default().extend(kept));
+        }
+        Ok(all)
     }
 
     /// Whom to ask about the platform.
@@ -77,6 +113,9 @@ impl Ground {
     /// Waits until all hosts are there, every shard has an owner and a buddy that knows all of it, and an edge holds the
     /// addresses.
     pub(crate) fn settle(&self) -> Result<(), Trouble> {
+        if self.cells.is_some() {
+            return cells::settle(&self.hosts);
+        }
         if self.nats.is_none() {
             return Ok(());
         }

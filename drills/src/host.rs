@@ -302,15 +302,24 @@ impl Host {
 
     /// Adds the tenant and the users of so many phones, and of the guests.
     pub(crate) fn furnish(&self, phones: usize) -> Result<(), Trouble> {
-        self.post("/v1/tenants", &json!({"name": "drill", "domains": [DOMAIN], "fallback": true}))?;
-        for user in (0..phones).map(user).chain(crate::guests::USERS.map(str::to_owned)) {
-            let account = json!({"name": user, "password": password(&user), "display_name": user});
-            self.post("/v1/tenants/drill/users", &account)?;
-        }
-        Ok(())
+        self.add_tenant()?;
+        let users = (0..phones).map(user).chain(crate::guests::USERS.map(str::to_owned));
+        users.into_iter().try_for_each(|user| self.add_user(&user))
     }
 
-    fn post(&self, path: &str, body: &Value) -> Result<(), Trouble> {
+    /// Adds the tenant of all phones.
+    pub(crate) fn add_tenant(&self) -> Result<(), Trouble> {
+        self.post("/v1/tenants", &json!({"name": "drill", "domains": [DOMAIN], "fallback": true}))
+    }
+
+    /// Adds a user of that tenant.
+    pub(crate) fn add_user(&self, user: &str) -> Result<(), Trouble> {
+        let account = json!({"name": user, "password": password(user), "display_name": user});
+        self.post("/v1/tenants/drill/users", &account)
+    }
+
+    /// Asks its API to do something.
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Result<(), Trouble> {
         let reply = request(self.api(), "POST", path, &self.token, Some(body));
         match reply.status {
             200..=299 => Ok(()),
@@ -363,6 +372,12 @@ impl Figures {
     pub(crate) fn sum(&self, name: &str) -> Option<f64> {
         let counted = self.0.lines().filter(|line| !line.starts_with('#') && line.contains(name));
         counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(|sum, next| sum + next)
+    }
+
+    /// The least that anybody counts under that name; none if nobody does.
+    pub(crate) fn least(&self, name: &str) -> Option<f64> {
+        let counted = self.0.lines().filter(|line| !line.starts_with('#') && line.contains(name));
+        counted.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).reduce(f64::min)
     }
 }
 

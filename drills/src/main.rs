@@ -10,6 +10,7 @@
 //! | `host.rs` | a platform on a host |
 //! | `nats.rs`, `pair.rs` | its bus on three NATS servers, its store on two PostgreSQL servers |
 //! | `ground.rs` | all of that together |
+//! | `cells.rs` | several cells, and what is done to them |
 //! | `fault.rs`, `strike.rs` | what is done to it, and what that may cost |
 //! | `degrade/` | the path to a host gets worse, on a stage of its own |
 //! | `load/` | hundreds of calls with voices, by phones in one thread |
@@ -17,6 +18,7 @@
 //! | `part.rs` | a platform, its load, some faults, and what came of it |
 //! | `results.rs`, `timeline.rs` | the rows, and the picture |
 
+mod cells;
 mod chance;
 mod degrade;
 mod fault;
@@ -61,7 +63,7 @@ const FEWEST: usize = 40;
 #[derive(Clone, Debug, Parser)]
 #[command(name = "strowger-drills")]
 struct Cli {
-    /// Who runs where: one-host, hosts, or paths (for degrade.path alone).
+    /// Who runs where: one-host, hosts, cells, or paths (for degrade.path alone).
     #[arg(long, default_value = "hosts")]
     stage: String,
     /// Calls to keep up; fewer if the machine cannot bear so many.
@@ -114,7 +116,7 @@ fn main() -> ExitCode {
         };
     }
     let Some(stage) = Stage::named(&cli.stage) else {
-        eprintln!("drill: --stage {}: expected one-host, hosts or paths", cli.stage);
+        eprintln!("drill: --stage {}: expected one-host, hosts, cells or paths", cli.stage);
         return ExitCode::from(2);
     };
     let ran = match cli.inside {
@@ -238,12 +240,19 @@ fn possible(stage: &Stage) -> Vec<Fault> {
 fn short(stage: &Stage, process: u32, seed: u64) -> Result<ExitCode, Trouble> {
     let pace = Pace { calls: 20, rate: 4.0 };
     let faults = &possible(stage)[1..];
-    let part = Order { stage, process, pace, seed, guests: false }.play("short", faults)?;
-    tell(&part);
+    // Who lives where is another matter for each of those that strike cells.
+    let at_once = if stage.has_cells() { 1 } else { faults.len() };
+    let mut parts = Vec::new();
+    for faults in faults.chunks(at_once.max(1)) {
+        let part = Order { stage, process, pace, seed, guests: false }.play("short", faults)?;
+        tell(&part);
+        parts.push(part);
+    }
     let goal = faults.iter().map(|fault| fault.goal_ms()).fold(0.0, f64::max);
-    let row = Row::of(&[&part], goal).ok_or_else(|| Trouble::new("nothing came of it"))?;
+    let row = Row::of(&parts.iter().collect::<Vec<_>>(), goal);
+    let row = row.ok_or_else(|| Trouble::new("nothing came of it"))?;
     println!("{row}");
-    let all_struck = part.faults.len() == faults.len();
+    let all_struck = row.faults == faults.len();
     Ok(if row.is_whole() && all_struck { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
@@ -361,13 +370,17 @@ impl Course<'_> {
         std::fs::write(&beside, text).map_err(|error| Trouble::file(&beside, &error))?;
         std::fs::rename(&beside, &path).map_err(|error| Trouble::file(&path, &error))?;
         let kinds = Fault::of(self.stage);
-        let rows = results::rows(&self.parts, kinds);
+        let mut rows = results::rows(&self.parts, kinds);
+        // What the load itself makes heard is a row of the hosts.
+        rows.retain(|row| !self.stage.has_cells() || row.name != Fault::None.name());
         let [rows_in, picture] = self.stage.results();
         timeline::write(&self.cli.results.join(picture), &self.parts, &rows)?;
         let is_partial = self.cli.resume || !self.cli.only.is_empty();
         let rows_in = self.cli.results.join(rows_in);
-        let rows = if is_partial { results::with_others(rows, results::read(&rows_in), kinds) } else { rows };
-        results::write(&rows_in, &rows)
+        let others = results::read(&rows_in).into_iter();
+        let is_own = |row: &Row| kinds[1..].iter().any(|kind| kind.name() == row.name);
+        let others = others.filter(|row| is_partial || !is_own(row)).collect();
+        results::write(&rows_in, &results::with_others(rows, others))
     }
 }
 

@@ -13,6 +13,8 @@ use crate::stage::Stage;
 
 /// What begins the name of every namespace that a drill makes; the number of its process follows.
 const PREFIX: &str = "drill";
+/// Where nftables is installed.
+const NFT: &str = "/usr/sbin/nft";
 /// What was killed may take so long to be gone.
 const GRACE: Duration = Duration::from_secs(4);
 
@@ -113,6 +115,29 @@ pub(crate) fn in_net(process: u32, arguments: &[&str]) -> Result<(), Trouble> {
 /// Puts the host's cable in or out at the bridge: neither side is told.
 pub(crate) fn link(process: u32, name: &str, to: &str) -> Result<(), Trouble> {
     ip(&["-n", &full(process, "net"), "link", "set", name, to])
+}
+
+/// Whether hosts can be cut off from some others only.
+pub(crate) fn can_cut() -> bool {
+    Path::new(NFT).exists()
+}
+
+/// From now on the host hears nothing from `others`, and they nothing from it: neither side is told.
+pub(crate) fn cut(process: u32, name: &str, others: &[Ipv4Addr]) -> Result<(), Trouble> {
+    let others = others.iter().map(Ipv4Addr::to_string).collect::<Vec<_>>().join(", ");
+    let rules = format!(
+        "add table inet drill; \
+         add chain inet drill in {{ type filter hook input priority 0; }}; \
+         add rule inet drill in ip saddr {{ {others} }} drop; \
+         add chain inet drill out {{ type filter hook output priority 0; }}; \
+         add rule inet drill out ip daddr {{ {others} }} drop"
+    );
+    ip(&["netns", "exec", &full(process, name), NFT, &rules])
+}
+
+/// What was [`cut`] is whole again.
+pub(crate) fn join_again(process: u32, name: &str) -> Result<(), Trouble> {
+    ip(&["netns", "exec", &full(process, name), NFT, "delete table inet drill"])
 }
 
 /// Kills every process there but this one.

@@ -145,10 +145,15 @@ impl Order<'_> {
     fn begin(&self, name: &str, faults: &[Fault]) -> Result<Drilled, Trouble> {
         let Pace { calls, rate } = self.pace;
         let phones = 2 * self.pace.pairs();
-        let ground = Ground::prepare(self.stage, (self.process, phones + 100), faults)?;
-        let (host, server) = (ground.host(), SocketAddr::from((self.stage.server(), 5060)));
-        host.furnish(phones)?;
-        let load = Load::start(Setting { me: self.stage.world, server, pace: self.pace, seed: self.seed })?;
+        let mut ground = Ground::prepare(self.stage, (self.process, phones + 100), faults)?;
+        let is_cut = faults.contains(&Fault::CutCell);
+        ground.furnish(phones, is_cut)?;
+        let servers: Vec<SocketAddr> =
+            self.stage.servers().into_iter().map(|address| (address, 5060).into()).collect();
+        let server = servers[0];
+        let home = move |phone| crate::cells::home(phone, is_cut);
+        let setting = Setting { me: self.stage.world, pace: self.pace, seed: self.seed };
+        let load = Load::start(setting, |phone| servers[home(phone) % servers.len()])?;
         let registered = load.register()?;
         if registered < phones {
             return Err(Trouble::new(format!(
@@ -161,7 +166,7 @@ impl Order<'_> {
             faults.iter().map(|fault| fault.window() + PAUSE[0]).sum::<Duration>() + self.pace.lifetime();
         // On no host: whoever loses its files must not lose theirs.
         let folder = folders(self.process)[0].join("guests");
-        let guests = (self.guests && guests::are_here())
+        let guests = (self.guests && !self.stage.has_cells() && guests::are_here())
             .then(|| Guests::start(folder, self.stage.world, server, long))
             .transpose()?;
         let began = load.clock.now();
@@ -240,11 +245,11 @@ impl Drilled {
     fn end(mut self) -> Result<Part, Trouble> {
         self.sample();
         let Drilled { ground, load, guests, mut part, unprotected, began } = self;
-        let (host, clock) = (ground.host(), load.clock);
+        let clock = load.clock;
         let mut tally = load.finish()?;
         let ended = clock.now();
         let mut farewell = guests.map(Guests::finish);
-        let records = settled_records(host, &tally)?;
+        let records = settled_records(&ground, &tally)?;
         for attempt in &mut tally.attempts {
             let kept = records.get(&attempt.call_id).map(Vec::as_slice).unwrap_or_default();
             match kept {
@@ -312,10 +317,10 @@ fn after_fault(mut lost: Lost, faults: &[Struck]) -> Lost {
 }
 
 /// The records, once there is one of each call, or it can be waited for no longer.
-fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<Record>>, Trouble> {
+fn settled_records(ground: &Ground, tally: &Tally) -> Result<BTreeMap<String, Vec<Record>>, Trouble> {
     let until = Instant::now() + RECORDS;
     loop {
-        let records = host.records();
+        let records = ground.records();
         let is_there = |attempt: &Attempt| {
             let is_kept = records.as_ref().is_ok_and(|records| records.contains_key(&attempt.call_id));
             is_kept || attempt.was_turned_away
@@ -323,7 +328,7 @@ fn settled_records(host: &Host, tally: &Tally) -> Result<BTreeMap<String, Vec<Re
         if tally.attempts.iter().all(is_there) || Instant::now() > until {
             // What would be doubled comes late, too.
             sleep(Duration::from_millis(500));
-            return host.records();
+            return ground.records();
         }
         sleep(Duration::from_millis(250));
     }

@@ -167,10 +167,11 @@ pub(crate) fn read(path: &Path) -> Vec<Row> {
 }
 
 /// `rows`, and of `others` those that `rows` say nothing of, in the order of the kinds.
-pub(crate) fn with_others(mut rows: Vec<Row>, mut others: Vec<Row>, kinds: &[Fault]) -> Vec<Row> {
+pub(crate) fn with_others(mut rows: Vec<Row>, mut others: Vec<Row>) -> Vec<Row> {
     others.retain(|other| rows.iter().all(|row| row.name != other.name));
     rows.append(&mut others);
-    let place = |row: &Row| kinds.iter().position(|kind| kind.name() == row.name);
+    let kinds: Vec<String> = Fault::all().map(Fault::name).collect();
+    let place = |row: &Row| kinds.iter().position(|kind| *kind == row.name);
     rows.retain(|row| place(row).is_some());
     rows.sort_by_key(place);
     rows

@@ -3,6 +3,8 @@
 use std::net::Ipv4Addr;
 use std::path::{Path, PathBuf};
 
+use crate::cells;
+
 /// Hosts, and the world that the phones are in, on one bridge.
 #[derive(Clone, Debug)]
 pub(crate) struct Stage {
@@ -40,6 +42,8 @@ pub(crate) enum Runs {
     Core(u16),
     /// `strowger serve` as node so-and-so: media.
     Media(u16),
+    /// `strowger serve` with all roles, and a bus of its own: a whole cell of several.
+    Cell(u8),
     /// A NATS server of several.
     Nats,
     /// A PostgreSQL server of two.
@@ -52,6 +56,7 @@ impl Runs {
         match self {
             Runs::Exchange(node) | Runs::Edge(node) | Runs::Broker(node) => Some(node),
             Runs::Core(node) | Runs::Media(node) => Some(node),
+            Runs::Cell(cell) => Some(cell.into()),
             Runs::Alone | Runs::Nats | Runs::Postgres => None,
         }
     }
@@ -69,6 +74,7 @@ impl Stage {
             "one-host" => Some(Stage::one_host()),
             "hosts" => Some(Stage::hosts()),
             "paths" => Some(Stage::paths()),
+            "cells" => Some(Stage::cells()),
             _ => None,
         }
     }
@@ -113,20 +119,31 @@ impl Stage {
         Stage { name: "paths", hosts, world: WORLD }
     }
 
+    /// Three cells of a host each; the third one comes later.
+    fn cells() -> Stage {
+        let hosts = [("c1", 1), ("c2", 2), ("c3", 3)].map(|(name, cell)| host(name, cell, Runs::Cell(cell)));
+        Stage { name: "cells", hosts: hosts.into(), world: WORLD }
+    }
+
     /// Hosts that run this.
     pub(crate) fn of(&self, is: impl Fn(Runs) -> bool) -> impl Iterator<Item = &HostPlan> {
         self.hosts.iter().filter(move |host| is(host.runs))
     }
 
-    /// Where phones find the platform.
-    pub(crate) fn server(&self) -> Ipv4Addr {
-        if self.is_of_several() { SHARED[0] } else { self.hosts[0].address }
+    /// Where phones find the platform; of several cells, each has its own phones.
+    pub(crate) fn servers(&self) -> Vec<Ipv4Addr> {
+        match self.hosts[0].runs {
+            Runs::Exchange(_) => vec![SHARED[0]],
+            Runs::Cell(_) => self.hosts[..cells::AT_FIRST].iter().map(|host| host.address).collect(),
+            _ => vec![self.hosts[0].address],
+        }
     }
 
     /// Names of the files with its rows and its picture.
     pub(crate) fn results(&self) -> [&'static str; 2] {
         match self.hosts[0].runs {
             Runs::Exchange(_) | Runs::Core(_) => ["results.json", "timeline.svg"],
+            Runs::Cell(_) => ["results.json", "cells.svg"],
             _ => ["one-host.json", "one-host.svg"],
         }
     }
@@ -136,24 +153,33 @@ impl Stage {
         self.of(|runs| matches!(runs, Runs::Exchange(_))).next().is_some()
     }
 
+    /// Whether there are several platforms that are one to those who call.
+    pub(crate) fn has_cells(&self) -> bool {
+        self.of(|runs| matches!(runs, Runs::Cell(_))).next().is_some()
+    }
+
     /// What is the same in the configuration of all hosts of one platform; `folder` is the drill's.
     pub(crate) fn shared(&self, folder: &Path) -> String {
+        let secret = format!("secret = \"{}\"\n", folder.join("secret").display());
+        if self.has_cells() {
+            return secret;
+        }
         let quoted =
             |all: Vec<String>| all.iter().map(|it| format!("\"{it}\"")).collect::<Vec<_>>().join(", ");
         let seats = self.of(|runs| matches!(runs, Runs::Broker(_) | Runs::Core(_)));
         let seats = seats.filter_map(|host| Some(format!("{}@{}:7000", host.runs.node()?, host.address)));
         let servers = self.of(|runs| runs == Runs::Nats).map(|host| format!("nats://{}:4222", host.address));
         let (seats, servers) = (quoted(seats.collect()), quoted(servers.collect()));
-        format!(
-            "brokers = [{seats}]\nsecret = \"{}\"\n[nats]\nservers = [{servers}]\n",
-            folder.join("secret").display()
-        )
+        format!("brokers = [{seats}]\n{secret}[nats]\nservers = [{servers}]\n")
     }
 }
 
 fn host(name: &str, last: u8, runs: Runs) -> HostPlan {
     HostPlan { name: name.into(), address: Ipv4Addr::new(10, 99, 1, last), runs }
 }
+
+/// Whom a further cell knows.
+const FIRST: Ipv4Addr = Ipv4Addr::new(10, 99, 1, 1);
 
 /// Where the phones are.
 const WORLD: Ipv4Addr = Ipv4Addr::new(10, 99, 0, 1);
@@ -175,6 +201,18 @@ impl HostPlan {
                 (node, r#""edge", "exchange", "apps", "billing", "api", "broker""#, String::new())
             }
             Runs::Media(node) => (node, r#""media""#, String::new()),
+            Runs::Cell(cell) => {
+                let known = if cell == 1 { String::new() } else { format!("\"1@{FIRST}:7000\"") };
+                return format!(
+                    "[sip]\nlisten = [{}]\n[media]\naddress = \"{address}\"\nlegs = {legs}\n\
+                     [cluster]\nnode = {cell}\ninside = \"{address}:7100\"\n\
+                     brokers = [\"{cell}@{address}:7000\"]\n{shared}\
+                     [cell]\nnumber = {cell}\nname = \"{}\"\noffices = [\"http://{address}:8080\"]\nknown = [{known}]\n\
+                     [nats]\nservers = [\"nats://{address}:4222\"]\n",
+                    listens(&[address]),
+                    self.name,
+                );
+            }
             Runs::Alone | Runs::Nats | Runs::Postgres => {
                 return format!("[sip]\nlisten = [{}]\n[media]\nlegs = {legs}\n", listens(&[address]));
             }
@@ -195,7 +233,7 @@ impl HostPlan {
 
     /// Whether it has an API.
     pub(crate) fn has_api(&self) -> bool {
-        matches!(self.runs, Runs::Alone | Runs::Exchange(_) | Runs::Core(_))
+        matches!(self.runs, Runs::Alone | Runs::Exchange(_) | Runs::Core(_) | Runs::Cell(_))
     }
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use strowger_tests::eventually;
 
 use crate::Trouble;
+use crate::cells;
 use crate::fault::{Fault, Kind, Process};
 use crate::ground::{Ground, previous};
 use crate::host::Host;
@@ -44,6 +45,8 @@ impl Fault {
                 host.lose()?;
                 Ok(title(host, leads.as_deref()))
             }
+            Fault::ThirdCell => cells::third(ground),
+            Fault::CutCell => cells::cut(ground),
             Fault::KillNatsLeader => ground.nats.as_mut().map_or(nobody(), |nats| nats.kill_leader(false)),
             Fault::KillPrimary => ground.pair.as_mut().map_or(nobody(), |pair| pair.kill_primary(false)),
         }
@@ -53,7 +56,8 @@ impl Fault {
     pub(crate) fn mend(self, ground: &mut Ground) -> Result<(), Trouble> {
         match self {
             Fault::None | Fault::Kill(_) | Fault::Pause(_) | Fault::KillSupervisor => Ok(()),
-            Fault::Upgrade | Fault::UpgradePrevious => Ok(()),
+            Fault::Upgrade | Fault::UpgradePrevious | Fault::ThirdCell => Ok(()),
+            Fault::CutCell => cells::join_again(ground),
             Fault::Lose(Kind::Nats) | Fault::KillNatsLeader => {
                 ground.nats.as_mut().map_or(Ok(()), |nats| nats.mend())
             }
@@ -80,7 +84,7 @@ impl Ground {
             Runs::Alone | Runs::Exchange(_) => kind == Kind::Exchange,
             Runs::Edge(_) => kind == Kind::Edge && host.holds(SHARED[0]),
             Runs::Broker(_) => kind == Kind::Broker,
-            Runs::Core(_) | Runs::Media(_) | Runs::Nats | Runs::Postgres => false,
+            Runs::Core(_) | Runs::Media(_) | Runs::Cell(_) | Runs::Nats | Runs::Postgres => false,
         };
         let all: Vec<usize> = (0..self.hosts.len()).filter(|&at| is_of(&self.hosts[at])).collect();
         let leads = self.leading_broker().map(|host| host.name().to_owned());

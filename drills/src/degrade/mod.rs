@@ -125,8 +125,8 @@ pub(crate) fn play(stage: &Stage, process: u32, seed: u64, calls: usize) -> Resu
     let mut ground = prepare(stage, (process, 2 * pace.pairs() + 100), seed)?;
     let phones = 2 * pace.pairs();
     ground.core.furnish(phones)?;
-    let server = SocketAddr::from((stage.server(), 5060));
-    let load = Load::start(Setting { me: stage.world, server, pace, seed })?;
+    let server = SocketAddr::from((stage.servers()[0], 5060));
+    let load = Load::start(Setting { me: stage.world, pace, seed }, |_| server)?;
     let registered = load.register()?;
     if registered < phones {
         return Err(Trouble::new(format!(

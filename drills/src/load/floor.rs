@@ -1,6 +1,7 @@
 //! The thread of the load: all phones in one loop that turns every two milliseconds.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
 use std::sync::mpsc::{Receiver, Sender, TryRecvError};
 use std::time::Duration;
 
@@ -75,7 +76,11 @@ pub(crate) struct Floor {
 
 impl Floor {
     /// Makes all phones.
-    pub(crate) fn open(setting: Setting, clock: Clock) -> Result<Floor, Trouble> {
+    pub(crate) fn open(
+        setting: Setting,
+        clock: Clock,
+        server: impl Fn(usize) -> SocketAddr,
+    ) -> Result<Floor, Trouble> {
         let pairs = setting.pace.pairs();
         let voices = Voices::open(setting.me, 2 * pairs)?;
         let poller = Poller::new()?;
@@ -83,7 +88,7 @@ impl Floor {
         for number in 0..2 * pairs {
             let seed = setting.seed ^ clock.now().as_micros() << 12 ^ number as u64;
             let audio = voices.address(number);
-            let handset = Handset::open(&user(number), setting.me, (setting.server, audio), seed)?;
+            let handset = Handset::open(&user(number), setting.me, (server(number), audio), seed)?;
             poller.add(handset.socket(), number as u64, Interest::READ)?;
             handsets.push(handset);
         }

@@ -38,8 +38,6 @@ use floor::Floor;
 pub(crate) struct Setting {
     /// The address of the phones.
     pub(crate) me: Ipv4Addr,
-    /// Where the platform hears SIP.
-    pub(crate) server: SocketAddr,
     /// How many calls, and how fast.
     pub(crate) pace: Pace,
     /// Makes this load's identifiers differ from those of others.
@@ -113,14 +111,14 @@ pub(crate) struct Load {
 }
 
 impl Load {
-    /// Makes all phones.
+    /// Makes all phones; `server` is where the platform hears the SIP of each.
     ///
     /// # Errors
     /// When their sockets can't be had.
-    pub(crate) fn start(setting: Setting) -> Result<Load, Trouble> {
+    pub(crate) fn start(setting: Setting, server: impl Fn(usize) -> SocketAddr) -> Result<Load, Trouble> {
         let clock = Clock::start(Moment::START);
         let (orders, received) = channel();
-        let mut floor = Floor::open(setting, clock)?;
+        let mut floor = Floor::open(setting, clock, server)?;
         let run = move || floor.run(&received);
         Ok(Load { orders, thread: Some(strowger_io::start_thread("load", run)?), clock })
     }
