@@ -18,6 +18,7 @@
 //! - The end of a call is told once the books have it, or, while they are away, once the journal has it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound::{Excluded, Unbounded};
 use std::time::Duration;
 
 use contract::CallId;
@@ -109,6 +110,8 @@ pub struct Till {
     owed: BTreeMap<Payer, i64>,
     /// Calls that the books may not have as they are.
     dirty: BTreeSet<CallId>,
+    /// The last that was written or tried: those behind it are next, so that nobody waits for ever behind others.
+    last: CallId,
     /// What is being written: how often each had changed, and what was taken then.
     writing: Option<BTreeMap<CallId, (u32, i64)>>,
     /// What the books refused is tried again then.
@@ -155,6 +158,7 @@ impl Till {
             purses: BTreeMap::new(),
             owed: BTreeMap::new(),
             dirty: BTreeSet::new(),
+            last: CallId::default(),
             writing: None,
             put_off: BTreeMap::new(),
             write_at: None,
@@ -476,9 +480,12 @@ impl Machine for Till {
             return;
         }
         self.put_off.retain(|_, until| *until > now);
-        let due = self.dirty.iter().filter(|call| !self.put_off.contains_key(call));
+        let behind = self.dirty.range((Excluded(self.last), Unbounded));
+        let due = behind.chain(self.dirty.range(..=self.last));
+        let due = due.filter(|call| !self.put_off.contains_key(call));
         let some = due.take(TOGETHER).filter_map(|call| self.calls.get(call));
         let states: Vec<_> = some.map(|entry| entry.now.clone()).collect();
+        self.last = states.last().map_or(self.last, |it| it.call);
         let marks = states.iter().map(|it| (it.call, (it.changes, it.taken())));
         self.writing = Some(marks.collect());
         out.emit(Out::Write(states));

@@ -230,6 +230,27 @@ fn a_crowd_that_does_not_fit_into_one_write_is_written_without_a_pause() {
 }
 
 #[test]
+fn who_waits_to_be_written_is_not_overtaken_for_ever_by_those_with_lower_numbers() {
+    let mut shop = Shop::new();
+    shop.sure(0, more(10_000, "anna", 1));
+    shop.sure(1, over(10_000, "anna", 0));
+    shop.quiet();
+    shop.ask(2, over(5_000, "anna", 0));
+    for round in 0..3 {
+        // More than fit into one write come again and again before it.
+        for call in 1..=1_100 {
+            shop.ask(10_000 * (round + 1) + call, over(3 * call + round, "anna", 0));
+        }
+        while let Some(Out::Read { .. }) = shop.orders.front() {
+            shop.work(true, true);
+        }
+        shop.pass(100);
+        shop.work(true, true);
+    }
+    assert!(shop.answer(2).is_some(), "it was its turn");
+}
+
+#[test]
 fn a_question_is_answered_at_once_where_the_purse_is_known_and_the_end_when_it_is_written() {
     let mut shop = Shop::new();
     assert_eq!(shop.ask(1, more(1, "anna", 1)), None, "the purse must be read");
