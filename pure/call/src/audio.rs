@@ -267,10 +267,10 @@ impl Audio {
         Ok(told)
     }
 
-    /// The caller answered our offer.
-    pub(crate) fn hear_answer(&mut self, body: &[u8]) -> Result<(), Unfit> {
+    /// `side` answered our offer.
+    pub(crate) fn hear_answer(&mut self, side: Side, body: &[u8]) -> Result<(), Unfit> {
         let session = Session::parse(body).map_err(|_| Unfit)?;
-        self.hear(Side::Caller, Heard::of(&session, body));
+        self.hear(side, Heard::of(&session, body));
         Ok(())
     }
 

@@ -23,6 +23,7 @@ mod call;
 mod chronicle;
 mod close;
 mod context;
+mod early;
 mod ending;
 mod heard;
 mod moving;

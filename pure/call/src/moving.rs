@@ -2,8 +2,8 @@
 //! node builds it first; then both phones are told by re-INVITE (RFC 3264 8, RFC 3261 14); what is left of it on
 //! the former node is released last.
 //!
-//! A phone that rings can't be told: an offer in an early dialog needs one that was answered reliably (RFC 3311
-//! 5.1), and we do without reliable provisional responses. It is told as soon as it has answered.
+//! A phone that rings can't be told, but for one whose voice is heard already (`early.rs`). It is told as soon as it has
+//! answered.
 
 use std::time::Duration;
 

@@ -18,7 +18,7 @@ pub(crate) struct Party {
     /// The host that its signalling comes from.
     #[serde(default, with = "machine::terse::maybe_address", skip_serializing_if = "Option::is_none")]
     pub(crate) source: Option<IpAddr>,
-    /// Of which ports its INVITE told it.
+    /// Of which ports its INVITE told it, or an UPDATE that it took before it answered.
     #[serde(default, skip_serializing_if = "machine::terse::is_default")]
     pub(crate) told_of: u16,
     pub(crate) leg: Leg,

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use sip::Status;
 
 use crate::LegNo;
+use crate::early::ToldEarly;
 use crate::ending::End;
 use crate::state::Happening;
 
@@ -32,6 +33,9 @@ pub(crate) struct Ringing {
     /// Whose early media the caller hears.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) early: Option<LegNo>,
+    /// Who was told by UPDATE where that is now.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) told: ToldEarly,
     /// What the caller was told last.
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) progress: Option<Status>,

@@ -68,6 +68,7 @@ impl Call {
         } else if it.progress.replace(status) != Some(status) {
             self.command(LegNo::CALLER, LegCommand::Progress { status, sdp: None }, cx);
         }
+        self.renew_early(&mut it, cx);
         State::Ringing(it)
     }
 
@@ -84,16 +85,19 @@ impl Call {
             self.command(leg, LegCommand::Bye { reason: None }, cx);
             return self.phone_refused(it, leg, Refused::of(Status::NOT_ACCEPTABLE_HERE), Vec::new(), cx);
         };
+        // Whoever refused an UPDATE, or has not answered it, has still what it was told first.
+        let is_caller_behind = self.audio.is_stale(Side::Caller);
         let offering = match it.early {
             _ if self.audio.is_offerless() => Offering::InAck,
             // The caller may hold fast to what it was told first (RFC 3261 13.2.1): it is told again.
-            Some(_) if passed.told != self.audio.told(Side::Caller) => Offering::Retell,
+            Some(_) if is_caller_behind || passed.told != self.audio.told(Side::Caller) => Offering::Retell,
             _ => Offering::Quiet,
         };
         self.audio.knows(Side::Callee, self.told_of(leg));
         let sdp = Some(passed.told.clone());
         self.audio.comes_from(Side::Callee, self.source(leg));
         self.audio.agree(Side::Callee, passed);
+        self.was_told_early(it.told, leg);
         self.command(LegNo::CALLER, LegCommand::Answer { sdp }, cx);
         for loser in it.open.into_iter().filter(|open| *open != leg) {
             self.command(loser, LegCommand::Cancel { reason: Some(ELSEWHERE.into()) }, cx);
@@ -181,7 +185,8 @@ impl Call {
         self.parties.iter().find(|party| party.no == leg)?.source
     }
 
-    fn told_of(&self, leg: LegNo) -> u16 {
+    /// Of which ports the phone of a leg was told last.
+    pub(crate) fn told_of(&self, leg: LegNo) -> u16 {
         self.parties.iter().find(|party| party.no == leg).map_or(0, |party| party.told_of)
     }
 
@@ -197,6 +202,7 @@ impl Call {
         let remote = name_addr("", &self.chronicle.callee, domain);
         let mut identity = identity(to, no, (local, remote), &self.namer, cx);
         identity.max_forwards = self.hops;
+        self.audio.renew_first_offer(self.id);
         let offer = self.audio.told(Side::Callee);
         let offer = (!offer.is_empty()).then_some(offer);
         let world = (cx.mint(), cx.settings());

@@ -121,7 +121,7 @@ impl Call {
 
     fn hear_answer(&mut self, it: &mut Served, sdp: Option<&[u8]>, cx: &mut Context<'_>) -> Result<(), ()> {
         it.awaits_answer = false;
-        self.audio.hear_answer(sdp.ok_or(())?).map_err(|_| ())?;
+        self.audio.hear_answer(crate::audio::Side::Caller, sdp.ok_or(())?).map_err(|_| ())?;
         self.wish(cx);
         Ok(())
     }

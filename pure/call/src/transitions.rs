@@ -9,7 +9,7 @@ use crate::context::Context;
 use crate::ending::{End, cause_of, reason_of};
 use crate::ring::Refused;
 use crate::state::{Ending, Happening, Routing, State, Talking};
-use crate::{Call, Route};
+use crate::{Call, LegNo, Route};
 
 impl Call {
     /// Lets one thing happen.
@@ -86,7 +86,12 @@ impl Call {
     }
 
     /// Phones are being called.
-    fn while_ringing(&mut self, it: crate::ring::Ringing, what: Happening, cx: &mut Context<'_>) -> State {
+    fn while_ringing(
+        &mut self,
+        mut it: crate::ring::Ringing,
+        what: Happening,
+        cx: &mut Context<'_>,
+    ) -> State {
         match what {
             Happening::Callee(leg, Leg::Progress { status, sdp }) => {
                 self.progress(it, leg, (status, sdp), cx)
@@ -119,7 +124,15 @@ impl Call {
             }
             Happening::Anchored(anchored) => {
                 self.check_anchor(anchored, cx);
-                self.audio.renew_first_offer(self.id);
+                self.renew_early(&mut it, cx);
+                State::Ringing(it)
+            }
+            Happening::Caller(Leg::Reoffered { sdp }) => {
+                self.updated_early(&it, LegNo::CALLER, &sdp, cx);
+                State::Ringing(it)
+            }
+            Happening::Callee(leg, Leg::Reoffered { sdp }) => {
+                self.updated_early(&it, leg, &sdp, cx);
                 State::Ringing(it)
             }
             _ => State::Ringing(it),

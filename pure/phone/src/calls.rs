@@ -114,6 +114,7 @@ impl Phone {
             sent_by: self.settings.local.to_string(),
             via_transport: self.settings.via().to_owned(),
             login: self.login(),
+            early_offers: true,
             ..Identity::default()
         };
         let body = media.offer();
@@ -129,6 +130,7 @@ impl Phone {
             sent_by: self.settings.local.to_string(),
             via_transport: self.settings.via().to_owned(),
             login: self.login(),
+            early_offers: true,
         };
         let (leg, legs) = self.with_leg(|env, legs| Leg::invited(invite, reception, now, env, legs));
         let leg = match leg {

@@ -120,14 +120,14 @@ impl Stage {
         let reliable = shape & 1 != 0;
         let login = (shape & 2 != 0).then(|| Login { user: "a".into(), password: "b".into() });
         if shape & 4 != 0 {
-            stage.dial(reliable, login, shape & 8 != 0);
+            stage.dial((reliable, login), shape & 8 != 0, shape & 16 != 0);
         } else {
-            stage.be_invited(reliable, login, shape & 8 != 0);
+            stage.be_invited((reliable, login), shape & 8 != 0, shape & 16 != 0);
         }
         stage
     }
 
-    fn dial(&mut self, reliable: bool, login: Option<Login>, offers: bool) {
+    fn dial(&mut self, (reliable, login): (bool, Option<Login>), offers: bool, early_offers: bool) {
         let identity = Identity {
             call_id: "c".into(),
             local: "<sip:a@a>".into(),
@@ -139,13 +139,14 @@ impl Stage {
             sent_by: "10.0.0.1".into(),
             via_transport: "UDP".into(),
             login,
+            early_offers,
             ..Identity::default()
         };
         let offer = offers.then_some(&b"v=0"[..]);
         self.turn(|leg, now, env, out| *leg = Leg::dial(identity, offer, &[], now, env, out));
     }
 
-    fn be_invited(&mut self, reliable: bool, login: Option<Login>, offers: bool) {
+    fn be_invited(&mut self, (reliable, login): (bool, Option<Login>), offers: bool, early_offers: bool) {
         let reception = Reception {
             local_tag: "us".into(),
             contact: "<sip:a@10.0.0.1>".into(),
@@ -153,6 +154,7 @@ impl Stage {
             sent_by: "10.0.0.1".into(),
             via_transport: "UDP".into(),
             login,
+            early_offers,
         };
         let mut bytes = Vec::new();
         Writer::request(&mut bytes, Method::Invite, "sip:a@a")
@@ -224,7 +226,7 @@ impl Stage {
         let sdp = script.one_of(&SDP).as_bytes().to_vec();
         let some = Some(sdp.clone()).filter(|sdp| !sdp.is_empty());
         let status = Status::new(script.one_of(&CODES)).unwrap_or(Status::BUSY_HERE);
-        let command = match script.byte().unwrap_or(0) % 11 {
+        let command = match script.byte().unwrap_or(0) % 12 {
             0 => LegCommand::Progress { status, sdp: some },
             1 => LegCommand::Answer { sdp: some },
             2 => LegCommand::Reject { status, reason: None, headers: Vec::new() },
@@ -235,6 +237,7 @@ impl Stage {
             7 => LegCommand::AcceptOffer { sdp },
             8 => LegCommand::RefuseOffer { status },
             9 => LegCommand::Info { content_type: "a/b".into(), body: sdp },
+            10 => LegCommand::UpdateEarly { sdp },
             _ => return self.turn(|leg, now, env, out| leg.resume(now, env, out)),
         };
         self.turn(|leg, now, env, out| leg.command(now, command, env, out));

@@ -8,6 +8,7 @@
 
 mod ask;
 mod dialling;
+mod early;
 mod hangup;
 mod identity;
 mod incoming;
@@ -177,6 +178,7 @@ impl Leg {
             LegCommand::Reoffer { sdp } => self.reoffer(sdp, false, turn),
             LegCommand::Update { sdp: Some(sdp) } => self.reoffer(sdp, true, turn),
             LegCommand::Update { sdp: None } => self.refresh(turn),
+            LegCommand::UpdateEarly { sdp } => self.update_early(sdp, turn),
             LegCommand::AcceptOffer { sdp } => self.accept_offer(&sdp, turn),
             LegCommand::RefuseOffer { status } => self.refuse_offer(status, turn),
             LegCommand::Info { content_type, body } => self.inform(content_type, body, turn),

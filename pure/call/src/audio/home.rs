@@ -269,9 +269,22 @@ impl Audio {
         Ok(told)
     }
 
-    /// The first offer once more, for phones that are called from now on.
+    /// The same for a phone that has not answered the call yet. Others that are called are offered all codecs.
+    pub(crate) fn early_renewal(&mut self, side: Side, id: CallId) -> Result<Vec<u8>, Unfit> {
+        let before = self.half(side).told.clone();
+        let told = self.renewal(side, id);
+        if side == Side::Callee {
+            self.half_mut(side).told = before;
+        }
+        told
+    }
+
+    /// The first offer once more, for a phone that is called now.
     pub(crate) fn renew_first_offer(&mut self, id: CallId) {
-        if self.half(Side::Callee).is_stale() && !self.offer.is_empty() {
+        let half = self.half(Side::Callee);
+        let names = Session::parse(&half.told).ok().and_then(|told| Heard::of(&told, &half.told).rtp);
+        let is_behind = half.is_stale() && names != self.port(Side::Callee).map(|port| port.rtp);
+        if is_behind && !self.offer.is_empty() {
             let before = std::mem::take(&mut self.half_mut(Side::Callee).told);
             if self.first_offer(id).is_err() {
                 self.half_mut(Side::Callee).told = before;

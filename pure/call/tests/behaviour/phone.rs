@@ -76,6 +76,19 @@ impl Phone<'_> {
         self.respond(&invite, status, sdp);
     }
 
+    /// The same of a phone that knows UPDATE.
+    pub(crate) fn speaks_early(mut self, sdp: &str) {
+        let invite = self.last_request(Method::Invite);
+        let contact = format!("<sip:phone-{}@192.0.2.9>", self.leg);
+        let headers = [("Contact", contact.as_str()), ("Allow", "INVITE, ACK, CANCEL, BYE, UPDATE")];
+        self.respond_with(&invite, 183, Some(sdp), &headers);
+    }
+
+    /// 200 to the INVITE, whatever came since.
+    pub(crate) fn picks_up(self, sdp: &str) {
+        self.progresses(200, Some(sdp));
+    }
+
     /// 200 to the INVITE.
     pub(crate) fn answers(self) {
         self.answers_with(BOBS_SDP);

@@ -25,7 +25,7 @@ pub(super) struct Ask {
     pub(super) transaction: ClientOther,
     #[serde(skip_serializing_if = "is_default")]
     pub(super) errand: Errand,
-    /// The fork that it went to, if that isn't the leg's own dialog.
+    /// The dialog that it went to, if that isn't the leg's own, or was an early one.
     #[serde(skip_serializing_if = "is_default")]
     fork: Option<Box<Dialog>>,
     #[serde(skip_serializing_if = "is_default")]
@@ -110,7 +110,10 @@ impl Leg {
         turn: &mut Turn<'_, '_>,
     ) {
         let mut fork = fork;
+        // A fork may become the leg's own dialog: both count on.
+        let newest = self.dialog.local_cseq;
         let dialog = fork.as_deref_mut().unwrap_or(&mut self.dialog);
+        dialog.local_cseq = dialog.local_cseq.max(newest);
         let id = Id::next(dialog, turn);
         let mut bytes = Vec::with_capacity(640);
         let writer = self.line.begin(dialog, errand.method(), &id, turn, &mut bytes);
@@ -118,9 +121,13 @@ impl Leg {
             Errand::Cancel => writer.empty_body(),
             Errand::Bye { reason: None } => writer.empty_body(),
             Errand::Bye { reason: Some(reason) } => writer.header(Name::Reason, reason).empty_body(),
-            Errand::Update { sdp, .. } => self.session.ask(self.line.introduce(writer)).body(SDP, sdp),
+            Errand::Update { sdp, .. } if matches!(self.phase, Phase::Up) => {
+                self.session.ask(self.line.introduce(writer)).body(SDP, sdp);
+            }
+            Errand::Update { sdp, .. } => self.line.introduce(writer).body(SDP, sdp),
             Errand::Info { content_type, body } => writer.body(content_type, body),
         }
+        self.dialog.local_cseq = self.dialog.local_cseq.max(id.number);
         self.start_ask(id, errand, bytes, turn);
         if let Some(ask) = self.asks.last_mut() {
             ask.fork = fork;
@@ -164,14 +171,20 @@ impl Leg {
             return self.ask(errand, fork, tries, turn);
         }
         let errand = std::mem::take(&mut self.asks[at].errand);
-        match errand {
+        let early = self.asks[at].fork.take();
+        match (errand, early) {
+            (Errand::Update { sdp, .. }, Some(early)) => {
+                self.take_early_answer(response, (sdp, &early), turn);
+            }
             // A successor that has not heard of it asks once more, and hears it again.
-            Errand::Cancel | Errand::Bye { .. } => turn.out.idle = true,
-            Errand::Update { .. } | Errand::Info { .. } if is_gone(status) => {
+            (Errand::Cancel | Errand::Bye { .. }, _) => turn.out.idle = true,
+            (Errand::Update { .. } | Errand::Info { .. }, _) if is_gone(status) => {
                 self.end_unknown(status, turn);
             }
-            Errand::Info { .. } => {}
-            Errand::Update { sdp, glares } => self.take_update_response(response, (sdp, glares), turn),
+            (Errand::Info { .. }, _) => {}
+            (Errand::Update { sdp, glares }, None) => {
+                self.take_update_response(response, (sdp, glares), turn)
+            }
         }
     }
 
@@ -236,7 +249,9 @@ impl Leg {
         for at in 0..self.asks.len() {
             let ask = &mut self.asks[at];
             let lost = ask.transaction.expire(turn.now, &timing, &mut turn.out.send).is_some();
-            if lost && matches!(ask.errand, Errand::Update { .. } | Errand::Info { .. }) {
+            // Who does not answer an UPDATE in an early dialog may still answer the call.
+            let is_own = ask.fork.is_none();
+            if lost && is_own && matches!(ask.errand, Errand::Update { .. } | Errand::Info { .. }) {
                 self.peer_is_gone(turn);
             }
         }

@@ -55,6 +55,7 @@ impl Leg {
                 sent_by: identity.sent_by,
                 via_transport: identity.via_transport,
                 keys: identity.login.map(Authenticator::new),
+                early_offers: identity.early_offers,
             },
             dialog: Dialog {
                 call_id: identity.call_id,
@@ -144,7 +145,11 @@ impl Leg {
         self.phase = Phase::Up;
         self.session.granted(turn.now, response);
         if offered || sdp.is_none() {
-            self.local_sdp = std::mem::take(&mut self.outgoing[at].sdp);
+            let first = std::mem::take(&mut self.outgoing[at].sdp);
+            // Unless it was changed before the call was answered.
+            if self.local_sdp.is_empty() {
+                self.local_sdp = first;
+            }
             self.acknowledge_own(at, &[], turn);
         }
         let sdp = sdp.or(Some(fork.sdp).filter(|early| offered && !early.is_empty()));

@@ -34,6 +34,9 @@ pub struct Identity {
     /// With this the leg itself answers challenges (401, 407) to whatever it sends; without it a challenge is
     /// a refusal like any other.
     pub login: Option<Login>,
+    /// Whether an offer in an UPDATE is taken before the call is answered, though the first answer was not given
+    /// reliably (RFC 3311 5.1); the owner answers it like any other.
+    pub early_offers: bool,
 }
 
 /// What a leg that is called begins with.
@@ -52,6 +55,8 @@ pub struct Reception {
     pub via_transport: String,
     /// As in [`Identity::login`].
     pub login: Option<Login>,
+    /// As in [`Identity::early_offers`].
+    pub early_offers: bool,
 }
 
 /// Credentials for answering challenges.

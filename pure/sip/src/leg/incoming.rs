@@ -322,7 +322,7 @@ impl Leg {
             return Some((refusal.status, refusal.headers));
         }
         let offers = is_invite || sdp_of(request).is_some();
-        if !offers {
+        if !offers || !is_invite && self.takes_early_offer(request) {
             return None;
         }
         let ours = self.offers_stand() || is_invite && self.outgoing.iter().any(|invite| invite.is_pending());

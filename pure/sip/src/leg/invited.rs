@@ -81,6 +81,7 @@ impl Leg {
                 sent_by: reception.sent_by,
                 via_transport: reception.via_transport,
                 keys: reception.login.map(Authenticator::new),
+                early_offers: reception.early_offers,
             },
             dialog,
             phase: Phase::Invited { alerting: false },

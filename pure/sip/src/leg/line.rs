@@ -44,6 +44,9 @@ pub(super) struct Line {
     pub(super) via_transport: String,
     #[serde(skip_serializing_if = "is_default")]
     pub(super) keys: Option<Authenticator>,
+    /// Offers are taken before the call is answered.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(super) early_offers: bool,
 }
 
 impl Line {

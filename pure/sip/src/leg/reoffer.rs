@@ -195,7 +195,7 @@ impl Leg {
 
     /// The owner answers the offer that waits for it.
     pub(super) fn accept_offer(&mut self, sdp: &[u8], turn: &mut Turn<'_, '_>) {
-        if !matches!(self.phase, Phase::Up) {
+        if matches!(self.phase, Phase::Ending { .. } | Phase::Over) {
             return;
         }
         if let Some(at) = self.outgoing.iter().position(Outgoing::wants_answer) {
@@ -210,7 +210,8 @@ impl Leg {
 
     /// The owner refuses the offer that waits for it.
     pub(super) fn refuse_offer(&mut self, status: Status, turn: &mut Turn<'_, '_>) {
-        if !status.is_final() || status.is_success() || !matches!(self.phase, Phase::Up) {
+        let is_over = matches!(self.phase, Phase::Ending { .. } | Phase::Over);
+        if !status.is_final() || status.is_success() || is_over {
             return;
         }
         if let Some(at) = self.pending_reinvite() {

@@ -226,6 +226,9 @@ impl Leg {
             let mut forks = dialling.forks.iter_mut();
             if let Some(fork) = forks.find(|fork| fork.dialog.remote_tag == theirs) {
                 fork.dialog.retarget(update);
+                if let Some(sdp) = line::sdp_of(update) {
+                    fork.sdp = sdp;
+                }
             }
         } else {
             self.dialog.retarget(update);

@@ -54,6 +54,14 @@ pub enum LegCommand {
         /// The offer.
         sdp: Option<Vec<u8>>,
     },
+    /// Offers `sdp` by UPDATE before the call is answered, to a peer that knows UPDATE, once a provisional response has
+    /// brought an answer: at once, or not at all. Followed by [`LegEvent::Reoffered`], or by
+    /// [`LegEvent::ReofferRefused`] (with 491, if it could not be sent); by neither if the call is answered meanwhile by
+    /// another fork, or ends.
+    UpdateEarly {
+        /// The offer.
+        sdp: Vec<u8>,
+    },
     /// Answers the pending [`LegEvent::Offer`]; also gives the answer to the offer in [`LegEvent::Answered`]
     /// if we dialled without one.
     AcceptOffer {

@@ -1,9 +1,9 @@
 //! Changing a session that is up: re-INVITE and UPDATE, both ways, and what happens when they collide.
 
-use sip::leg::{EndedBy, LegCommand, LegEvent, LegState, OfferMethod};
+use sip::leg::{EndedBy, Identity, LegCommand, LegEvent, LegState, LegTiming, OfferMethod, Reception};
 use sip::{Method, Name, Status};
 
-use crate::solo::{ANSWER, OFFER, Solo};
+use crate::solo::{ANSWER, OFFER, Solo, identity, reception};
 
 const HOLD: &str = "v=0 hold";
 const HELD: &str = "v=0 held";
@@ -262,6 +262,107 @@ fn an_update_in_an_early_dialog_can_not_offer_but_may_move_the_peer() {
     assert_eq!(solo.responses(Method::Update), [500, 200]);
     assert_eq!(solo.leg.dialog().target, b"sip:moved@10.9.9.9");
     assert_eq!(solo.state(), LegState::Alerting);
+}
+
+/// A leg that was called, and has said what it would answer.
+fn heard_early(early_offers: bool) -> Solo {
+    let reception = Reception { early_offers, ..reception() };
+    let mut solo = Solo::try_invited_as(reception, &format!("{UPDATES}\r\n"), OFFER).unwrap();
+    solo.command(LegCommand::Progress { status: Status::SESSION_PROGRESS, sdp: Some(ANSWER.into()) });
+    solo.forget();
+    solo
+}
+
+#[test]
+fn early_media_is_moved_by_an_update_in_the_early_dialog() {
+    let update = LegCommand::UpdateEarly { sdp: HOLD.into() };
+    let mut solo = Solo::dial(Some(OFFER));
+    solo.answer(183, "b1", UPDATES, ANSWER);
+    solo.forget_events();
+    solo.command(update.clone());
+    let request = solo.request(Method::Update);
+    assert_eq!((request.body(), request.cseq().unwrap().number), (HOLD.as_bytes(), 2));
+    assert_eq!(request.to().unwrap().tag(), Some("b1"));
+    solo.answer_to(&request, 200, "", "", HELD);
+    solo.answer(200, "b1", "", "");
+    let answered = LegEvent::Answered { sdp: Some(HELD.into()) };
+    assert_eq!(solo.events, [LegEvent::Reoffered { sdp: HELD.into() }, answered]);
+    assert_eq!(solo.leg.local_sdp(), HOLD.as_bytes());
+    solo.command(LegCommand::Bye { reason: None });
+    assert_eq!(solo.request(Method::Bye).cseq().unwrap().number, 3, "the dialog counts on");
+
+    let mut solo = heard_early(false);
+    solo.command(update);
+    let request = solo.request(Method::Update);
+    solo.answer_to(&request, 200, "", "", HELD);
+    assert_eq!(solo.events, [LegEvent::Reoffered { sdp: HELD.into() }]);
+    solo.command(LegCommand::Answer { sdp: None });
+    assert_eq!(solo.response(Method::Invite).body(), HOLD.as_bytes(), "what it was told last");
+}
+
+#[test]
+fn an_early_update_is_not_sent_to_who_could_not_take_it() {
+    let update = LegCommand::UpdateEarly { sdp: HOLD.into() };
+    let mut knows_no_update = Solo::dial(Some(OFFER));
+    knows_no_update.answer(183, "b1", "Allow: INVITE", ANSWER);
+    let mut has_not_answered = Solo::dial(Some(OFFER));
+    has_not_answered.answer(180, "b1", UPDATES, "");
+    let mut two_are_heard = Solo::dial(Some(OFFER));
+    two_are_heard.answer(183, "b1", UPDATES, ANSWER);
+    two_are_heard.answer(183, "b2", UPDATES, ANSWER);
+    let up = Solo::up_as_caller(UPDATES);
+    for mut solo in [knows_no_update, has_not_answered, two_are_heard, up] {
+        solo.forget_events();
+        solo.command(update.clone());
+        assert_eq!(solo.count(Method::Update), 0);
+        assert_eq!(solo.events, [refused(491)]);
+    }
+}
+
+#[test]
+fn who_insists_on_a_reliable_answer_refuses_an_early_update_and_the_call_goes_on() {
+    for (code, answers) in [(500, true), (491, true), (481, true), (405, true), (0, false)] {
+        let mut solo = Solo::dial(Some(OFFER));
+        solo.answer(183, "b1", UPDATES, ANSWER);
+        solo.forget_events();
+        solo.command(LegCommand::UpdateEarly { sdp: HOLD.into() });
+        if answers {
+            let update = solo.request(Method::Update);
+            solo.answer_to(&update, code, "", "", "");
+            assert_eq!(solo.events, [refused(code)]);
+            solo.forget_events();
+        }
+        solo.answer(200, "b1", "", ANSWER);
+        solo.wait(40_000);
+        assert_eq!(solo.events, [LegEvent::Answered { sdp: Some(ANSWER.into()) }], "{code}");
+        assert_eq!(solo.leg.local_sdp(), OFFER.as_bytes());
+    }
+}
+
+#[test]
+fn a_leg_that_takes_early_offers_answers_them_before_the_call() {
+    let mut solo = heard_early(true);
+    solo.peer_sends(Method::Update, "", HOLD);
+    assert_eq!(solo.events, [told(OfferMethod::Update)]);
+    solo.peer_sends(Method::Update, "", HOLD);
+    assert_eq!(solo.responses(Method::Update), [500], "one after the other");
+    solo.command(LegCommand::AcceptOffer { sdp: HELD.into() });
+    solo.command(LegCommand::Answer { sdp: None });
+    assert_eq!(solo.response(Method::Invite).body(), HELD.as_bytes());
+
+    let identity = Identity { early_offers: true, ..identity() };
+    let mut solo = Solo::dial_as(identity, Some(OFFER), LegTiming::default());
+    solo.answer(183, "b1", UPDATES, ANSWER);
+    solo.forget_events();
+    solo.peer_sends(Method::Update, "", HOLD);
+    solo.command(LegCommand::RefuseOffer { status: Status::NOT_ACCEPTABLE_HERE });
+    solo.peer_sends(Method::Update, "", HOLD);
+    solo.command(LegCommand::AcceptOffer { sdp: HELD.into() });
+    assert_eq!(solo.responses(Method::Update), [488, 200]);
+    solo.answer(200, "b1", "", HOLD);
+    let answered = LegEvent::Answered { sdp: Some(HOLD.into()) };
+    assert_eq!(solo.events, [told(OfferMethod::Update), told(OfferMethod::Update), answered]);
+    assert_eq!(solo.leg.local_sdp(), HELD.as_bytes());
 }
 
 #[test]

@@ -61,6 +61,8 @@ struct World {
     /// What the people at the phones will do.
     plans: BTreeMap<(Moment, u64), (usize, Plan)>,
     newest: [Moment; 2],
+    /// Somebody offered before the call was answered: which of the two answers is the newer one nobody can tell.
+    is_early: bool,
     /// Whether both were up, and their sessions compared.
     compared: bool,
 }
@@ -72,6 +74,7 @@ enum Plan {
     Reject,
     Cancel,
     Offer { update: bool },
+    OfferEarly,
     AnswerOffer { refuse: bool },
     Inform,
     Refresh,
@@ -94,6 +97,7 @@ impl World {
             lost: BTreeMap::new(),
             plans: BTreeMap::new(),
             newest: [BEGIN; 2],
+            is_early: false,
             compared: false,
         }
     }
@@ -204,6 +208,10 @@ impl World {
             Plan::Cancel => LegCommand::Cancel { reason: None },
             Plan::Offer { update: true } => LegCommand::Update { sdp: Some(sdp) },
             Plan::Offer { update: false } => LegCommand::Reoffer { sdp },
+            Plan::OfferEarly => {
+                self.is_early = true;
+                LegCommand::UpdateEarly { sdp }
+            }
             Plan::AnswerOffer { refuse: true } => {
                 LegCommand::RefuseOffer { status: Status::NOT_ACCEPTABLE_HERE }
             }
@@ -230,7 +238,7 @@ impl World {
         self.turn(side, |leg, now, env, out| match leg {
             Some(leg) => leg.receive(now, &message, env, out),
             None if message.method() == Some(Method::Invite) => {
-                let reception = sip::leg::Reception { reliable, ..reception() };
+                let reception = sip::leg::Reception { reliable, early_offers: true, ..reception() };
                 *leg = Some(Leg::invited(&message, reception, now, env, out).unwrap());
             }
             // What overtook its INVITE comes again.
@@ -275,7 +283,7 @@ impl World {
     fn dial(&mut self) {
         let (reliable, offered) = (self.reliable, self.dice.percent(80));
         self.turn(CALLER, |leg, now, env, out| {
-            let identity = sip::leg::Identity { reliable, routes: vec![], ..identity() };
+            let identity = sip::leg::Identity { reliable, early_offers: true, routes: vec![], ..identity() };
             let offer = offered.then_some(&b"v=0 of 0 no 0"[..]);
             *leg = Some(Leg::dial(identity, offer, &[], now, env, out));
         });
@@ -290,6 +298,10 @@ impl World {
         if self.dice.percent(25) {
             let cancel = self.dice.roll(10_000);
             self.plan(CALLER, cancel, Plan::Cancel);
+        }
+        if self.dice.percent(15) {
+            let (side, when) = (self.dice.roll(2) as usize, ring + self.dice.roll(answer));
+            self.plan(side, when, Plan::OfferEarly);
         }
         for _ in 0..self.dice.roll(6) {
             let (side, when) = (self.dice.roll(2) as usize, answer + self.dice.roll(8_000));
@@ -364,7 +376,7 @@ fn story(seed: u64, faults: Faults, reliable: bool) -> World {
     world.imagine();
     // Long enough for everything but the session timer; then somebody hangs up, or both do.
     world.run(BEGIN.after(Duration::from_secs(120)));
-    if faults.losses_each <= 2 && world.both_have_the_same_session() {
+    if faults.losses_each <= 2 && !world.is_early && world.both_have_the_same_session() {
         world.compared = true;
     }
     if world.dice.percent(80) {

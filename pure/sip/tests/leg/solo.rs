@@ -195,6 +195,10 @@ impl Solo {
         self.events.clear();
     }
 
+    pub(crate) fn forget_events(&mut self) {
+        self.events.clear();
+    }
+
     pub(crate) fn state(&self) -> LegState {
         self.leg.state()
     }
