@@ -52,9 +52,9 @@ impl Guests {
         let sipp_calls = (long.as_secs() / EVERY.as_secs()).max(1) as usize;
         let (count, pause) = (sipp_calls.to_string(), EVERY.as_millis().to_string());
         let patient = ["-m", &count, "-recv_timeout", "30000", "-timeout", "600"];
-        let answers = Sipp::await_calls(&place, "answer", PORTS[1], &patient);
-        let calling = ["-s", USERS[1], "-key", "user", USERS[0], "-r", "1", "-rp", &pause, "-d", "5000"];
-        let calls = Sipp::play(&place, "call", PORTS[0], &[&patient[..], &calling[..]].concat());
+        let answers = Sipp::await_calls(&place, "answer_moved", PORTS[1], &patient);
+        let calling = ["-s", USERS[1], "-key", "user", USERS[0], "-r", "1", "-rp", &pause];
+        let calls = Sipp::play(&place, "call_moved", PORTS[0], &[&patient[..], &calling[..]].concat());
         Ok(Guests { sipp: [calls, answers], sipp_calls, baresip: [caller, callee], began: Instant::now() })
     }
 

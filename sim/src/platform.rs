@@ -298,6 +298,11 @@ impl Phone {
         CallView { world: Rc::clone(&self.world), phone: self.number, call }
     }
 
+    /// Is heard by the caller before it answers.
+    pub fn speak_early(&self) {
+        self.on_newest(Command::SpeakEarly);
+    }
+
     /// Answers the call that rings.
     pub fn answer(&self) {
         self.on_newest(Command::Answer);

@@ -147,6 +147,8 @@ impl Call {
             }
             Step::Talking if self.plan == Plan::Held && !self.was_held => {
                 self.step = Step::Holding;
+                // Whoever holds does not listen any more; the callee does until its phone has agreed.
+                self.ears[CALLER].rest(now);
                 Some((CALLER, Command::Hold(caller?)))
             }
             Step::OnHold => {

@@ -180,7 +180,10 @@ impl Call {
 
     /// Tells the phones where their audio is, as soon as no other change of the session is under way.
     pub(crate) fn renew(&mut self, it: &mut Talking, cx: &mut Context<'_>) {
-        if it.offering != Offering::Quiet || self.audio.deadline().is_some() {
+        if it.offering != Offering::Quiet {
+            return self.answer_meanwhile(it, cx);
+        }
+        if self.audio.deadline().is_some() {
             return;
         }
         let (caller, callee) = (self.renewal(Side::Caller), self.renewal(Side::Callee));

@@ -1,5 +1,6 @@
 //! RFC 3264 8, RFC 3261 14: one phone changes the session, the other has to agree.
 
+use machine::terse::is_default;
 use serde::{Deserialize, Serialize};
 use sip::Status;
 use sip::leg::{LegCommand, OfferMethod};
@@ -27,6 +28,9 @@ pub(crate) enum Offering {
         from: Side,
         /// What will hold if the other side agrees.
         passed: Passed,
+        /// Who offered has an answer already, from us: its audio was lost, and it had to hear where that is now.
+        #[serde(default, skip_serializing_if = "is_default")]
+        is_answered: bool,
     },
     /// The one who asked for our offer will answer it.
     Asked {
@@ -98,7 +102,7 @@ impl Call {
             return self.command(it.leg(side), LegCommand::RefuseOffer { status }, cx);
         };
         let sdp = passed.told.clone();
-        it.offering = Offering::Relayed { from: side, passed };
+        it.offering = Offering::Relayed { from: side, passed, is_answered: false };
         let command = match method {
             OfferMethod::Invite => LegCommand::Reoffer { sdp },
             OfferMethod::Update => LegCommand::Update { sdp: Some(sdp) },
@@ -122,17 +126,24 @@ impl Call {
     pub(crate) fn offer_answered(&mut self, it: &mut Talking, side: Side, sdp: &[u8], cx: &mut Context<'_>) {
         let answer = self.audio.pass(side, sdp, self.id);
         it.offering = match (std::mem::take(&mut it.offering), answer) {
-            (Offering::Relayed { from, passed }, Ok(answer)) if from != side => {
+            (Offering::Relayed { from, passed, is_answered }, Ok(answer)) if from != side => {
                 let sdp = answer.told.clone();
+                let is_news = sdp != self.audio.told(from);
                 self.audio.agree(from, passed);
                 self.audio.agree(side, answer);
                 self.wish(cx);
-                self.command(it.leg(from), LegCommand::AcceptOffer { sdp }, cx);
-                Offering::Quiet
+                match is_answered {
+                    false => self.command(it.leg(from), LegCommand::AcceptOffer { sdp }, cx),
+                    true if is_news => self.command(it.leg(from), LegCommand::Reoffer { sdp }, cx),
+                    true => {}
+                }
+                if is_answered && is_news { Offering::Ours } else { Offering::Quiet }
             }
-            (Offering::Relayed { from, .. }, Err(_)) if from != side => {
+            (Offering::Relayed { from, is_answered, .. }, Err(_)) if from != side => {
                 let status = Status::NOT_ACCEPTABLE_HERE;
-                self.command(it.leg(from), LegCommand::RefuseOffer { status }, cx);
+                if !is_answered {
+                    self.command(it.leg(from), LegCommand::RefuseOffer { status }, cx);
+                }
                 self.tell_again(it.leg(side), side, cx)
             }
             (Offering::Withdrawn { by }, _) if by != side => self.tell_again(it.leg(side), side, cx),
@@ -172,8 +183,10 @@ impl Call {
         cx: &mut Context<'_>,
     ) {
         it.offering = match std::mem::take(&mut it.offering) {
-            Offering::Relayed { from, .. } if from != side => {
-                self.command(it.leg(from), LegCommand::RefuseOffer { status }, cx);
+            Offering::Relayed { from, is_answered, .. } if from != side => {
+                if !is_answered {
+                    self.command(it.leg(from), LegCommand::RefuseOffer { status }, cx);
+                }
                 Offering::Quiet
             }
             Offering::Withdrawn { by } if by != side => Offering::Quiet,
@@ -181,6 +194,24 @@ impl Call {
             Offering::Moved { caller, callee } => self.moved((caller, callee), side, Err(status), cx),
             other => other,
         };
+    }
+
+    /// An offer waits for the other side's answer, and the audio of who made it is lost: an answer of ours tells it
+    /// where that is now, as far as one can be made of what the other side said before. Nobody can tell the other
+    /// side anything until it has answered (RFC 3261 14.1).
+    pub(crate) fn answer_meanwhile(&mut self, it: &mut Talking, cx: &mut Context<'_>) {
+        let Offering::Relayed { from, passed, is_answered: false } = &it.offering else { return };
+        let from = *from;
+        if !self.audio.is_stale(from) || self.audio.has_way_back() {
+            return;
+        }
+        let Ok(sdp) = self.audio.answer_for(from.other(), passed, self.id) else { return };
+        self.audio.hear(from, passed.heard.clone());
+        self.wish(cx);
+        if let Offering::Relayed { is_answered, .. } = &mut it.offering {
+            *is_answered = true;
+        }
+        self.command(it.leg(from), LegCommand::AcceptOffer { sdp }, cx);
     }
 
     /// The caller's ACK came. If its INVITE had no offer, the ACK brings the answer to the callee's.

@@ -56,6 +56,28 @@ fn a_media_host_dies_while_the_phone_rings() {
 }
 
 #[test]
+fn a_media_host_dies_while_the_callee_is_heard_and_has_not_answered() {
+    let platform = Platform::with_media(7, 2, 2);
+    let (alice, bob) = (platform.phone("alice"), platform.phone_behind_nat("bob"));
+    let call = alice.invite("bob");
+    platform.advance(secs(1));
+    bob.speak_early();
+    platform.advance(secs(1));
+    assert!(call.has_two_way_audio());
+    platform.media_host_dies(1);
+    platform.advance(secs(2));
+    assert!(!call.is_up() && call.has_two_way_audio(), "both were told by UPDATE");
+    assert!(call.longest_gap() < millis(1200), "{:?}", call.longest_gap());
+    bob.answer();
+    platform.advance(secs(1));
+    assert!(call.is_up() && call.has_two_way_audio());
+    assert_eq!(platform.sessions(), [0, 1]);
+    alice.hang_up();
+    platform.come_to_rest();
+    assert_eq!(call.record().cause, "caller hung up");
+}
+
+#[test]
 fn a_media_host_and_the_signalling_process_die_together() {
     let (platform, alice, bob, call) = talking(4);
     bob.hold();

@@ -7,7 +7,7 @@ use machine::terse::is_default;
 use sdp::Session;
 use serde::{Deserialize, Serialize};
 
-use super::{Audio, Half, Place, Side, Unfit};
+use super::{Audio, Half, Passed, Place, Side, Unfit};
 use crate::heard::Heard;
 
 /// Where the session is.
@@ -277,6 +277,35 @@ impl Audio {
             self.half_mut(side).told = before;
         }
         told
+    }
+
+    /// Whether what the phones were told last can be gone back to.
+    pub(crate) fn has_way_back(&self) -> bool {
+        self.home.left.iter().any(|left| !left.ports.is_empty())
+    }
+
+    /// An answer to what was `passed` on to `side` and is not answered yet, of what it said before.
+    pub(crate) fn answer_for(&mut self, side: Side, passed: &Passed, id: CallId) -> Result<Vec<u8>, Unfit> {
+        let to = side.other();
+        let offered = Session::parse(&passed.told).map_err(|_| Unfit)?;
+        let mut session = Session::parse(&self.half(to).told).map_err(|_| Unfit)?;
+        let index = session.audio_index().ok_or(Unfit)?;
+        let is_alike = offered.audio_index() == Some(index) && offered.media.len() == session.media.len();
+        let audio = &mut session.media[index];
+        if !is_alike || passed.heard.refused || audio.is_rejected() {
+            return Err(Unfit);
+        }
+        keep_agreed(audio, &passed.heard);
+        let is_offered =
+            |codec: &sdp::Codec| passed.heard.payloads.iter().any(|payload| payload.number == codec.payload);
+        if !audio.codecs().iter().all(is_offered) {
+            return Err(Unfit);
+        }
+        audio.lines.set_direction(passed.heard.direction.reversed());
+        let told = self.pass_on(to, session, id)?;
+        let half = self.half_mut(to);
+        (half.told, half.told_of) = (told.clone(), half.moves);
+        Ok(told)
     }
 
     /// The first offer once more, for a phone that is called now.

@@ -333,15 +333,84 @@ fn the_media_node_dies_while_the_callees_reinvite_is_pending() {
     let mut scene = talking();
     scene.bob().reinvites(Some(&held(BOBS_SDP, "sendonly")));
     node_1_dies(&mut scene);
-    scene.alice().answers_with(&held(ALICES_SDP, "recvonly"));
-    let (alice, bob) = (scene.alice().last_sdp(), scene.bob().last_sdp());
+    let bob = scene.bob().last_sdp();
     assert!(is_at(&bob, 2, 30002) && bob.contains("a=recvonly"), "bob's answer says where: {bob}");
-    assert_eq!(scene.bob().heard().last().unwrap(), "200");
-    assert!(is_at(&alice, 2, 30000) && alice.contains("a=sendonly"), "alice is told by an offer: {alice}");
+    assert_eq!(scene.bob().heard().last().unwrap(), "200", "and does not wait for alice's");
     scene.bob().acks();
-    scene.alice().answers_with(&held(ALICES_SDP, "recvonly"));
+    assert!(is_at(&scene.alice().last_sdp(), 1, 30000), "who can't be told");
+    scene.alice().answers_with(&as_offered(&held(ALICES_SDP, "recvonly")));
+    let alice = scene.alice().last_sdp();
+    assert!(is_at(&alice, 2, 30000) && alice.contains("a=sendonly"), "alice is told by an offer: {alice}");
+    scene.alice().answers_with(&as_offered(&held(ALICES_SDP, "recvonly")));
     assert_eq!((scene.state().as_str(), scene.left()), ("held", vec![1]));
     assert_eq!(scene.bob().heard().iter().filter(|it| *it == "INVITE").count(), 1, "bob is told once");
+}
+
+/// Of what bob's phone offers only.
+fn as_offered(sdp: &str) -> String {
+    let few = sdp.replace("RTP/AVP 0 8 101", "RTP/AVP 0").replace("a=rtpmap:8 PCMA/8000\r\n", "");
+    few.replace("a=rtpmap:101 telephone-event/8000\r\n", "")
+}
+
+#[test]
+fn the_media_node_dies_while_the_other_phone_is_slow_to_be_held() {
+    let mut scene = talking();
+    scene.alice().reinvites(Some(&held(ALICES_SDP, "sendonly")));
+    node_1_dies(&mut scene);
+    let alice = scene.alice().last_sdp();
+    assert_eq!(scene.alice().heard().last().unwrap(), "200");
+    assert!(is_at(&alice, 2, 30000) && alice.contains("a=recvonly"), "{alice}");
+    let wish = scene.wish();
+    assert!(!wish.legs[0].held, "what alice says reaches bob, who knows nothing of it");
+    assert_eq!(wish.legs[1].remote_rtp, Some(([192, 0, 2, 2], 5000).into()));
+    scene.alice().acks();
+    scene.is_killed();
+    scene.bob().answers_with(&held(BOBS_SDP, "recvonly"));
+    assert!(is_at(&scene.bob().last_sdp(), 2, 30002), "he is told as soon as he can be");
+    scene.bob().answers_with(&answer(BOBS_SDP, "recvonly"));
+    assert_eq!((scene.state().as_str(), scene.left()), ("held", vec![1]));
+    assert_eq!(scene.alice().heard().iter().filter(|it| *it == "INVITE").count(), 0, "she was told once");
+}
+
+#[test]
+fn the_other_phone_says_otherwise_than_was_said_for_it() {
+    let mut scene = talking();
+    scene.alice().reinvites(Some(&ALICES_SDP.replace(" 1 1 IN", " 1 2 IN").replace("4000", "4004")));
+    node_1_dies(&mut scene);
+    assert!(scene.alice().last_sdp().contains("a=sendrecv"));
+    scene.alice().acks();
+    scene.bob().answers_with(&held(BOBS_SDP, "inactive"));
+    assert_eq!(scene.alice().heard().last().unwrap(), "INVITE");
+    assert!(scene.alice().last_sdp().contains("a=inactive"));
+    scene.alice().answers_with(&answer(ALICES_SDP, "inactive"));
+    assert!(is_at(&scene.bob().last_sdp(), 2, 30002), "then bob hears where he is");
+    scene.bob().answers_with(&answer(BOBS_SDP, "inactive"));
+    assert_eq!(scene.left(), [1]);
+}
+
+#[test]
+fn the_other_phone_refuses_what_was_accepted_for_it() {
+    let mut scene = talking();
+    scene.alice().reinvites(Some(&held(ALICES_SDP, "sendonly")));
+    node_1_dies(&mut scene);
+    scene.alice().acks();
+    scene.bob().refuses(488);
+    assert_eq!(scene.alice().heard().last().unwrap(), "200", "she holds him all the same");
+    assert!(is_at(&scene.bob().last_sdp(), 2, 30002));
+    scene.bob().answers_with(&answer(BOBS_SDP, "sendrecv"));
+    assert_eq!((scene.state().as_str(), scene.left()), ("held", vec![1]));
+}
+
+#[test]
+fn what_nobody_can_answer_for_the_other_phone_waits_for_it() {
+    let mut scene = talking();
+    let other = ALICES_SDP.replace(" 1 1 IN", " 1 2 IN").replace("RTP/AVP 0 8 101", "RTP/AVP 8 101");
+    scene.alice().reinvites(Some(&other.replace("a=rtpmap:0 PCMU/8000\r\n", "")));
+    node_1_dies(&mut scene);
+    assert_eq!(scene.alice().heard().last().unwrap(), "100", "bob never said that he knows PCMA");
+    scene.bob().refuses(488);
+    assert_eq!(scene.alice().heard().iter().rev().take(2).collect::<Vec<_>>(), ["INVITE", "488"]);
+    assert!(is_at(&scene.alice().last_sdp(), 2, 30000) && is_at(&scene.bob().last_sdp(), 2, 30002));
 }
 
 #[test]
