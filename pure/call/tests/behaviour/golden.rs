@@ -77,6 +77,29 @@ fn moving_while_talking() -> Scene {
     scene
 }
 
+/// The same while early media is heard, and of both phones only the caller's has answered the UPDATE.
+fn moving_early() -> Scene {
+    let mut scene = scene();
+    scene.media_is(&[1, 2, 3]);
+    scene.alice().invites("bob", Some(ALICES_SDP));
+    scene.bob().speaks_early(BOBS_SDP);
+    scene.media_is(&[2, 3]);
+    scene.alice().answers_with(ALICES_SDP);
+    scene
+}
+
+/// Bob's media node is gone before he has agreed to be held, and alice was answered for him.
+fn moving_while_being_held() -> Scene {
+    let mut scene = scene();
+    scene.media_is(&[1, 2, 3]);
+    scene.alice().invites("bob", Some(ALICES_SDP));
+    scene.bob().answers();
+    scene.alice().acks();
+    scene.alice().reinvites(Some(&held(ALICES_SDP, "sendonly")));
+    scene.media_is(&[2, 3]);
+    scene
+}
+
 fn scenes() -> Vec<(&'static str, Scene)> {
     vec![
         ("anchoring", waiting_for_media()),
@@ -89,11 +112,13 @@ fn scenes() -> Vec<(&'static str, Scene)> {
         ("app", at_an_app()),
         ("ending", unsettled()),
         ("talking-moving", moving_while_talking()),
+        ("early-moving", moving_early()),
+        ("being-held-moving", moving_while_being_held()),
     ]
 }
 
 /// The release of the newest files. Those of earlier ones stay, and scenes that are written as before have no newer one.
-const NEWEST: u32 = 3;
+const NEWEST: u32 = 4;
 
 /// What was blessed last of a scene.
 fn blessed(name: &str) -> PathBuf {
