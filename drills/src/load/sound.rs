@@ -28,7 +28,7 @@ impl Sound {
         // One that was overtaken is expected already.
         if !(-JUMP..=0).contains(&ahead) {
             self.newest = Some(number);
-            self.expected += if ahead > JUMP || ahead < 0 { 1 } else { u32::from(ahead.unsigned_abs()) };
+            self.expected += if (0..=JUMP).contains(&ahead) { u32::from(ahead.unsigned_abs()) } else { 1 };
         }
         self.came += 1;
         self.delays += delay.as_micros() as u64;
