@@ -79,7 +79,7 @@ async fn start(
     let places = Places::open(config)?;
     let cluster = &config.cluster;
     let settings = broker_service::Config {
-        me: me(config),
+        me: Node { life: places.life()?, ..me(config) },
         seats: cluster.brokers.iter().map(|seat| (NodeId(seat.node), seat.address)).collect(),
         listener,
         folder: places.broker(),

@@ -64,6 +64,20 @@ impl Places {
         }
     }
 
+    /// A number that is another one whenever the journals of calls have begun anew: they lie in the same folder.
+    pub(crate) fn life(&self) -> Result<u64, PlaceError> {
+        let path = self.runtime.join("life");
+        let kept = fs::read(&path).ok().and_then(|bytes| Some(u64::from_le_bytes(bytes.try_into().ok()?)));
+        if let Some(life) = kept {
+            return Ok(life);
+        }
+        let mut fresh = [0; 8];
+        getrandom::fill(&mut fresh)
+            .map_err(|error| at(&path, "randomness")(io::Error::other(error.to_string())))?;
+        fs::write(&path, fresh).map_err(at(&path, "when this host began"))?;
+        Ok(u64::from_le_bytes(fresh))
+    }
+
     /// The platform's secret: made once, from then on the same. Without it no identifier of a call in progress
     /// is ours any more.
     pub(crate) fn secret(&self) -> Result<Secret, PlaceError> {

@@ -35,9 +35,16 @@ pub struct Node {
     /// It owns nothing as long as another one can: it follows, to go on if one is lost.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub spare: bool,
+    /// Another number than before: it comes back without what it knew. 0: it does not say.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub life: u64,
     /// With which version of the view it came: what it said by an older one, before it was lost, is not heard. The
     /// brokers say it.
     pub since: u64,
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl Node {

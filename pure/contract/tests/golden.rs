@@ -167,6 +167,7 @@ fn view() -> View {
         probed: None,
         draining: false,
         spare: false,
+        life: 0,
         since: 2,
     };
     let owner = Owner { node: Some(NodeId(3)), epoch: Epoch(1), ..Owner::default() };

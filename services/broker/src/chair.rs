@@ -98,6 +98,12 @@ impl Chair {
 
     async fn take_up(&mut self, node: Node) {
         self.watch.heard(self.clock.now(), node.node);
+        let before = self.agreed.borrow().cluster.member(node.node).map(|known| known.life);
+        if before.is_some_and(|before| before != 0 && node.life != 0 && before != node.life) {
+            // It is back before it was missed. What it owned is known to its buddies only.
+            tracing::warn!(node = node.node.0, "a node comes back without what it knew: it was lost");
+            agree(&self.raft, Change::Lost { node: node.node }).await;
+        }
         if self.agreed.borrow().cluster.member(node.node) != Some(&node) {
             tracing::info!(node = node.node.0, host = node.host, "a node is there");
             agree(&self.raft, Change::Join(node)).await;

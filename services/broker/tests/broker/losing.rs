@@ -1,9 +1,10 @@
 use std::time::{Duration, Instant};
 
 use contract::NodeId;
+use contract::cluster::{Node, View};
 use machine::{Epoch, Shard};
 
-use crate::platform::{LONG, PATIENCE, Platform, SLACK};
+use crate::platform::{LONG, PATIENCE, Platform, SLACK, node, until};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn who_falls_silent_is_lost_and_its_buddies_go_on() {
@@ -34,6 +35,28 @@ async fn who_falls_silent_is_lost_and_its_buddies_go_on() {
     platform.start(5).await;
     platform.all_see("it is back", |view| view.node(NodeId(5)).is_some()).await;
     assert!(platform.view(5).owners.iter().all(|it| it.node != Some(NodeId(5))), "with nothing");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_comes_back_without_what_it_knew_before_it_was_missed_owns_nothing() {
+    let mut platform = Platform::of_six().await;
+    drop(platform.brokers.remove(&5));
+    platform.all_see("node 5 is lost", |view| view.node(NodeId(5)).is_none()).await;
+    platform.start_as(Node { life: 17, ..node(5) }).await;
+    platform.all_see("it is there", |view| view.node(NodeId(5)).is_some()).await;
+    platform.settle().await;
+    let own = |view: &View| view.owners.iter().filter(|it| it.node == Some(NodeId(5))).count();
+    assert!(own(&platform.view(1)) > 0, "its share");
+    let owners = platform.view(1).owners.clone();
+    // Its process only: it goes on with what is its own.
+    drop(platform.brokers.remove(&5));
+    platform.start_as(Node { life: 17, ..node(5) }).await;
+    until("it is reached", || platform.view(5).version >= platform.view(1).version).await;
+    assert_eq!(own(&platform.view(1)), own(&View { owners, ..View::default() }));
+    drop(platform.brokers.remove(&5));
+    platform.start_as(Node { life: 18, ..node(5) }).await;
+    let is_new = |view: &View| view.node(NodeId(5)).is_some_and(|it| it.life == 18);
+    platform.all_see("it is there anew, with nothing", |view| is_new(view) && own(view) == 0).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
