@@ -33,8 +33,10 @@ const WORSE: Path = Path { delay_ms: 80.0, jitter_ms: 40.0, loss_percent: 8.0 };
 const STRUCK: (&str, u16) = ("m2", 2);
 /// How long it is listened for each figure.
 const LISTENED: Duration = Duration::from_secs(4);
-/// Before that nobody moves: what was good may still be in the measure.
-const UNMOVED: Duration = Duration::from_millis(500);
+/// And how long at a time over the worse path, which calls leave soon; a score needs a second of sound.
+const LISTENED_BETWEEN: Duration = Duration::from_millis(1500);
+/// From the worse path's first packet until nothing of the better one is heard any more.
+const CLEARED: Duration = Duration::from_millis(500);
 /// All that will move has moved by then.
 const MOVED: Duration = Duration::from_secs(40);
 /// The hosts have found each other by then.
@@ -61,7 +63,7 @@ pub(crate) struct Degraded {
     seconds_until_moved: f64,
     /// The mean opinion score of those calls, at the worse side of each: before,
     mos_before: f64,
-    /// while they talked over the worse path,
+    /// while they talked over the worse path and were not moved yet,
     mos_during: f64,
     /// and where they were moved to.
     mos_after: f64,
@@ -89,7 +91,7 @@ impl Degraded {
             && self.moved > 0
             && self.stayed == 0
             && self.mos_after > self.mos_before - NEAR
-            && self.mos_during < self.mos_after
+            && (1.0..self.mos_after).contains(&self.mos_during)
     }
 }
 
@@ -207,8 +209,7 @@ impl Ground {
         sleep(LISTENED);
         let heard = load.sounds()?;
         let own: Vec<f64> = heard.iter().filter(|(id, _)| calls.contains(*id)).map(|(_, mos)| *mos).collect();
-        let mean = own.iter().sum::<f64>() / own.len().max(1) as f64;
-        Ok((mean, heard.into_keys().collect()))
+        Ok((mean(&own), heard.into_keys().collect()))
     }
 
     fn degrade(&mut self, load: &Load, calls: usize, seed: u64) -> Result<Degraded, Trouble> {
@@ -221,8 +222,9 @@ impl Ground {
         let talking: BTreeSet<String> = there(&self.places()?).intersection(&steady).cloned().collect();
         self.delayer.set(WORSE)?;
         let began = Instant::now();
-        sleep(UNMOVED);
-        let (mos_during, _) = self.listen(load, &talking)?;
+        sleep(CLEARED);
+        load.sounds()?;
+        let (mut listened, mut during) = (Instant::now(), Vec::new());
         let (mut moved, mut last, mut stayed) = (BTreeSet::new(), Duration::ZERO, talking.len());
         while began.elapsed() < MOVED {
             let places = self.places()?;
@@ -233,7 +235,13 @@ impl Ground {
                     last = began.elapsed();
                 }
             }
-            stayed = talking.intersection(&there(&places)).count();
+            let staying: BTreeSet<String> = talking.intersection(&there(&places)).cloned().collect();
+            if listened.elapsed() >= LISTENED_BETWEEN {
+                let heard = load.sounds()?;
+                during.extend(heard.iter().filter(|(id, _)| staying.contains(*id)).map(|(_, mos)| *mos));
+                listened = Instant::now();
+            }
+            stayed = staying.len();
             if stayed == 0 {
                 break;
             }
@@ -251,7 +259,7 @@ impl Ground {
             stayed,
             seconds_until_moved: (last.as_secs_f64() * 10.0).round() / 10.0,
             mos_before: rounded(mos_before),
-            mos_during: rounded(mos_during),
+            mos_during: rounded(mean(&during)),
             mos_after: rounded(mos_after),
             calls_lost: 0,
             calls_made: 0,
@@ -287,6 +295,11 @@ fn count(core: &Host, tally: &Tally, row: &mut Degraded) -> Result<(), Trouble> 
     }
     row.calls_made = tally.attempts.len();
     Ok(())
+}
+
+/// 0 of none.
+fn mean(scores: &[f64]) -> f64 {
+    scores.iter().sum::<f64>() / scores.len().max(1) as f64
 }
 
 fn rounded(mos: f64) -> f64 {

@@ -394,7 +394,7 @@ impl Floor {
             }
             Plan::LateAck => slow(CALLER, Matter::Answer),
             Plan::GivenUp => slow(CALLEE, Matter::Cancel),
-            Plan::Held => slow(CALLEE, Matter::Reinvite),
+            Plan::Held => slow(CALLEE, Matter::Hold),
             Plan::EarlyMedia => {}
         }
     }

@@ -21,8 +21,8 @@ pub(crate) enum Matter {
     Invite,
     /// The 2xx to that.
     Answer,
-    /// An INVITE within a call.
-    Reinvite,
+    /// An INVITE within a call that puts it on hold.
+    Hold,
     /// CANCEL.
     Cancel,
     /// BYE.
@@ -209,10 +209,15 @@ fn asked(message: &Message<&[u8]>) -> Option<Asked> {
     Some((call.to_vec(), cseq.number, cseq.method.to_string()))
 }
 
+fn holds(message: &Message<&[u8]>) -> bool {
+    let lines = message.body().split(|byte| *byte == b'\n');
+    lines.map(<[u8]>::trim_ascii).any(|line| line == b"a=sendonly")
+}
+
 fn matter(message: &Message<&[u8]>) -> Option<Matter> {
     let is_inside = message.to().is_ok_and(|to| to.tag().is_some());
     match (message.method(), message.status()) {
-        (Some(Method::Invite), _) if is_inside => Some(Matter::Reinvite),
+        (Some(Method::Invite), _) if is_inside => holds(message).then_some(Matter::Hold),
         (Some(Method::Invite), _) => Some(Matter::Invite),
         (Some(Method::Cancel), _) => Some(Matter::Cancel),
         (Some(Method::Bye), _) => Some(Matter::Bye),
