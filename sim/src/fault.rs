@@ -19,4 +19,10 @@ pub enum Fault {
     LeftSessionsStay,
     /// No follower brings anything to the disk.
     DiskIsNotWritten,
+    /// Owners tell their buddies nothing, and speak.
+    SpeaksBeforeTheBuddyKnows,
+    /// Whoever was taken for lost and comes back is heard as if nothing had happened.
+    GhostsAreHeard,
+    /// What a former owner had is not forgotten.
+    CopiesStay,
 }

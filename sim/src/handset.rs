@@ -16,6 +16,7 @@ const LINES: u16 = 2;
 #[derive(Debug)]
 pub(crate) struct Handset {
     phone: Phone,
+    settings: Settings,
     /// Where its packets come from, as the world sees it.
     pub(crate) sip: SocketAddr,
     audio: Vec<SocketAddr>,
@@ -99,7 +100,8 @@ impl Handset {
             settings.transport = Transport::Tcp;
         }
         Handset {
-            phone: Phone::new(settings),
+            phone: Phone::new(settings.clone()),
+            settings,
             // A NAT gives the phone another port, too.
             sip: host(if is_natted || is_tcp { 30_000 + number } else { 5060 }),
             audio: audio.map(|port| host(if is_natted { port + 20_000 } else { port })).collect(),
@@ -113,6 +115,13 @@ impl Handset {
             lines: BTreeMap::new(),
             out: Outbox::new(),
         }
+    }
+
+    /// The same with no audio: calls without number are cheap.
+    pub(crate) fn mute(number: u16, user: &str, domain: &str, kind: Kind, timing: LegTiming) -> Self {
+        let mut handset = Handset::new(number, user, domain, kind, timing);
+        handset.phone = Phone::new(Settings { mute: true, ..handset.settings.clone() });
+        handset
     }
 
     /// The addresses on which it hears.

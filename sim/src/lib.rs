@@ -30,11 +30,13 @@
 //! | `death.rs` | where within a turn a process dies |
 //! | `power.rs`, `disk.rs` | a power loss, and what it leaves |
 //! | `witness.rs`, `watch.rs`, `books.rs` | what must hold after each step, and at the end |
+//! | `cluster/` | several hosts that go on for each other |
 //! | `fault.rs` | what can be wrong on purpose, to see that it is found |
 //! | `story.rs` | many calls and mishaps, made up from a seed |
 
 mod books;
 mod chance;
+mod cluster;
 mod death;
 mod disk;
 mod fault;
@@ -51,6 +53,7 @@ mod wire;
 mod witness;
 mod world;
 
+pub use cluster::{Cluster, HostCall, HostPhone, Tale, narrate, narrate_with};
 pub use fault::Fault;
 pub use platform::{CallView, Phone, Platform, millis, secs};
 pub use story::{Told, tell, tell_with};

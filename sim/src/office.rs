@@ -103,7 +103,7 @@ impl Office {
     }
 
     pub(crate) fn reservation(&self, call: CallId) -> Option<&Reservation> {
-        self.desk.reservations().find(|it| it.call == call)
+        self.desk.reservation(call)
     }
 
     /// Answers, if it is there. What was written stays written even if the answer does not arrive.

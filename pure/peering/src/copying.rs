@@ -69,7 +69,7 @@ impl Neighbours {
         }
         for (peer, shards) in copying.whom {
             let whole = shards.clone();
-            let number = self.say_numbered(peer, |number, _| Frame::Whole { number, shards: whole });
+            let number = self.say_numbered(peer, |number, view| Frame::Whole { number, view, shards: whole });
             self.following.told_all(peer, &shards, number.unwrap_or(u64::MAX));
         }
     }
@@ -80,8 +80,9 @@ impl Neighbours {
         if whom.is_empty() {
             return;
         }
+        let view = self.view.version;
         for (&peer, shards) in &whom {
-            self.say(peer, Frame::Begin { shards: shards.clone() });
+            self.say(peer, Frame::Begin { view, shards: shards.clone() });
         }
         let followed = self.followed;
         let tickets = journal.tickets(|tag| followed(tag, Shard::default(), Key(0)).is_some());
@@ -97,7 +98,7 @@ impl Neighbours {
                 changes.push(Changed::of(&record(entry, shard), epoch));
             }
         });
-        self.replica.begin(shards);
+        self.replica.begin(self.view.version, shards);
         self.replica.change(changes);
         self.replica.whole(shards);
     }

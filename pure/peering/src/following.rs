@@ -101,6 +101,7 @@ impl Following {
     pub fn lost(&mut self, peer: Peer) {
         let all = self.shards.iter_mut().flatten().filter(|follower| follower.peer == peer);
         all.for_each(|follower| follower.knows = Knows::Nothing);
+        self.awaited.remove(&peer);
         if self.wants.contains(&peer) {
             self.needy.insert(peer);
         }
@@ -179,6 +180,11 @@ impl Following {
     pub fn knows_all(&self, node: NodeId, shard: Shard) -> bool {
         let followers = self.shards[usize::from(shard.number())].iter();
         followers.into_iter().any(|it| it.peer.node == node && it.knows == Knows::All)
+    }
+
+    /// Whether everybody who must follow something knows all of it, or is being told it.
+    pub fn is_told(&self) -> bool {
+        self.needy.is_empty() && self.awaited.is_empty()
     }
 
     /// Everybody who must follow something.

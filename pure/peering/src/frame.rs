@@ -55,6 +55,10 @@ pub enum Frame {
         /// How it goes out.
         #[serde(rename = "w")]
         wire: Wire,
+        /// In which shard it was said, and under which epoch: what is said under a lower one than another was is not
+        /// heard. None if it belongs to none, or comes from a release that did not say it.
+        #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+        of: Option<(Shard, Epoch)>,
         /// The message.
         #[serde(rename = "b", with = "serde_bytes")]
         bytes: Vec<u8>,
@@ -85,6 +89,9 @@ pub enum Frame {
     /// A copy of all that lives in these shards begins, among changes.
     #[serde(rename = "b")]
     Begin {
+        /// The version of the sender's view; 0 from a release that did not say it.
+        #[serde(rename = "v", default)]
+        view: u64,
         /// Which, and under which epoch.
         #[serde(rename = "s")]
         shards: Vec<(Shard, Epoch)>,
@@ -95,6 +102,9 @@ pub enum Frame {
         /// Its number.
         #[serde(rename = "n")]
         number: u64,
+        /// The version of the sender's view; 0 from a release that did not say it.
+        #[serde(rename = "v", default)]
+        view: u64,
         /// Which, and under which epoch.
         #[serde(rename = "s")]
         shards: Vec<(Shard, Epoch)>,
@@ -172,6 +182,21 @@ pub fn proof(hash: &KeyedHash, nonce: u64, node: NodeId, thread: u16) -> u64 {
 }
 
 impl Frame {
+    /// The number that is acknowledged, if it is.
+    pub(crate) fn number(&self) -> Option<u64> {
+        match self {
+            Frame::Inward { number, .. } | Frame::Changes { number, .. } | Frame::Whole { number, .. } => {
+                Some(*number)
+            }
+            Frame::Challenge { .. }
+            | Frame::Hello { .. }
+            | Frame::Outward { .. }
+            | Frame::Bus { .. }
+            | Frame::Begin { .. }
+            | Frame::Ack { .. } => None,
+        }
+    }
+
     /// Adds the frame to `bytes`: its length (four bytes, little endian), then itself.
     pub fn write(&self, bytes: &mut Vec<u8>) {
         let at = bytes.len();
@@ -244,12 +269,17 @@ mod tests {
             Frame::Challenge { nonce: u64::MAX },
             Frame::Hello { node: NodeId(3), thread: 1, proof: 9 },
             Frame::Inward { number: 1, view: 2, shard: Shard::of(4095), bytes: b"INVITE".to_vec() },
-            Frame::Outward { view: 2, wire, bytes: vec![0; 70_000] },
-            Frame::Outward { view: 3, wire: Wire { cell: CellId(2), ..wire }, bytes: b"INVITE".to_vec() },
+            Frame::Outward { view: 2, wire, of: Some((Shard::of(3), Epoch(2))), bytes: vec![0; 70_000] },
+            Frame::Outward {
+                view: 3,
+                wire: Wire { cell: CellId(2), ..wire },
+                of: None,
+                bytes: b"INVITE".to_vec(),
+            },
             Frame::Bus { view: 3, envelope: Envelope { id: 9, body: vec![7; 300], ..Envelope::default() } },
-            Frame::Begin { shards: vec![(Shard::of(1), Epoch(2))] },
+            Frame::Begin { view: 3, shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Changes { number: 2, view: 3, changes: vec![changed] },
-            Frame::Whole { number: 3, shards: vec![(Shard::of(1), Epoch(2))] },
+            Frame::Whole { number: 3, view: 3, shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Ack { number: 3 },
         ]
     }

@@ -72,6 +72,11 @@ impl<S> HeldBack<S> {
         released
     }
 
+    /// Forgets what is not to be said any more.
+    pub fn retain(&mut self, mut keep: impl FnMut(&S) -> bool) {
+        self.held.iter_mut().for_each(|held| held.said.retain(&mut keep));
+    }
+
     /// Up to which batch of the journal all has been said, of `committed`: what a successor need not say again.
     pub fn said_up_to(&self, committed: u64) -> u64 {
         self.held.front().map_or(committed, |held| held.batch.saturating_sub(1))

@@ -12,9 +12,11 @@ use contract::{CellId, Envelope, NodeId, Role};
 use journal::{Journal, Region};
 use machine::{Epoch, Moment, Owned, Record, Shard};
 
+use crate::doubt::Doubt;
+use crate::finals::{Finals, is_final};
 use crate::handing::{Handing, Step};
 use crate::held_back::HeldBack;
-use crate::neighbours::{Neighbours, Said, Way, Wish};
+use crate::neighbours::{ForWorld, Neighbours, Said, Way, Wish};
 use crate::questions::Questions;
 use crate::{Line, Peer, Undelivered, Wire};
 
@@ -39,6 +41,8 @@ pub enum Effect {
     Heard(Peer, Envelope),
     /// The broker of this host is asked something.
     Ask(Envelope),
+    /// Something for the bus that had to wait for a buddy.
+    Bus(Envelope),
     /// From now on this is ours, by that view.
     Own(Owned, Arc<View>),
 }
@@ -91,6 +95,13 @@ pub fn alone(inside: &[std::net::SocketAddr]) -> View {
     View { nodes: vec![node], owners: Shard::all().map(|_| owner).collect(), ..View::default() }
 }
 
+/// What waits until a buddy knows of it.
+#[derive(Debug)]
+enum Unsaid {
+    World(ForWorld),
+    Bus(Envelope),
+}
+
 /// One thread among those of other hosts.
 #[derive(Debug)]
 pub struct Hosts {
@@ -98,12 +109,14 @@ pub struct Hosts {
     threads: u16,
     /// What the machine says goes by the wire, even to ourselves.
     by_wire: bool,
-    held: HeldBack<(Wire, Vec<u8>)>,
+    held: HeldBack<Unsaid>,
     /// What this turn says to the world, as long as it is not known whether a buddy must hear of it before.
-    unsaid: Vec<(Wire, Vec<u8>)>,
+    unsaid: Vec<Unsaid>,
     handing: Handing,
     questions: Questions,
     effects: Vec<Effect>,
+    finals: Finals,
+    doubt: Doubt,
 }
 
 impl Hosts {
@@ -118,6 +131,8 @@ impl Hosts {
             handing: Handing::default(),
             questions: Questions::default(),
             effects: Vec::new(),
+            finals: Finals::default(),
+            doubt: Doubt::default(),
         }
     }
 
@@ -143,7 +158,20 @@ impl Hosts {
 
     /// When what is held back goes out, come what may.
     pub fn next_deadline(&self) -> Option<Moment> {
-        self.held.until()
+        let held = [self.held.until(), self.finals.until()].into_iter().flatten().min();
+        self.doubt.until().filter(|_| self.is_in_doubt()).or(held)
+    }
+
+    /// Time passes: whoever slept asks the brokers who he is, and says nothing until he knows.
+    fn wakes(&mut self, now: Moment) {
+        let is_alone = self.me().node == NodeId(0);
+        if self.doubt.wakes(now) && !is_alone {
+            self.questions.who_is_there(self.me().node);
+        }
+    }
+
+    fn is_in_doubt(&self) -> bool {
+        self.doubt.is_open() && self.me().node != NodeId(0)
     }
 
     /// How what was said was protected.
@@ -153,7 +181,7 @@ impl Hosts {
 
     /// Whether there is something that was begun and not finished: shards on their way, messages that wait.
     pub fn is_busy(&self) -> bool {
-        !self.held.is_empty() || !self.handing.shards().is_empty() || self.neighbours.waiting() > 0
+        !self.held.is_empty() || !self.finals.is_empty() || !self.handing.shards().is_empty() || self.neighbours.waiting() > 0
     }
 
     /// Takes what is to be done.
@@ -167,9 +195,17 @@ impl Hosts {
         self.questions.hear(envelope)
     }
 
-    /// The machine says something to the world. It waits for the end of the turn.
-    pub fn say(&mut self, wire: Wire, bytes: Vec<u8>) {
-        self.unsaid.push((wire, bytes));
+    /// The brokers' newest word, however it came.
+    pub fn is_told(&mut self, view: View) {
+        self.questions.is_told(view);
+    }
+
+    /// The machine says something to the world, in that shard of ours if it belongs to one. It waits for the end of the
+    /// turn.
+    pub fn say(&mut self, wire: Wire, shard: Option<Shard>, bytes: Vec<u8>) {
+        let owned = self.neighbours.owned();
+        let of = shard.filter(|&shard| owned.owns(shard)).map(|shard| (shard, owned.epoch(shard)));
+        self.unsaid.push(Unsaid::World(ForWorld { wire, of, bytes }));
     }
 
     /// The journal has what the turn decided, in batches up to `committed`. Tells what changed to whoever follows,
@@ -177,28 +213,47 @@ impl Hosts {
     pub fn say_when_safe<R: Region>(&mut self, now: Moment, changes: &[Record], journal: &mut Journal<R>) {
         let waits = self.neighbours.tell(changes);
         let said = std::mem::take(&mut self.unsaid);
+        let is_end = |unsaid: &Unsaid| matches!(unsaid, Unsaid::Bus(envelope) if is_final(envelope));
+        let (ends, said): (Vec<_>, Vec<_>) = said.into_iter().partition(is_end);
+        for unsaid in ends {
+            if let Unsaid::Bus(envelope) = unsaid {
+                self.finals.hold(now, envelope, self.neighbours.told_last());
+            }
+        }
         self.held.hold(now, waits, journal.committed(), said);
         self.release(now, journal);
     }
 
     /// Says what was held back and need not be any more.
     pub fn release<R: Region>(&mut self, now: Moment, journal: &mut Journal<R>) {
+        self.wakes(now);
+        if self.is_in_doubt() {
+            return;
+        }
         let neighbours = &self.neighbours;
         let released = self.held.released(now, |waits| neighbours.is_safe(waits));
-        released.into_iter().for_each(|(wire, bytes)| self.send_out(now, wire, bytes));
+        let ends = self.finals.released(now, |waits| neighbours.is_known(waits));
+        for unsaid in released {
+            match unsaid {
+                Unsaid::World(it) => self.send_out(now, it),
+                Unsaid::Bus(envelope) => self.effects.push(Effect::Bus(envelope)),
+            }
+        }
+        self.effects.extend(ends.into_iter().map(Effect::Bus));
         journal.sent_up_to(self.held.said_up_to(journal.committed()));
     }
 
     /// Sends what goes out to the world by whoever has its way.
-    fn send_out(&mut self, now: Moment, wire: Wire, bytes: Vec<u8>) {
-        match self.neighbours.way(&wire) {
+    fn send_out(&mut self, now: Moment, it: ForWorld) {
+        match self.neighbours.way(&it.wire) {
             Way::Here if self.by_wire => {
                 let me = self.me();
-                self.neighbours.outward(now, me, wire, bytes);
+                self.neighbours.outward(now, me, it);
             }
-            Way::Here => self.effects.push(Effect::Send(wire, bytes)),
-            Way::There(peer) => self.neighbours.outward(now, peer, wire, bytes),
-            Way::Nowhere if wire.cell.is_home() => self.effects.push(Effect::Unsent(bytes)),
+            Way::Here if !self.neighbours.is_spoken(it.of) => {}
+            Way::Here => self.effects.push(Effect::Send(it.wire, it.bytes)),
+            Way::There(peer) => self.neighbours.outward(now, peer, it),
+            Way::Nowhere if it.wire.cell.is_home() => self.effects.push(Effect::Unsent(it.bytes)),
             // Its cell is out of reach, as of just now: whoever waits for an answer says it again.
             Way::Nowhere => {}
         }
@@ -221,7 +276,8 @@ impl Hosts {
         }
     }
 
-    /// The machine asks the owner of a shard; what it asks somebody else, or us, comes back.
+    /// The machine asks the owner of a shard; what it asks somebody else, or us, comes back, unless it must wait:
+    /// for those who may go on to know of it, or for the brokers to say that we are who we were.
     pub fn ask(&mut self, envelope: Envelope) -> Option<Envelope> {
         let is_exchange = Role::of(&envelope.subject) == Some(Role::Exchange);
         let owner = envelope.shard.filter(|_| is_exchange).and_then(|shard| self.neighbours.owner(shard));
@@ -233,6 +289,10 @@ impl Hosts {
                 None
             }
             None if is_elsewhere => None,
+            None if is_final(&envelope) || self.is_in_doubt() => {
+                self.unsaid.push(Unsaid::Bus(envelope));
+                None
+            }
             None => Some(envelope),
         }
     }
@@ -260,10 +320,13 @@ impl Hosts {
 
     /// Between turns, first: goes by the newest view that the brokers told, if there is a newer one.
     pub fn believe<R: Region>(&mut self, now: Moment, journal: &mut Journal<R>) -> Option<Going> {
-        let view = self.questions.take_view()?;
-        if view.version <= self.neighbours.view().version {
-            return None;
+        self.wakes(now);
+        let ours = self.neighbours.view().version;
+        if let Some(agreed) = self.questions.take_standing() {
+            self.doubt.is_told(agreed, ours);
         }
+        let view = self.questions.take_view().filter(|view| view.version > ours)?;
+        self.doubt.goes_by(view.version);
         let agreed = self.questions.take_handed_on();
         self.handing.settle(self.me().node, &view, agreed);
         Some(self.own_by(now, Arc::new(view), journal))
@@ -312,6 +375,9 @@ impl Hosts {
     /// Owns what `view` says, without what is on its way to another: what comes is adopted, what goes is forgotten.
     fn own_by<R: Region>(&mut self, now: Moment, view: Arc<View>, journal: &mut Journal<R>) -> Going {
         let owned = owned(&view, self.me().thread, self.threads, self.handing.shards());
+        if !gained(&owned, self.neighbours.owned()).is_empty() {
+            self.say_no_ends();
+        }
         let gained = gained(self.neighbours.owned(), &owned);
         let (mut adopted, mut half) = (Vec::new(), 0);
         for &shard in &gained {
@@ -320,13 +386,25 @@ impl Hosts {
             half += usize::from(!whole);
         }
         let media = Some(media(&view));
+        let before = self.neighbours.view().version;
+        let was_lost = before > 0 && view.node(self.me().node).is_some_and(|me| me.since > before);
         let back = self.follow(view, &owned);
+        if was_lost {
+            self.neighbours.say_again();
+        }
         adopted.extend(self.left_over(&gained, &adopted, journal));
         let mut said = Vec::new();
         self.neighbours.take_later(now, &mut said);
         said.into_iter().for_each(|it| self.do_as_said(now, it));
         back.into_iter().for_each(|it| self.do_as_said(now, Said::Inward(it.shard, it.bytes)));
         Going { media, owned, adopted, gained: (gained.len(), half) }
+    }
+
+    /// Something is another's by now: what we took for the end of a call there is his to say. What is ours is asked again.
+    fn say_no_ends(&mut self) {
+        self.finals.forget();
+        self.unsaid.retain(|unsaid| matches!(unsaid, Unsaid::World(_)));
+        self.held.retain(|unsaid| matches!(unsaid, Unsaid::World(_)));
     }
 
     fn follow(&mut self, view: Arc<View>, owned: &Owned) -> Vec<Undelivered> {
@@ -368,6 +446,7 @@ impl Hosts {
         let view = Arc::clone(self.neighbours.view());
         let waits = self.neighbours.last_told(&some);
         let owned = owned(&view, self.me().thread, self.threads, &some);
+        self.say_no_ends();
         let back = self.follow(view, &owned);
         self.neighbours.keep_own(journal, &some);
         back.into_iter().for_each(|it| self.send_inward(now, it.shard, it.bytes));

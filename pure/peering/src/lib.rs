@@ -10,6 +10,8 @@
 //! | the other cells: who is there, and who is spoken to | `beyond.rs` |
 //! | who is spoken to on which line, and what was heard there | `neighbours.rs` |
 //! | what waits until a buddy knows of it | `held_back.rs` |
+//! | what waits until all know of it who may go on | `finals.rs` |
+//! | who slept, and says nothing until the brokers have spoken | `doubt.rs` |
 //! | which shards go to another owner while calls go on | `handing.rs` |
 //! | what the brokers are asked | `questions.rs` |
 //! | what a new view means: adopt, forget, park, follow | `hosts.rs` |
@@ -18,7 +20,9 @@
 
 mod beyond;
 mod copying;
+mod doubt;
 mod fence;
+mod finals;
 mod following;
 mod frame;
 mod handing;

@@ -68,6 +68,15 @@ pub enum Said {
     Bus(Peer, Envelope),
 }
 
+/// A message for the world.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct ForWorld {
+    pub(crate) wire: Wire,
+    /// In which shard it was said, and under which epoch.
+    pub(crate) of: Option<(Shard, Epoch)>,
+    pub(crate) bytes: Vec<u8>,
+}
+
 /// Who hears what goes out to the world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Way {
@@ -138,6 +147,8 @@ pub struct Neighbours {
     /// Who knows all of which shards from now on, for the brokers.
     news: Vec<(NodeId, (Shard, Epoch))>,
     wishes: Vec<Wish>,
+    /// The highest epoch under which something went out to the world from here, of each shard.
+    spoken: Vec<Epoch>,
     counts: Counts,
 }
 
@@ -164,6 +175,7 @@ impl Neighbours {
             parked: Vec::new(),
             news: Vec::new(),
             wishes: Vec::new(),
+            spoken: Shard::all().map(|_| Epoch::default()).collect(),
             counts: Counts::default(),
         }
     }
@@ -181,6 +193,11 @@ impl Neighbours {
     /// By what it goes.
     pub fn view(&self) -> &Arc<View> {
         &self.view
+    }
+
+    /// What is known of others' shards.
+    pub fn replica(&self) -> &Replica {
+        &self.replica
     }
 
     /// What became of neighbours.
@@ -268,7 +285,7 @@ impl Neighbours {
             back.extend(called.outgoing.misdirected(peer, |shard| owner(&view, &self.beyond, shard)));
         }
         let me = self.me;
-        self.replica.keep(|shard| {
+        self.replica.keep(view.version, |shard| {
             let owner = view.owner(shard);
             match owner.node == Some(me.node) {
                 // What we are about to hand on may stay with us.
@@ -282,6 +299,17 @@ impl Neighbours {
         self.edges = others.flat_map(|node| threads(node).map(move |thread| Peer { node, thread })).collect();
         (self.view, self.owned) = (view, owned);
         back
+    }
+
+    /// Whether what is said in a shard under an epoch goes out to the world: not if somebody who owned it later has been
+    /// heard, whether we know of him already or not.
+    pub(crate) fn is_spoken(&mut self, of: Option<(Shard, Epoch)>) -> bool {
+        let Some((shard, epoch)) = of else { return true };
+        let known = self.view.owner(shard).epoch;
+        let spoken = &mut self.spoken[usize::from(shard.number())];
+        let is_heard = epoch >= known.max(*spoken);
+        *spoken = epoch.max(*spoken);
+        is_heard
     }
 
     /// Nobody takes this for now: it is kept until somebody may.
@@ -307,8 +335,9 @@ impl Neighbours {
     }
 
     /// Brings a message to whoever sends it out to the world.
-    pub(crate) fn outward(&mut self, now: Moment, peer: Peer, wire: Wire, bytes: Vec<u8>) {
-        let frame = Frame::Outward { view: self.view.version, wire, bytes };
+    pub(crate) fn outward(&mut self, now: Moment, peer: Peer, it: ForWorld) {
+        let ForWorld { wire, of, bytes } = it;
+        let frame = Frame::Outward { view: self.view.version, wire, of, bytes };
         let called = self.called.entry(peer).or_default();
         if called.is_up {
             self.say(peer, frame);
@@ -358,6 +387,20 @@ impl Neighbours {
         let peers: BTreeSet<Peer> = peers.collect();
         let last = |peer| self.called.get(&peer).map(|called| (peer, called.outgoing.last()));
         peers.into_iter().filter_map(last).collect()
+    }
+
+    /// The last that was told to everybody who follows.
+    pub(crate) fn told_last(&self) -> Vec<(Peer, u64)> {
+        let last = |&peer: &Peer| Some((peer, self.called.get(&peer)?.outgoing.last()));
+        self.following.wants().iter().filter_map(last).collect()
+    }
+
+    /// Whether all who may go on in our place know what was told up to there.
+    pub(crate) fn is_known(&self, told: &[(Peer, u64)]) -> bool {
+        let follows = |peer: &Peer| self.following.wants().contains(peer);
+        let is_past = |peer: &Peer, number| self.called.get(peer).is_some_and(|it| it.outgoing.is_past(number));
+        let all_know = told.iter().all(|(peer, number)| !follows(peer) || is_past(peer, *number));
+        all_know && self.copying.is_none() && self.following.is_told()
     }
 
     /// Whether everything that was to be waited for has come; who is not there is not waited for.
@@ -432,18 +475,30 @@ impl Neighbours {
                     *unknown = Some(Peer { node, thread });
                 }
             }
-            (Talk::From { peer: Some(peer), received, .. }, frame) => {
-                if let Frame::Inward { number, .. }
-                | Frame::Changes { number, .. }
-                | Frame::Whole { number, .. } = &frame
+            (Talk::From { peer: Some(peer), .. }, frame) => {
+                let (peer, number) = (*peer, frame.number());
+                let is_heard = self.take(now, peer, frame, told);
+                // What a ghost says is safe nowhere.
+                if let Some(Talk::From { received, .. }) = self.lines.get_mut(&line)
+                    && let Some(number) = number.filter(|_| is_heard)
                 {
-                    *received = *number;
+                    *received = number;
                 }
-                let peer = *peer;
-                self.take(now, peer, frame, told);
             }
             // Strangers, and what does not belong where it was said, are not heard.
             _ => self.counts.ghosts += 1,
+        }
+    }
+
+    /// What we said as a ghost was not heard: what nobody has acknowledged is said again.
+    pub(crate) fn say_again(&mut self) {
+        let version = self.view.version;
+        let up = self.called.iter_mut().filter(|(_, called)| called.is_up);
+        let again: Vec<_> = up.map(|(&peer, called)| (peer, called.outgoing.again(version))).collect();
+        for (peer, frames) in again {
+            for frame in frames {
+                self.say(peer, frame);
+            }
         }
     }
 
@@ -460,39 +515,49 @@ impl Neighbours {
         }
     }
 
-    fn take(&mut self, now: Moment, from: Peer, frame: Frame, told: &mut Vec<Said>) {
+    /// False if a ghost said it.
+    fn take(&mut self, now: Moment, from: Peer, frame: Frame, told: &mut Vec<Said>) -> bool {
         let by = match &frame {
             Frame::Inward { view, .. }
             | Frame::Outward { view, .. }
             | Frame::Bus { view, .. }
             | Frame::Changes { view, .. } => *view,
+            // Of a release that does not say it.
+            Frame::Begin { view, .. } | Frame::Whole { view, .. } if *view > 0 => *view,
             _ => self.view.version,
         };
         let is_of_ours = self.view.node(from.node).is_some();
         if !is_of_ours && self.beyond.cell_of(from.node).is_some() {
-            return self.take_from_beyond(from, by, frame, told);
+            self.take_from_beyond(from, by, frame, told);
+            return true;
         }
         match hears(&self.view, from.node, by) {
             _ if self.me.node == NodeId(0) => {}
             // Of another cell, maybe, where it has just come.
             Heard::Ghost if !is_of_ours && self.beyond.count() > 0 => {
-                return self.look_later(now, from, frame);
+                self.look_later(now, from, frame);
+                return true;
             }
             Heard::Yes => {}
             Heard::Ghost => {
                 self.counts.ghosts += 1;
-                return;
+                return false;
             }
-            Heard::Later => return self.look_later(now, from, frame),
+            Heard::Later => {
+                self.look_later(now, from, frame);
+                return true;
+            }
         }
         match frame {
             Frame::Inward { view, shard, bytes, .. } => {
                 // Whoever sent it knew more than we do: it may be ours.
                 if view > self.view.version && self.owner(shard).map(|it| it.node) != Some(self.me.node) {
-                    return self.park(now, shard, bytes);
+                    self.park(now, shard, bytes);
+                } else {
+                    told.push(Said::Inward(shard, bytes));
                 }
-                told.push(Said::Inward(shard, bytes));
             }
+            Frame::Outward { of, .. } if !self.is_spoken(of) => self.counts.ghosts += 1,
             Frame::Outward { wire, bytes, .. } => told.push(Said::Outward(wire, bytes)),
             Frame::Bus { view, envelope } => {
                 let is_ours = envelope.shard.is_none_or(|shard| self.owned.owns(shard));
@@ -503,10 +568,11 @@ impl Neighbours {
                 }
             }
             Frame::Changes { changes, .. } => self.replica.change(changes),
-            Frame::Begin { shards } => self.replica.begin(&shards),
+            Frame::Begin { shards, .. } => self.replica.begin(by, &shards),
             Frame::Whole { shards, .. } => self.replica.whole(&shards),
             Frame::Challenge { .. } | Frame::Hello { .. } | Frame::Ack { .. } => {}
         }
+        true
     }
 
     /// Another cell brings messages, asks where calls lead, and answers; nothing else is taken from it.
@@ -538,7 +604,9 @@ impl Neighbours {
     pub(crate) fn take_later(&mut self, now: Moment, told: &mut Vec<Said>) {
         for (at, from, frame) in std::mem::take(&mut self.later) {
             match now.since(at) < PATIENCE {
-                true => self.take(now, from, frame, told),
+                true => {
+                    self.take(now, from, frame, told);
+                }
                 false => self.counts.lost += 1,
             }
         }

@@ -65,6 +65,11 @@ impl Outgoing {
         number <= self.acked && !(self.gap.0 < number && number <= self.gap.1)
     }
 
+    /// Whether what has this number, or a copy that was begun later, has arrived.
+    pub fn is_past(&self, number: u64) -> bool {
+        number <= self.acked
+    }
+
     /// The connection broke: what is on its way may not arrive.
     pub fn cut(&mut self) {
         let first = if self.acked < self.gap.1 { self.gap.0 } else { self.acked };

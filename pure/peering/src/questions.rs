@@ -17,6 +17,8 @@ const AT_ONCE: usize = 512;
 enum Asked {
     Followed(Followed),
     HandOn(HandOn),
+    /// What they have agreed on by now.
+    Standing(Followed),
 }
 
 impl Asked {
@@ -24,6 +26,7 @@ impl Asked {
         match self {
             Asked::Followed(followed) => Envelope::request(id, None, followed),
             Asked::HandOn(hand_on) => Envelope::request(id, None, hand_on),
+            Asked::Standing(nothing) => Envelope::request(id, None, nothing),
         }
     }
 }
@@ -36,6 +39,7 @@ pub struct Questions {
     view: Option<View>,
     beyond: Vec<Beyond>,
     handed_on: Option<Agreed>,
+    standing: Option<u64>,
 }
 
 impl Questions {
@@ -48,12 +52,23 @@ impl Questions {
 
     /// The brokers should say that `to` owns `shards`.
     pub fn hand_on(&mut self, to: NodeId, shards: Vec<(Shard, Epoch)>) {
+        // What they answer to an earlier one says nothing of these.
+        self.forget_hand_on();
         self.ask(Asked::HandOn(HandOn { shards, to }));
+    }
+
+    /// Who woke up wants to know what the brokers have agreed on by now: as they are asked to agree on nothing new, they
+    /// say up to where they have come.
+    pub fn who_is_there(&mut self, me: NodeId) {
+        self.open.retain(|_, (_, asked)| !matches!(asked, Asked::Standing(_)));
+        self.standing = None;
+        self.ask(Asked::Standing(Followed { shards: Vec::new(), by: me, whole: true }));
     }
 
     /// Nobody should own them instead of us after all.
     pub fn forget_hand_on(&mut self) {
         self.open.retain(|_, (_, asked)| !matches!(asked, Asked::HandOn(_)));
+        self.handed_on = None;
     }
 
     fn ask(&mut self, asked: Asked) {
@@ -67,6 +82,7 @@ impl Questions {
         let again = |asked: &Asked| match asked {
             Asked::Followed(_) => Followed::WITHIN,
             Asked::HandOn(_) => HandOn::WITHIN / 4,
+            Asked::Standing(_) => Followed::WITHIN / 4,
         };
         let asked = due.map(|(&id, (at, asked))| {
             *at = now.after(again(asked).max(Duration::from_millis(100)));
@@ -80,7 +96,7 @@ impl Questions {
         match envelope.kind {
             Kind::Notice if envelope.subject == Changed::SUBJECT.to_string() => {
                 if let Ok(Changed(view)) = contract::decode(&envelope.body) {
-                    self.view = Some(view);
+                    self.is_told(view);
                 }
                 None
             }
@@ -96,14 +112,23 @@ impl Questions {
         }
     }
 
+    /// The brokers' word. Of several the newest counts, in whatever order they come.
+    pub fn is_told(&mut self, view: View) {
+        if self.view.as_ref().is_none_or(|known| known.version < view.version) {
+            self.view = Some(view);
+        }
+    }
+
     fn answered(&mut self, envelope: &Envelope) {
         let agreed: Agreed = contract::decode(&envelope.body).unwrap_or_default();
         // Who could not agree is asked again.
         if agreed.version == 0 {
             return;
         }
-        if let Some((_, Asked::HandOn(_))) = self.open.remove(&envelope.id) {
-            self.handed_on = Some(agreed);
+        match self.open.remove(&envelope.id) {
+            Some((_, Asked::HandOn(_))) => self.handed_on = Some(agreed),
+            Some((_, Asked::Standing(_))) => self.standing = Some(agreed.version),
+            Some((_, Asked::Followed(_))) | None => {}
         }
     }
 
@@ -115,6 +140,11 @@ impl Questions {
     /// How other cells do, as far as that was told.
     pub(crate) fn take_beyond(&mut self) -> Vec<Beyond> {
         std::mem::take(&mut self.beyond)
+    }
+
+    /// What they had agreed on when we asked, if they have answered since.
+    pub(crate) fn take_standing(&mut self) -> Option<u64> {
+        self.standing.take()
     }
 
     /// What became of the last handing on, once the brokers have agreed.

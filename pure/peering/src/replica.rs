@@ -10,6 +10,8 @@ type Things = BTreeMap<(Tag, Key), Vec<u8>>;
 #[derive(Debug, Default)]
 struct Copy {
     epoch: Epoch,
+    /// The version of the view by which it was begun.
+    by: u64,
     things: Things,
     is_whole: bool,
     /// The next copy, as long as it is not whole.
@@ -42,10 +44,12 @@ pub struct Replica {
 }
 
 impl Replica {
-    /// A copy of these shards begins. What is known of them so far stays until the copy is whole.
-    pub fn begin(&mut self, shards: &[(Shard, Epoch)]) {
+    /// A copy of these shards begins, as somebody goes by a view of version `by`. What is known of them so far stays until
+    /// the copy is whole.
+    pub fn begin(&mut self, by: u64, shards: &[(Shard, Epoch)]) {
         for &(shard, epoch) in shards {
             let copy = self.copies.entry(shard).or_default();
+            copy.by = copy.by.max(by);
             if epoch >= copy.epoch {
                 copy.coming = Some((epoch, Things::new()));
             }
@@ -66,7 +70,7 @@ impl Replica {
         for (shard, epoch) in shards {
             let Some(copy) = self.copies.get_mut(shard) else { continue };
             if let Some((_, things)) = copy.coming.take_if(|(coming, _)| coming == epoch) {
-                *copy = Copy { epoch: *epoch, things, is_whole: true, coming: None };
+                *copy = Copy { epoch: *epoch, by: copy.by, things, is_whole: true, coming: None };
             }
         }
     }
@@ -82,9 +86,28 @@ impl Replica {
         (things.into_iter().map(record).collect(), copy.is_whole)
     }
 
-    /// Forgets the shards that we do not follow any more.
-    pub fn keep(&mut self, follow: impl Fn(Shard) -> bool) {
-        self.copies.retain(|&shard, _| follow(shard));
+    /// Forgets the shards that we do not follow any more by a view of this version. What was begun by a later one may be
+    /// ours to follow by that.
+    pub fn keep(&mut self, version: u64, follow: impl Fn(Shard) -> bool) {
+        self.copies.retain(|&shard, copy| copy.by > version || follow(shard));
+    }
+
+    /// Whether anything is known of `shard`.
+    pub fn has(&self, shard: Shard) -> bool {
+        self.copies.contains_key(&shard)
+    }
+
+    /// What is known of one thing.
+    pub fn find(&self, shard: Shard, tag: Tag, key: Key) -> Option<&[u8]> {
+        self.copies.get(&shard)?.things.get(&(tag, key)).map(Vec::as_slice)
+    }
+
+    /// All things that are known.
+    pub fn all(&self) -> impl Iterator<Item = (Shard, Tag, Key)> {
+        let of = |(&shard, copy): (&Shard, &'_ Copy)| {
+            copy.things.keys().map(move |&(tag, key)| (shard, tag, key)).collect::<Vec<_>>()
+        };
+        self.copies.iter().flat_map(of)
     }
 
     /// How many shards are known whole, and how many things are in all.
@@ -113,11 +136,11 @@ mod tests {
     #[test]
     fn the_old_copy_serves_until_the_new_one_is_whole() {
         let mut replica = Replica::default();
-        replica.begin(&[SHARD]);
+        replica.begin(1, &[SHARD]);
         replica.change(vec![changed(2, 1, b"a"), changed(2, 2, b"b")]);
         replica.whole(&[SHARD]);
         // The owner was started again, and has forgotten who followed. What died meanwhile must not live on.
-        replica.begin(&[SHARD]);
+        replica.begin(1, &[SHARD]);
         replica.change(vec![changed(2, 1, b"c")]);
         assert_eq!(replica.size(), (1, 2));
         replica.whole(&[SHARD]);
@@ -128,7 +151,7 @@ mod tests {
     #[test]
     fn half_a_copy_is_better_than_none_and_says_so() {
         let mut replica = Replica::default();
-        replica.begin(&[SHARD]);
+        replica.begin(1, &[SHARD]);
         replica.change(vec![changed(2, 1, b"a"), changed(2, 1, b""), changed(2, 2, b"b")]);
         assert_eq!(bodies(&mut replica), (vec![b"b".to_vec()], false));
     }
@@ -136,11 +159,24 @@ mod tests {
     #[test]
     fn what_a_ghost_says_under_an_older_epoch_changes_nothing() {
         let mut replica = Replica::default();
-        replica.begin(&[SHARD]);
+        replica.begin(1, &[SHARD]);
         replica.whole(&[SHARD]);
-        replica.begin(&[(SHARD.0, Epoch(1))]);
+        replica.begin(1, &[(SHARD.0, Epoch(1))]);
         replica.change(vec![changed(1, 1, b"ghost")]);
         replica.whole(&[(SHARD.0, Epoch(1))]);
         assert_eq!(bodies(&mut replica), (vec![], true));
+    }
+
+    #[test]
+    fn a_copy_that_a_later_view_wants_outlives_the_one_before_it() {
+        let mut replica = Replica::default();
+        replica.begin(7, &[SHARD]);
+        replica.keep(6, |_| false);
+        replica.change(vec![changed(2, 1, b"a")]);
+        replica.whole(&[SHARD]);
+        replica.keep(6, |_| false);
+        assert_eq!(replica.size(), (1, 1));
+        replica.keep(7, |_| false);
+        assert_eq!(replica.size(), (0, 0));
     }
 }

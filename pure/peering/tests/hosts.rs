@@ -197,7 +197,7 @@ impl Three {
         let _ = journal.append(&call(body));
         let _ = journal.outgoing(said);
         journal.commit();
-        hosts.say(to_alice(), said.to_vec());
+        hosts.say(to_alice(), Some(SHARD), said.to_vec());
         hosts.say_when_safe(now, &[call(body)], journal);
         self.carry_out(number - 1);
     }
@@ -330,7 +330,7 @@ fn what_is_for_a_phone_of_another_cell_s_edge_is_passed_there() {
     let mut three = Three::of_two_cells();
     let now = three.now;
     let Host { hosts, journal, .. } = three.host(3);
-    hosts.say(Wire { cell: NORTH, ..to_alice() }, b"INVITE".to_vec());
+    hosts.say(Wire { cell: NORTH, ..to_alice() }, None, b"INVITE".to_vec());
     hosts.say_when_safe(now, &[], journal);
     three.carry_out(2);
     three.pass(5);

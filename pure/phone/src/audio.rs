@@ -40,6 +40,7 @@ pub(crate) struct Audio {
     far: Option<Far>,
     next_frame: Option<Moment>,
     next_report: Moment,
+    pub(crate) is_mute: bool,
 }
 
 /// What audio wants sent.
@@ -63,13 +64,14 @@ impl Audio {
             far: None,
             next_frame: None,
             next_report: Moment::NEVER,
+            is_mute: false,
         }
     }
 
     /// Both sides have agreed (again): from now on packets go there.
     pub(crate) fn agree(&mut self, agreed: Agreed, now: Moment) {
         self.law = if agreed.codec.name.eq_ignore_ascii_case("PCMA") { Law::A } else { Law::Mu };
-        if self.next_frame.is_none() {
+        if self.next_frame.is_none() && !self.is_mute {
             self.next_frame = Some(now);
             self.next_report = now.after(REPORTS);
         }

@@ -40,7 +40,8 @@ impl Phone {
         self.count += 1;
         let number = CallNo(self.count);
         let voice = Arc::clone(&self.voice);
-        let audio = Audio::new(voice, self.settings.record, EVENT, self.names.number());
+        let mut audio = Audio::new(voice, self.settings.record, EVENT, self.names.number());
+        audio.is_mute = self.settings.mute;
         let mut line = Line::new(number, leg, slot, media, audio);
         line.server = self.server();
         self.lines.insert(number, line);

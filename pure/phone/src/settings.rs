@@ -66,6 +66,8 @@ pub struct Settings {
     pub talk: Option<Duration>,
     /// What it says, 8 kHz; over and over. Empty: silence.
     pub voice: Vec<i16>,
+    /// It sends no audio at all: for who wants thousands of them.
+    pub mute: bool,
     /// Keep what is heard, up to so many samples.
     pub record: usize,
     /// How digits are sent.
@@ -95,6 +97,7 @@ impl Settings {
             on_call: OnCall::Ring,
             talk: None,
             voice: Vec::new(),
+            mute: false,
             record: 0,
             digits: Digits::Auto,
             report: None,

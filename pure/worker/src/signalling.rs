@@ -127,6 +127,8 @@ pub enum Out {
 pub struct Said {
     /// The call.
     pub call: CallId,
+    /// In which shard it lives, once it is one.
+    pub shard: Option<Shard>,
     /// `caller`, or the callee's contact.
     pub party: String,
 }
@@ -368,7 +370,7 @@ fn learn(edge: &mut Edge, body: &[u8]) {
 
 impl From<exchange::Rung> for Said {
     fn from(rung: exchange::Rung) -> Self {
-        Said { call: rung.call, party: rung.party }
+        Said { call: rung.call, shard: rung.shard, party: rung.party }
     }
 }
 

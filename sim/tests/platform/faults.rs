@@ -1,4 +1,4 @@
-use sim::{Fault, Phone, Platform, secs, tell, tell_with};
+use sim::{Fault, Phone, Platform, narrate, narrate_with, secs, tell, tell_with};
 
 #[test]
 fn the_same_seed_tells_the_same_story() {
@@ -80,4 +80,37 @@ fn two_callees_who_talk_in_one_call_are_found() {
 #[test]
 fn bindings_that_never_reached_the_disk_are_found() {
     is_found(Fault::DiskIsNotWritten, "is not registered any more");
+}
+
+#[test]
+fn the_same_seed_tells_the_same_tale_of_hosts() {
+    assert_eq!(narrate(3, 60), narrate(3, 60));
+}
+
+/// The same among several hosts.
+fn is_found_among_hosts(fault: Fault, what: &str) {
+    let found = (1..40).find_map(|seed| Some((seed, narrate_with(seed, 150, Some(fault)).err()?)));
+    let (seed, why) = found.unwrap_or_else(|| panic!("{fault:?} was not found"));
+    assert!(why.starts_with(&format!("hosts, seed {seed}, step ")) && why.contains(what), "{why}");
+    assert_eq!(narrate_with(seed, 150, Some(fault)), Err(why), "another end at the second time");
+}
+
+#[test]
+fn owners_that_speak_before_their_buddies_know_are_found() {
+    is_found_among_hosts(Fault::SpeaksBeforeTheBuddyKnows, "only their owner knew");
+}
+
+#[test]
+fn ghosts_that_are_heard_are_found() {
+    is_found_among_hosts(Fault::GhostsAreHeard, "two owners are heard");
+}
+
+#[test]
+fn records_that_hosts_say_twice_are_found() {
+    is_found_among_hosts(Fault::RecordsTwice, "two records of one call");
+}
+
+#[test]
+fn copies_that_stay_are_found() {
+    is_found_among_hosts(Fault::CopiesStay, "calls do not end");
 }

@@ -8,3 +8,5 @@ mod faults;
 mod hosts;
 mod power;
 mod stories;
+mod tales;
+mod together;

@@ -162,6 +162,7 @@ impl Thread {
                     tracing::debug!(%error, "the broker of this host is not reached");
                 }
             }
+            Effect::Bus(envelope) => self.voice.send_on_bus(&envelope),
             Effect::Own(owned, view) => self.voice.own_on_bus(&owned, &view),
         }
     }

@@ -134,16 +134,21 @@ impl Voice {
             Some(hosts) => hosts.ask(envelope),
             None => Some(envelope),
         };
-        let Some(envelope) = envelope else { return };
-        if let Err(error) = self.bus.send(&envelope) {
+        if let Some(envelope) = envelope {
+            self.send_on_bus(&envelope);
+        }
+    }
+
+    pub(crate) fn send_on_bus(&mut self, envelope: &Envelope) {
+        if let Err(error) = self.bus.send(envelope) {
             tracing::debug!(subject = envelope.subject, %error, "not sent on the bus");
         }
     }
 
     /// Sends what goes out to the world by whoever has its way, once a buddy knows of it.
-    fn send_out(&mut self, now: Moment, wire: Wire, bytes: Vec<u8>) {
+    fn send_out(&mut self, now: Moment, wire: Wire, shard: Option<Shard>, bytes: Vec<u8>) {
         match &mut self.hosts {
-            Some(hosts) => hosts.say(wire, bytes),
+            Some(hosts) => hosts.say(wire, shard, bytes),
             None => self.send_here(now, wire, bytes),
         }
     }
@@ -231,11 +236,13 @@ impl Shell<Signalling> for Voice {
             Out::World { flow, otherwise, bytes, said } => {
                 self.note(now, said.as_ref(), false, &bytes);
                 let Flow { listener, thread, remote } = flow;
-                self.send_out(now, Wire { listener, thread, remote, otherwise, cell: CellId::HOME }, bytes);
+                let wire = Wire { listener, thread, remote, otherwise, cell: CellId::HOME };
+                self.send_out(now, wire, said.and_then(|said| said.shard), bytes);
             }
             Out::Through { cell, flow: Flow { listener, thread, remote }, bytes, said } => {
                 self.note(now, said.as_ref(), false, &bytes);
-                self.send_out(now, Wire { listener, thread, remote, otherwise: None, cell }, bytes);
+                let wire = Wire { listener, thread, remote, otherwise: None, cell };
+                self.send_out(now, wire, said.and_then(|said| said.shard), bytes);
             }
             Out::Hop { shard, bytes } => self.send_inward(now, shard, bytes),
             Out::Bus(envelope) => self.ask(envelope),
@@ -259,7 +266,7 @@ impl Shell<Signalling> for Voice {
         });
         if let Some((Source::World(Flow { listener, thread, remote }), bytes)) = read {
             let (wire, bytes) = (Wire { listener, thread, remote, otherwise: None, cell }, bytes.to_vec());
-            self.send_out(now, wire, bytes);
+            self.send_out(now, wire, None, bytes);
         }
     }
 

@@ -66,6 +66,11 @@ impl Desk {
         self.accounts.get(account).copied().unwrap_or_default()
     }
 
+    /// The reservation of a call.
+    pub fn reservation(&self, call: CallId) -> Option<&Reservation> {
+        self.reservations.get(&call)
+    }
+
     /// All reservations there ever were.
     pub fn reservations(&self) -> impl Iterator<Item = &Reservation> + Clone {
         self.reservations.values()

@@ -88,6 +88,8 @@ pub enum Out {
 pub struct Rung {
     /// The call.
     pub call: CallId,
+    /// In which shard that lives: what somebody says who owned it before is not heard. None before it is a call.
+    pub shard: Option<Shard>,
     /// The party at the other end: `caller`, or the callee's contact.
     pub party: String,
 }

@@ -93,7 +93,7 @@ impl Exchange {
     }
 
     fn early_rung(&self, message: &Message<&[u8]>) -> Option<Rung> {
-        Some(Rung { call: self.attempt(message)?, party: "caller".to_owned() })
+        Some(Rung { call: self.attempt(message)?, shard: None, party: "caller".to_owned() })
     }
 
     fn drop_message(&mut self, _why: Dropped) -> Then {
@@ -172,7 +172,7 @@ impl Exchange {
         self.counters.begun += 1;
         let cseq = message.cseq().map_or(0, |cseq| cseq.number);
         self.view.replays.note(&checked, (cseq, For::Call), now, &mut |record| out.keep(record));
-        let rung = Rung { call: id, party: call.party(LegNo::CALLER).to_owned() };
+        let rung = Rung { call: id, shard: Some(shard), party: call.party(LegNo::CALLER).to_owned() };
         debug_assert_eq!(call.shard(), shard);
         self.settle(Held::new(call, invite, branch), said, now, out);
         self.confirm(account, now, out);
@@ -192,7 +192,7 @@ impl Exchange {
             return self.astray(message, out);
         };
         let leg = LegNo(part);
-        let rung = Rung { call: id, party: held.call.party(leg).to_owned() };
+        let rung = Rung { call: id, shard: Some(held.call.shard()), party: held.call.party(leg).to_owned() };
         self.with_call(id, now, out, |call, world, now, said| call.sip(leg, message, world, now, said));
         Then::Heard(rung)
     }
