@@ -21,6 +21,8 @@ pub enum Fault {
     DiskIsNotWritten,
     /// Owners tell their buddies nothing, and speak.
     SpeaksBeforeTheBuddyKnows,
+    /// The ends of calls are told the office before others know of them.
+    EndsAreSaidAtOnce,
     /// Whoever was taken for lost and comes back is heard as if nothing had happened.
     GhostsAreHeard,
     /// What a former owner had is not forgotten.

@@ -85,9 +85,10 @@ impl Handset {
     pub(crate) fn new(number: u16, user: &str, domain: &str, kind: Kind, timing: LegTiming) -> Self {
         let is_natted = kind == Kind::BehindNat || kind == Kind::TcpBehindNat;
         let is_tcp = kind == Kind::Tcp || kind == Kind::TcpBehindNat;
-        let host = |port| SocketAddr::from(([192, 0, 2, number as u8 + 1], port));
+        let [net, place] = [number / 250, number % 250 + 1].map(|it| it as u8);
+        let host = |port| SocketAddr::from(([192, 0, 2 + net, place], port));
         let inside = |port| match is_natted {
-            true => SocketAddr::from(([10, 1, 1, number as u8 + 1], port)),
+            true => SocketAddr::from(([10, 1, 1 + net, place], port)),
             false => host(port),
         };
         let audio = (0..LINES).map(|line| 4000 + 10 * line);

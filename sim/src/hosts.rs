@@ -62,7 +62,10 @@ impl World {
             return;
         }
         let call = calls[which as usize % calls.len()].id;
-        let to = self.media[which as usize % self.media.len()].node;
+        let (living, wanted) = (self.living(), which as usize % self.media.len());
+        // Calls are made on the first that lives: there they need not go.
+        let to = if living.first() == Some(&wanted) { living.last().copied() } else { Some(wanted) };
+        let Some(to) = to.map(|host| self.media[host].node) else { return };
         for thread in 0..self.signalling.threads() {
             let envelope = Envelope::request(1, None, &MoveCall { call, to });
             self.plan(Duration::ZERO, Event::Told { thread, asker: OPERATOR, envelope });
@@ -119,8 +122,10 @@ impl World {
     }
 }
 
-/// Whether only what is left of a call there is to be released.
+/// Whether only what is left of a call there is to be released: by the call, or (nobody waits for an answer then) since
+/// a session that nobody speaks in asked whether it is wanted.
 fn is_leave(envelope: &Envelope) -> bool {
     envelope.subject == Release::SUBJECT.to_string()
-        && contract::decode(&envelope.body).is_ok_and(|release: Release| release.version != 0)
+        && contract::decode(&envelope.body)
+            .is_ok_and(|release: Release| release.version != 0 || envelope.id == 0)
 }

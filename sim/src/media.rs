@@ -10,7 +10,7 @@ use media::{Ask, In, Media, Out, PortPair, Settings, Socket, Sounds, Verdict, Vo
 const SEGMENT: usize = 64 * 1024;
 const SEGMENTS: usize = 16;
 /// Pairs of ports in the pool.
-const PAIRS: u16 = 200;
+const PAIRS: u16 = 600;
 /// What waits in a dead process's sockets.
 const SOCKET_ROOM: usize = 400;
 

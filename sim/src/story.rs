@@ -163,7 +163,7 @@ fn reaction(chance: &mut Chance) -> Reaction {
 
 fn mishap(chance: &mut Chance, phones: usize, hosts: usize) -> Mishap {
     if hosts > 1 && chance.happens(400) {
-        return match chance.below(2) {
+        return match chance.below(3) {
             0 => Mishap::MediaHostDies(chance.below(hosts as u64) as usize),
             _ => Mishap::CallMoves(chance.next()),
         };

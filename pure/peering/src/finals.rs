@@ -15,8 +15,8 @@ use crate::Peer;
 /// would be said twice is taken once.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Whether this is final.
-pub(crate) fn is_final(envelope: &Envelope) -> bool {
+/// Whether whoever hears this takes it for final.
+pub fn is_final(envelope: &Envelope) -> bool {
     let is = |subject: Subject| {
         Role::of(&envelope.subject) == Some(subject.role) && envelope.subject.ends_with(subject.verb)
     };

@@ -181,7 +181,10 @@ impl Hosts {
 
     /// Whether there is something that was begun and not finished: shards on their way, messages that wait.
     pub fn is_busy(&self) -> bool {
-        !self.held.is_empty() || !self.finals.is_empty() || !self.handing.shards().is_empty() || self.neighbours.waiting() > 0
+        !self.held.is_empty()
+            || !self.finals.is_empty()
+            || !self.handing.shards().is_empty()
+            || self.neighbours.waiting() > 0
     }
 
     /// Takes what is to be done.
@@ -305,7 +308,12 @@ impl Hosts {
                 true => self.effects.push(Effect::Arrived(bytes)),
                 false => self.send_inward(now, shard, bytes),
             },
-            Said::Outward(wire, bytes) => self.effects.push(Effect::Send(wire, bytes)),
+            // An edge that slept has old news to tell.
+            Said::Outward(wire, of, bytes) if self.is_in_doubt() => {
+                self.unsaid.push(Unsaid::World(ForWorld { wire, of, bytes }));
+            }
+            Said::Outward(_, of, _) if !self.neighbours.is_spoken(of) => {}
+            Said::Outward(wire, _, bytes) => self.effects.push(Effect::Send(wire, bytes)),
             Said::Through(bytes) => self.effects.push(Effect::Pass(bytes)),
             Said::Bus(from, envelope) => self.effects.push(Effect::Heard(from, envelope)),
         }
@@ -313,6 +321,7 @@ impl Hosts {
 
     /// Something was said on a line.
     pub fn read(&mut self, now: Moment, line: Line, frame: crate::Frame) {
+        self.wakes(now);
         let mut told = Vec::new();
         self.neighbours.hear(now, line, frame, &mut told);
         told.into_iter().for_each(|it| self.do_as_said(now, it));

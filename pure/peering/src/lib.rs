@@ -36,6 +36,7 @@ mod replica;
 pub use beyond::Beyond;
 pub use copying::Followed;
 pub use fence::{Heard, hears};
+pub use finals::is_final;
 pub use following::{Following, Peer};
 pub use frame::{Changed, Frame, Garbled, LONGEST, Reader, Wire, proof};
 pub use held_back::{HeldBack, Waits};

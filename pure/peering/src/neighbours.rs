@@ -60,8 +60,8 @@ pub enum Wish {
 pub enum Said {
     /// A message for the owner of a shard.
     Inward(Shard, Vec<u8>),
-    /// A message for the world.
-    Outward(Wire, Vec<u8>),
+    /// A message for the world, and in which shard and under which epoch it was said.
+    Outward(Wire, Option<(Shard, Epoch)>, Vec<u8>),
     /// What an exchange of another cell says by an edge of ours.
     Through(Vec<u8>),
     /// A question about a shard of ours, or an answer to one of us.
@@ -309,6 +309,7 @@ impl Neighbours {
         let spoken = &mut self.spoken[usize::from(shard.number())];
         let is_heard = epoch >= known.max(*spoken);
         *spoken = epoch.max(*spoken);
+        self.counts.ghosts += u64::from(!is_heard);
         is_heard
     }
 
@@ -398,7 +399,8 @@ impl Neighbours {
     /// Whether all who may go on in our place know what was told up to there.
     pub(crate) fn is_known(&self, told: &[(Peer, u64)]) -> bool {
         let follows = |peer: &Peer| self.following.wants().contains(peer);
-        let is_past = |peer: &Peer, number| self.called.get(peer).is_some_and(|it| it.outgoing.is_past(number));
+        let is_past =
+            |peer: &Peer, number| self.called.get(peer).is_some_and(|it| it.outgoing.is_past(number));
         let all_know = told.iter().all(|(peer, number)| !follows(peer) || is_past(peer, *number));
         all_know && self.copying.is_none() && self.following.is_told()
     }
@@ -557,8 +559,7 @@ impl Neighbours {
                     told.push(Said::Inward(shard, bytes));
                 }
             }
-            Frame::Outward { of, .. } if !self.is_spoken(of) => self.counts.ghosts += 1,
-            Frame::Outward { wire, bytes, .. } => told.push(Said::Outward(wire, bytes)),
+            Frame::Outward { wire, of, bytes, .. } => told.push(Said::Outward(wire, of, bytes)),
             Frame::Bus { view, envelope } => {
                 let is_ours = envelope.shard.is_none_or(|shard| self.owned.owns(shard));
                 match is_ours || view <= self.view.version || self.later.len() >= MOST_LATER {

@@ -1,5 +1,6 @@
 //! Tells stories of one host, and tales of several: `simulate [FIRST..LAST]`, or `SEEDS=` in the environment; one
-//! number is one seed. `hosts:FIRST..LAST` and `host:FIRST..LAST` tell only the one kind. Every one whose end is not
+//! number is one seed. `hosts:FIRST..LAST` and `host:FIRST..LAST` tell only the one kind; `CALLS=` in the environment says
+//! how many calls begin in each tale (`make simulate SEEDS=hosts:1 CALLS=100000`). Every one whose end is not
 //! as it must be is printed with its seed and step; the same seed comes to the same step again.
 
 use std::collections::BTreeMap;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 /// They take about a minute, together.
 const STORIES: RangeInclusive<u64> = 1..=500;
 const TALES: RangeInclusive<u64> = 1..=100;
-/// Calls that begin in one tale.
+/// Calls that begin in one tale, unless somebody says otherwise.
 const CALLS: u64 = 1000;
 
 /// What is to be told.
@@ -25,7 +26,15 @@ fn main() -> ExitCode {
         eprintln!("simulate: expected [host:|hosts:]FIRST..LAST, and not {:?}", said.unwrap_or_default());
         return ExitCode::from(2);
     };
-    let failed = wanted.stories.map_or(0, stories) + wanted.tales.map_or(0, tales);
+    let calls = match std::env::var("CALLS").map(|text| text.trim().parse()) {
+        Ok(Ok(calls)) => calls,
+        Ok(Err(_)) => {
+            eprintln!("simulate: expected a number of calls in CALLS");
+            return ExitCode::from(2);
+        }
+        Err(_) => CALLS,
+    };
+    let failed = wanted.stories.map_or(0, stories) + wanted.tales.map_or(0, |seeds| tales(seeds, calls));
     if failed == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
@@ -65,13 +74,13 @@ fn stories(seeds: RangeInclusive<u64>) -> u64 {
     failed
 }
 
-fn tales(seeds: RangeInclusive<u64>) -> u64 {
+fn tales(seeds: RangeInclusive<u64>, begun: u64) -> u64 {
     let (mut told, mut failed, mut calls, mut answered, mut lost, mut steps) = (0u64, 0u64, 0, 0, 0, 0);
     let (mut heard, mut exposed, mut ghosts, mut elections, mut seconds) = (0, 0, 0, 0, 0);
     let mut faults: BTreeMap<&str, u64> = BTreeMap::new();
     for seed in seeds.clone() {
         told += 1;
-        match strowger_sim::narrate(seed, CALLS) {
+        match strowger_sim::narrate(seed, begun) {
             Ok(tale) => {
                 calls += tale.calls;
                 answered += tale.answered;

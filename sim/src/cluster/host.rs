@@ -1,32 +1,28 @@
 //! One host: its signalling process with the threads that own shards, and its media process.
 
-use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use contract::cluster::{Node, View};
 use contract::query::{Calls, ListCalls};
 use contract::{Envelope, NodeId, Role};
-use edge::{Flow, Listener};
+use edge::Listener;
 use exchange::kept;
-use journal::{Blame, Damage, Journal, Shell, Turn};
+use journal::{Journal, Turn};
 use machine::{Key, KeyedHash, Machine as _, Moment, Outbox, Secret, Shard, Tag};
-use peering::{Effect, Frame, Going, Hosts, Line, Neighbours, Peer, Wire, Wish as LineWish};
+use peering::{Frame, Hosts, Line, Neighbours, Peer, Wish as LineWish};
 use sip::Transport;
 use worker::{In, Out, Settings, Signalling};
 
 use super::knowledge::Knowledge;
+use super::mouth::Mouth;
+use super::thread::{Asker, Heard, SEGMENT, TENDED, Thread};
 use crate::death::Death;
 use crate::fault::Fault;
 use crate::media::MediaProcess;
 
-/// A journal's segment, and how many there are.
-const SEGMENT: usize = 64 * 1024;
-const SEGMENTS: usize = 40;
 /// What waits in a process's sockets for as long as it does not read.
 const SOCKET_ROOM: usize = 500;
-/// Neighbours are looked after so often.
-const TENDED: std::time::Duration = std::time::Duration::from_millis(10);
 
 /// Where phones find the platform: whoever holds these addresses hears them.
 pub(crate) const EDGES: [[u8; 4]; 2] = [[198, 51, 100, 201], [198, 51, 100, 202]];
@@ -68,16 +64,6 @@ pub(crate) enum Wish {
     Believes(usize, Arc<View>),
 }
 
-/// Who asked something.
-#[derive(Clone, Copy, Debug)]
-enum Asker {
-    /// Somebody who does not wait for the answer.
-    Nobody,
-    Neighbour(Peer),
-    /// Another thread of this host.
-    Thread(usize),
-}
-
 /// One host.
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -94,28 +80,6 @@ pub(crate) struct Host {
     secret: Secret,
     pub(crate) fault: Option<Fault>,
     pub(crate) set_aside: u64,
-}
-
-/// One signalling thread.
-#[derive(Debug)]
-pub(crate) struct Thread {
-    turn: Option<Box<Turn<Signalling, Vec<u8>>>>,
-    hosts: Option<Box<Hosts>>,
-    region: Vec<u8>,
-    /// What its sockets hold.
-    inbox: VecDeque<(Vec<u8>, Vec<u8>)>,
-    heard: VecDeque<Heard>,
-    direct: Vec<In>,
-    askers: BTreeMap<u64, Asker>,
-    next_asker: u64,
-    tended: Moment,
-}
-
-/// What came on a line.
-#[derive(Debug)]
-pub(crate) enum Heard {
-    Frame(Line, Frame),
-    Cut(Line),
 }
 
 impl Host {
@@ -178,7 +142,12 @@ impl Host {
     }
 
     /// Something came on a line, or became of it; lost if the process is dead.
-    pub(crate) fn reads_line(&mut self, thread: usize, heard: Heard) {
+    pub(crate) fn reads_line(&mut self, thread: usize, mut heard: Heard) {
+        if self.fault == Some(Fault::GhostsAreHeard)
+            && let Heard::Frame(_, Frame::Outward { of, .. }) = &mut heard
+        {
+            *of = None;
+        }
         if self.is_alive {
             self.threads[thread].heard.push_back(heard);
         }
@@ -224,7 +193,8 @@ impl Host {
                 {
                     let mut view = View { me: self.node.node, ..View::clone(view) };
                     if self.fault == Some(Fault::GhostsAreHeard) {
-                        view.nodes.iter_mut().for_each(|node| node.since = 0);
+                        let others = view.nodes.iter_mut().filter(|node| node.node != view.me);
+                        others.for_each(|node| node.since = 0);
                     }
                     hosts.is_told(view);
                 }
@@ -251,6 +221,7 @@ impl Host {
         let doom = self.doom.take_if(|(of, _)| *of == thread).map(|(_, death)| death);
         let at = At { host: self.place, thread };
         let mut posts = Vec::new();
+        self.threads[thread].is_hasty = self.fault == Some(Fault::EndsAreSaidAtOnce);
         let died = self.threads[thread].turn(at, now, doom, self.fault, known, said, &mut posts);
         self.post(now, posts);
         if died {
@@ -439,324 +410,5 @@ impl Host {
             let (protected, ..) = hosts.neighbours().protection();
             protected == hosts.neighbours().owned().count()
         })
-    }
-}
-
-impl Thread {
-    fn new() -> Self {
-        Thread {
-            turn: None,
-            hosts: None,
-            region: vec![0; 4096 + SEGMENT * SEGMENTS],
-            inbox: VecDeque::new(),
-            heard: VecDeque::new(),
-            direct: Vec::new(),
-            askers: BTreeMap::new(),
-            next_asker: 0,
-            tended: Moment::START,
-        }
-    }
-
-    fn asker(&mut self, asker: Asker) -> u64 {
-        self.next_asker += 1;
-        self.askers.insert(self.next_asker, asker);
-        self.next_asker
-    }
-
-    /// As the loop of a signalling thread does it: reads, decides, journals, tells, says, and looks after neighbours.
-    /// Says whether it died.
-    #[expect(clippy::too_many_arguments, reason = "one turn, and all around it")]
-    fn turn(
-        &mut self,
-        at: At,
-        now: Moment,
-        doom: Option<Death>,
-        fault: Option<Fault>,
-        known: &mut Knowledge,
-        said: &mut Vec<Wish>,
-        posts: &mut Vec<(u16, Shard, Vec<u8>)>,
-    ) -> bool {
-        let Some(hosts) = &mut self.hosts else { return false };
-        for heard in self.heard.drain(..) {
-            match heard {
-                Heard::Frame(line, frame) => hosts.read(now, line, frame),
-                Heard::Cut(line) => hosts.neighbours_mut().cut(now, line),
-            }
-        }
-        self.carry_out(at, said, posts);
-        self.release(now);
-        let inputs: Vec<_> = self.inbox.drain(..).collect();
-        let mut direct = std::mem::take(&mut self.direct);
-        if self.decide(at, now, &inputs, &mut direct, doom, known, said) {
-            self.died_after(at, doom, known);
-            if let Some(Death::Said(_)) = doom {
-                self.carry_out(at, said, posts);
-            }
-            return true;
-        }
-        self.say_when_safe(at, now, fault, known);
-        self.carry_out(at, said, posts);
-        self.tend(at, now, known, said, posts);
-        if let Some(hosts) = &mut self.hosts {
-            hosts.neighbours_mut().acknowledge();
-        }
-        self.carry_out(at, said, posts);
-        doom.is_some()
-    }
-
-    /// One turn of the machine, up to a death. Says whether it came to that.
-    #[expect(clippy::too_many_arguments, reason = "one turn, and all around it")]
-    fn decide(
-        &mut self,
-        at: At,
-        now: Moment,
-        inputs: &Vec<(Vec<u8>, Vec<u8>)>,
-        direct: &mut Vec<In>,
-        doom: Option<Death>,
-        known: &mut Knowledge,
-        said: &mut Vec<Wish>,
-    ) -> bool {
-        let Some(mut turn) = self.turn.take() else { return false };
-        let mut mouth = Mouth::new(self, known);
-        let died = steps(&mut turn, now, inputs, direct, doom, &mut mouth);
-        let Mouth { bus, answers, .. } = mouth;
-        said.extend(bus.into_iter().map(|envelope| Wish::Bus(at, envelope)));
-        let of = |thread| At { thread, ..at };
-        said.extend(answers.into_iter().map(|(thread, envelope)| Wish::Tell(of(thread), envelope)));
-        self.turn = Some(turn);
-        died
-    }
-
-    /// What was committed before a death counts.
-    fn died_after(&mut self, at: At, doom: Option<Death>, known: &mut Knowledge) {
-        let (Some(turn), Some(hosts)) = (&mut self.turn, &self.hosts) else { return };
-        match doom {
-            Some(Death::Unsaid | Death::Said(_)) => {
-                known.changed(at, hosts.neighbours().owned(), &turn.take_changes());
-            }
-            _ => known.died(),
-        }
-    }
-
-    /// What the turn changed is told, and what it said is said as soon as it may be.
-    fn say_when_safe(&mut self, at: At, now: Moment, fault: Option<Fault>, known: &mut Knowledge) {
-        let (Some(turn), Some(hosts)) = (&mut self.turn, &mut self.hosts) else { return };
-        let mut changes = turn.take_changes();
-        known.changed(at, hosts.neighbours().owned(), &changes);
-        match fault {
-            Some(Fault::SpeaksBeforeTheBuddyKnows) => changes.clear(),
-            Some(Fault::CopiesStay) => changes.retain(|record| !record.body.is_empty()),
-            _ => {}
-        }
-        hosts.say_when_safe(now, &changes, &mut turn.journal);
-    }
-
-    fn release(&mut self, now: Moment) {
-        if let (Some(turn), Some(hosts)) = (&mut self.turn, &mut self.hosts) {
-            hosts.release(now, &mut turn.journal);
-        }
-    }
-
-    fn tend(
-        &mut self,
-        at: At,
-        now: Moment,
-        known: &mut Knowledge,
-        said: &mut Vec<Wish>,
-        posts: &mut Vec<(u16, Shard, Vec<u8>)>,
-    ) {
-        let (Some(turn), Some(hosts)) = (&mut self.turn, &mut self.hosts) else { return };
-        if let Some(going) = hosts.believe(now, &mut turn.journal) {
-            self.go(at, now, going, known, said);
-        }
-        self.release(now);
-        self.carry_out(at, said, posts);
-        if now.since(self.tended) < TENDED {
-            return;
-        }
-        self.tended = now;
-        let (Some(turn), Some(hosts)) = (&mut self.turn, &mut self.hosts) else { return };
-        if let Some(going) = hosts.tend(now, &mut turn.journal, |_| false) {
-            self.go(at, now, going, known, said);
-        }
-    }
-
-    fn go(&mut self, at: At, now: Moment, going: Going, known: &mut Knowledge, said: &mut Vec<Wish>) {
-        let nothing = Vec::new();
-        self.decide(at, now, &nothing, &mut In::going(going), None, known, said);
-        self.say_when_safe(at, now, None, known);
-    }
-
-    fn carry_out(&mut self, at: At, said: &mut Vec<Wish>, posts: &mut Vec<(u16, Shard, Vec<u8>)>) {
-        let Some(hosts) = &mut self.hosts else { return };
-        for effect in hosts.take_effects() {
-            match effect {
-                Effect::Line(wish) => said.push(Wish::Line(at, wish)),
-                Effect::Arrived(bytes) => self.inbox.push_back((Vec::new(), bytes)),
-                Effect::Post(thread, shard, bytes) => posts.push((thread, shard, bytes)),
-                Effect::Send(wire, bytes) => {
-                    let Wire { listener, remote, .. } = wire;
-                    said.push(Wish::World { from: at.host, to: remote, listener, bytes });
-                }
-                Effect::Unsent(bytes) => self.direct.push(In::Unsent(bytes)),
-                Effect::Heard(from, envelope) => {
-                    let input = match envelope.kind {
-                        contract::Kind::Request => {
-                            self.next_asker += 1;
-                            self.askers.insert(self.next_asker, Asker::Neighbour(from));
-                            Some(In::Bus(self.next_asker, envelope))
-                        }
-                        _ => hosts.hear(envelope).map(|envelope| In::Bus(0, envelope)),
-                    };
-                    self.direct.extend(input);
-                }
-                // There are no other cells.
-                Effect::Pass(_) | Effect::Cells(_) => {}
-                Effect::Bus(envelope) => said.push(Wish::Bus(at, envelope)),
-                Effect::Ask(envelope) => said.push(Wish::Ask(at, envelope)),
-                Effect::Own(_, view) => said.push(Wish::Believes(at.host, view)),
-            }
-        }
-    }
-}
-
-/// A turn, step by step, up to a death.
-fn steps(
-    turn: &mut Turn<Signalling, Vec<u8>>,
-    now: Moment,
-    inputs: &Vec<(Vec<u8>, Vec<u8>)>,
-    direct: &mut Vec<In>,
-    doom: Option<Death>,
-    mouth: &mut Mouth<'_>,
-) -> bool {
-    let first = turn.receive(inputs);
-    if doom == Some(Death::Received) {
-        return true;
-    }
-    for (number, (source, bytes)) in (0..).zip(inputs) {
-        if doom == Some(Death::Decided(number)) {
-            return true;
-        }
-        turn.decide(now, first + number, (source, bytes), mouth);
-    }
-    for input in direct.drain(..) {
-        turn.decide_direct(now, input, mouth);
-    }
-    turn.expire(now, mouth);
-    match doom {
-        Some(Death::Uncommitted | Death::Decided(_)) => return true,
-        Some(Death::Unsaid) => {
-            turn.commit(mouth);
-            return true;
-        }
-        Some(Death::Said(count)) => {
-            turn.commit(mouth);
-            mouth.left = count;
-            turn.perform(now, mouth);
-            return true;
-        }
-        Some(Death::Received | Death::Done) | None => {}
-    }
-    turn.commit(mouth);
-    turn.perform(now, mouth);
-    turn.catch_up(now, mouth);
-    false
-}
-
-/// Says what it is told to, up to a certain death.
-struct Mouth<'a> {
-    hosts: &'a mut Hosts,
-    askers: &'a mut BTreeMap<u64, Asker>,
-    known: &'a mut Knowledge,
-    bus: Vec<Envelope>,
-    answers: Vec<(usize, Envelope)>,
-    left: usize,
-    set_aside: u64,
-}
-
-impl<'a> Mouth<'a> {
-    fn new(thread: &'a mut Thread, known: &'a mut Knowledge) -> Self {
-        let Thread { hosts, askers, .. } = thread;
-        let Some(hosts) = hosts else { panic!("a thread that is not there speaks") };
-        Mouth { hosts, askers, known, bus: Vec::new(), answers: Vec::new(), left: usize::MAX, set_aside: 0 }
-    }
-}
-
-fn read(source: &[u8]) -> Option<Flow> {
-    let mut words = std::str::from_utf8(source).ok()?.split(' ');
-    let (listener, thread) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    Some(Flow { listener, thread, remote: words.next()?.parse().ok()? })
-}
-
-fn wire(flow: Flow, otherwise: Option<SocketAddr>) -> Wire {
-    let Flow { listener, thread, remote } = flow;
-    Wire { listener, thread, remote, otherwise, cell: machine::CellId::HOME }
-}
-
-impl Shell<Signalling> for Mouth<'_> {
-    fn decode(&mut self, _: Moment, source: &[u8], bytes: &[u8]) -> Option<In> {
-        if source.is_empty() {
-            return Some(In::Hop(bytes.to_vec()));
-        }
-        Some(In::World { flow: read(source)?, bytes: bytes.to_vec() })
-    }
-
-    fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
-        if let Out::World { flow, bytes, .. } = out {
-            let to = format!("{} {} {}", flow.listener, flow.thread, flow.remote);
-            kept.push(to.len() as u8);
-            kept.extend_from_slice(to.as_bytes());
-            kept.extend_from_slice(bytes);
-        }
-    }
-
-    fn perform(&mut self, now: Moment, out: Out) {
-        if self.left == 0 {
-            return;
-        }
-        self.left -= 1;
-        match out {
-            Out::World { flow, otherwise, bytes, said } => {
-                // Who is asked who it is has begun no call yet.
-                let is_asked = bytes.starts_with(b"SIP/2.0 407");
-                let said = said.filter(|_| !is_asked);
-                let shard = said.as_ref().and_then(|said| said.shard);
-                if let Some(said) = said {
-                    self.known.says(said.call, &bytes);
-                }
-                self.hosts.say(wire(flow, otherwise), shard, bytes);
-            }
-            Out::Hop { shard, bytes } => self.hosts.send_inward(now, shard, bytes),
-            Out::Bus(envelope) => self.bus.extend(self.hosts.ask(envelope)),
-            Out::Answer(asker, envelope) => match self.askers.remove(&asker) {
-                Some(Asker::Neighbour(peer)) => {
-                    self.hosts.neighbours_mut().ask(peer, envelope);
-                }
-                Some(Asker::Thread(thread)) => self.answers.push((thread, envelope)),
-                Some(Asker::Nobody) | None => {}
-            },
-            Out::Heard { .. } | Out::Through { .. } | Out::Moving { .. } => {}
-        }
-    }
-
-    fn perform_again(&mut self, _: Moment, kept: &[u8]) {
-        let read = kept.split_first().and_then(|(&length, rest)| {
-            let (to, bytes) = rest.split_at_checked(length.into())?;
-            Some((read(to)?, bytes))
-        });
-        let Some((flow, bytes)) = read else { panic!("outgoing bytes that nobody wrote: {kept:?}") };
-        self.hosts.say(wire(flow, None), None, bytes.to_vec());
-    }
-
-    fn set_aside(&mut self, _: &[u8], _: &[u8], _: Blame) {
-        self.set_aside += 1;
-    }
-
-    fn lost(&mut self, tag: Tag, key: Key, message: String) {
-        panic!("a record of ours can't be restored: {tag:?} {key:?}: {message}");
-    }
-
-    fn damaged(&mut self, damage: Damage) {
-        panic!("nobody harmed this journal: {damage:?}");
     }
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 use contract::record::CallRecord;
 use phone::{CallNo, Command};
 
+use super::event::{Event, Mishap};
 use super::host::{At, State};
-use super::world::{Event, Mishap, Plan, World};
+use super::world::{Plan, World};
 use crate::death::Death;
+use crate::fault::Fault;
 use crate::handset::Line;
 use crate::platform::{millis, secs};
 
@@ -53,6 +55,11 @@ impl Cluster {
         let cluster = Cluster { world: Rc::new(RefCell::new(world)) };
         cluster.settle();
         cluster
+    }
+
+    /// Something is wrong from now on.
+    pub fn plant(&self, fault: Option<Fault>) {
+        self.world.borrow_mut().plant(fault);
     }
 
     /// Time passes until all hosts are there and every shard is protected.

@@ -59,10 +59,7 @@ impl World {
         for line in self.phones.iter().flat_map(|phone| phone.lines.values()) {
             let is_caller = !line.is_incoming && line.answered.is_some();
             let Some(id) = self.office.attempts.get(&line.call_id) else {
-                assert!(
-                    !is_caller || self.known.has_lost(),
-                    "a caller talked, unrecorded: {line:?}"
-                );
+                assert!(!is_caller || self.known.has_lost(), "a caller talked, unrecorded: {line:?}");
                 continue;
             };
             let record = &self.office.records[id];

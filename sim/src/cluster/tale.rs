@@ -3,17 +3,21 @@ use std::time::Duration;
 
 use phone::Command;
 
+use super::event::{Event, Faults, Mishap};
 use super::host::{At, State};
 use super::prose::Cluster;
-use super::world::{Event, Faults, Mishap, Plan};
+use super::world::Plan;
 use crate::chance::Chance;
 use crate::death::Death;
 use crate::fault::Fault;
 use crate::platform::{millis, secs};
 use crate::wire::Conditions;
 
-/// Phones of one tale.
+/// Phones of one tale; of one with more calls than that; and how often each of them calls somebody, in the mean.
 const PHONES: usize = 200;
+const MANY: u64 = 5_000;
+const CROWD: usize = 1_000;
+const CALLS_EACH: Duration = secs(20);
 /// From one mishap to the next, in the mean.
 const APART: Duration = secs(8);
 
@@ -79,7 +83,8 @@ fn attempt(seed: u64, calls: u64, fault: Option<Fault>, is_watched: bool) -> Res
         let text = text.unwrap_or_default();
         match cluster.world.try_borrow() {
             Ok(world) => {
-                let lately: Vec<&str> = world.lately.iter().chain(&world.packets).map(String::as_str).collect();
+                let lately: Vec<&str> =
+                    world.lately.iter().chain(&world.packets).map(String::as_str).collect();
                 format!("hosts, seed {seed}, step {}: {text}\n{}", world.steps, lately.join("\n"))
             }
             Err(_) => format!("hosts, seed {seed}: {text}"),
@@ -89,25 +94,25 @@ fn attempt(seed: u64, calls: u64, fault: Option<Fault>, is_watched: bool) -> Res
 
 fn play(cluster: &Cluster, mut chance: Chance, calls: u64) -> Tale {
     let begun = cluster.world.borrow().now;
+    let phones = if calls > MANY { CROWD } else { PHONES };
     {
         let world = &mut *cluster.world.borrow_mut();
-        for number in 0..PHONES {
+        for number in 0..phones {
             let phone = world.add_phone(&format!("user{number}"));
             world.plan(millis(10 * number as u64), Event::User { phone, command: Command::Register });
         }
     }
-    cluster.advance(secs(3));
-    let busy = {
+    cluster.advance(millis(10 * phones as u64) + secs(1));
+    {
         let world = &mut *cluster.world.borrow_mut();
         assert!(world.phones.iter().all(|phone| phone.is_registered), "a phone is not registered");
         (world.users_act, world.to_begin) = (true, calls);
+        world.apart = CALLS_EACH / phones as u32;
         world.plan(Duration::ZERO, Event::NextCall);
-        world.apart * calls as u32
-    };
+    }
     let weather = weather(&mut chance);
     cluster.world.borrow_mut().plan(Duration::ZERO, Event::Mishap(Mishap::Weather(weather)));
-    let end = cluster.world.borrow().now.after(busy);
-    while cluster.world.borrow().now < end {
+    while cluster.world.borrow().to_begin > 0 {
         let mishaps = mishaps(cluster, &mut chance);
         for (after, mishap) in mishaps {
             cluster.world.borrow_mut().plan(after, Event::Mishap(mishap));

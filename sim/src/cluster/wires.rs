@@ -6,7 +6,8 @@ use std::time::Duration;
 use machine::Moment;
 use peering::{Frame, Line, Wish};
 
-use super::host::{At, Heard, Host};
+use super::host::{At, Host};
+use super::thread::Heard;
 use crate::chance::Chance;
 
 /// How long a connect that nobody answers waits until it is tried again.

@@ -1,6 +1,6 @@
 //! Hosts that go on for each other.
 
-use sim::{Cluster, HostCall, HostPhone, millis, secs};
+use sim::{Cluster, Fault, HostCall, HostPhone, millis, secs};
 
 fn talking(seed: u64) -> (Cluster, HostPhone, HostPhone, HostCall) {
     let cluster = Cluster::new(seed);
@@ -178,4 +178,71 @@ fn all_lines_between_hosts_break_and_nothing_is_lost() {
     assert!(bob.is_held() && call.is_up());
     alice.hang_up();
     cluster.come_to_rest();
+}
+
+/// The owner is cut off from both others, who are most of the brokers, and not from phones and the store: it goes on with
+/// the call, and the others take it over.
+pub(crate) fn the_owner_is_left_with_the_world(fault: Option<Fault>) {
+    let (cluster, alice, bob, call) = talking(11);
+    cluster.plant(fault);
+    cluster.cut_off(&buddy_of(call.host()), secs(4));
+    cluster.advance(secs(2));
+    bob.hang_up();
+    cluster.advance(secs(1));
+    assert!(alice.is_idle(), "calls wait for nobody");
+    assert!(fault.is_some() || cluster.records().is_empty(), "nobody who may go on knows of the end");
+    cluster.advance(secs(6));
+    cluster.come_to_rest();
+    assert_eq!(cluster.records().len(), 1);
+}
+
+#[test]
+fn an_end_that_nobody_else_knows_is_not_recorded() {
+    the_owner_is_left_with_the_world(None);
+}
+
+/// Both phones are being told something when the owner is cut off. Others go on; then what it said meanwhile arrives.
+fn what_a_ghost_said_arrives(seed: u64) {
+    let (cluster, alice, bob, call) = talking(seed);
+    alice.hold();
+    cluster.advance(millis(6));
+    cluster.cut_off(&[call.host()], millis(2_500));
+    cluster.advance(secs(4));
+    assert!(bob.is_held());
+    alice.hang_up();
+    cluster.come_to_rest();
+    assert_eq!(cluster.records().len(), 1);
+}
+
+#[test]
+fn what_a_ghost_said_while_it_was_cut_off_is_not_heard() {
+    (1..6).for_each(what_a_ghost_said_arrives);
+}
+
+/// An edge stands still with messages in its socket that an owner has for a phone; that hears another owner by another
+/// edge when it wakes.
+pub(crate) fn an_edge_wakes_with_old_news(fault: Option<Fault>) {
+    let (cluster, alice, bob, call) = talking(12);
+    cluster.plant(fault);
+    let owner = call.host();
+    // The owner has heard of it, and what it says goes by the edge.
+    alice.hold();
+    cluster.advance(millis(6));
+    cluster.host_stops(4, secs(9));
+    cluster.advance(secs(2));
+    cluster.drain(owner);
+    cluster.advance(secs(3));
+    assert_ne!(call.host(), owner);
+    assert!(bob.is_held());
+    alice.resume();
+    cluster.advance(secs(8));
+    assert!(!bob.is_held());
+    alice.hang_up();
+    cluster.come_to_rest();
+    assert_eq!(cluster.records().len(), 1);
+}
+
+#[test]
+fn an_edge_that_slept_tells_no_old_news() {
+    an_edge_wakes_with_old_news(None);
 }

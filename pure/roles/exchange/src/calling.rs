@@ -42,7 +42,11 @@ impl Exchange {
         loop {
             for sent in said.send.drain(..) {
                 self.counters.said(&sent.bytes);
-                let rung = Rung { call: id, shard: Some(held.call.shard()), party: held.call.party(sent.leg).to_owned() };
+                let rung = Rung {
+                    call: id,
+                    shard: Some(held.call.shard()),
+                    party: held.call.party(sent.leg).to_owned(),
+                };
                 out.emit(Out::Sip { bytes: sent.bytes, rung: Some(rung) });
             }
             let questions = std::mem::take(&mut said.ask);
