@@ -36,7 +36,7 @@ impl World {
     pub(crate) fn carry_out(&mut self, said: Vec<Wish>) {
         for wish in said {
             match wish {
-                Wish::World { from, to, listener, bytes } => self.to_phone(from, to, listener, bytes),
+                Wish::World { from, to, listener, bytes } => self.says_to_phone(from, to, listener, bytes),
                 Wish::Line(at, wish) => {
                     let planned = self.wires.carry_out(at, wish, self.now, &mut self.chance);
                     planned.into_iter().for_each(|(after, event)| self.plan(after, Event::Wire(event)));
@@ -54,7 +54,7 @@ impl World {
         }
     }
 
-    pub(crate) fn to_phone(&mut self, host: usize, to: SocketAddr, listener: u8, bytes: Vec<u8>) {
+    pub(crate) fn says_to_phone(&mut self, host: usize, to: SocketAddr, listener: u8, bytes: Vec<u8>) {
         if !self.hears_phones(host) {
             return;
         }
