@@ -21,6 +21,7 @@ mod hold;
 mod info;
 mod loops;
 mod media_nodes;
+mod moved_early;
 mod no_answer;
 mod offerless;
 mod phone;
