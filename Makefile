@@ -42,7 +42,7 @@ tidy: ## the house's own rules: arrows, sizes, licences, manifests
 fuzz: ## fuzz each target for FUZZ_SECONDS (60)
 	@scripts/fuzz.sh
 
-simulate: ## many seeds of the simulation (SEEDS=[host:|hosts:]first..last; CALLS=100000 in each tale of hosts)
+simulate: ## many seeds of the simulation (SEEDS=[host:|hosts:]first..last, CALLS=1000 in each tale of hosts; without: 100,000 calls)
 	cargo run --profile $(PROFILE) --locked -p strowger-sim --bin simulate -- $(SEEDS)
 
 drill: ## cut off, kill, stop and upgrade hosts and processes 30 times each while hundreds talk; writes drills/results.json (ARGS=--resume: go on)

@@ -13,10 +13,8 @@ use crate::fault::Fault;
 use crate::platform::{millis, secs};
 use crate::wire::Conditions;
 
-/// Phones of one tale; of one with more calls than that; and how often each of them calls somebody, in the mean.
+/// Phones of one tale, and how often each of them calls somebody, in the mean.
 const PHONES: usize = 200;
-const MANY: u64 = 5_000;
-const CROWD: usize = 1_000;
 const CALLS_EACH: Duration = secs(20);
 /// From one mishap to the next, in the mean.
 const APART: Duration = secs(8);
@@ -94,20 +92,19 @@ fn attempt(seed: u64, calls: u64, fault: Option<Fault>, is_watched: bool) -> Res
 
 fn play(cluster: &Cluster, mut chance: Chance, calls: u64) -> Tale {
     let begun = cluster.world.borrow().now;
-    let phones = if calls > MANY { CROWD } else { PHONES };
     {
         let world = &mut *cluster.world.borrow_mut();
-        for number in 0..phones {
+        for number in 0..PHONES {
             let phone = world.add_phone(&format!("user{number}"));
             world.plan(millis(10 * number as u64), Event::User { phone, command: Command::Register });
         }
     }
-    cluster.advance(millis(10 * phones as u64) + secs(1));
+    cluster.advance(millis(10 * PHONES as u64) + secs(1));
     {
         let world = &mut *cluster.world.borrow_mut();
         assert!(world.phones.iter().all(|phone| phone.is_registered), "a phone is not registered");
         (world.users_act, world.to_begin) = (true, calls);
-        world.apart = CALLS_EACH / phones as u32;
+        world.apart = CALLS_EACH / PHONES as u32;
         world.plan(Duration::ZERO, Event::NextCall);
     }
     let weather = weather(&mut chance);
