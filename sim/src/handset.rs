@@ -53,6 +53,18 @@ pub(crate) struct Line {
     pub(crate) over: Option<Over>,
 }
 
+impl Line {
+    /// Whether it was answered and is not over.
+    pub(crate) fn is_up(&self) -> bool {
+        self.answered.is_some() && self.over.is_none()
+    }
+
+    /// Whether it is heard to ring.
+    pub(crate) fn is_ringing(&self) -> bool {
+        self.rang.is_some() && self.answered.is_none() && self.over.is_none()
+    }
+}
+
 /// How a call ended, as a user saw it.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Over {

@@ -383,14 +383,12 @@ impl CallView {
 
     /// Whether it was answered and is not over.
     pub fn is_up(&self) -> bool {
-        let line = self.line();
-        line.answered.is_some() && line.over.is_none()
+        self.line().is_up()
     }
 
     /// Whether the caller hears it ring.
     pub fn is_ringing(&self) -> bool {
-        let line = self.line();
-        line.rang.is_some() && line.answered.is_none() && line.over.is_none()
+        self.line().is_ringing()
     }
 
     /// The status that refused it; none if it was not refused.
