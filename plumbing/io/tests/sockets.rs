@@ -103,13 +103,21 @@ fn it_is_known_how_long_a_datagram_waited() {
         let client = UdpSocket::bind(address, &UdpOptions::default()).unwrap();
         let mut inbox = Inbox::new(4, 100);
         assert_eq!(inbox.waited(), None);
+        // The kernel begins to note when datagrams come a moment after the first socket of all wants that.
+        let is_noted = |inbox: &mut Inbox| {
+            assert!(client.send(b"noted?", server.local().unwrap()).unwrap());
+            std::thread::sleep(Duration::from_millis(5));
+            readable(&server);
+            assert_eq!(inbox.receive(&server).unwrap(), 1);
+            inbox.waited().unwrap() >= Duration::from_millis(5)
+        };
+        assert!((0..200).any(|_| is_noted(&mut inbox)));
         assert!(client.send(b"early", server.local().unwrap()).unwrap());
         std::thread::sleep(Duration::from_millis(30));
         assert!(client.send(b"late", server.local().unwrap()).unwrap());
         readable(&server);
         assert_eq!(inbox.receive(&server).unwrap(), 2);
-        // The kernel's clock is set a little now and then.
-        assert!(inbox.waited().unwrap() >= Duration::from_millis(25));
+        assert!(inbox.waited().unwrap() >= Duration::from_millis(30));
         assert_eq!(inbox.get(1).unwrap().destination, Some(address.ip()));
         // Without being told to, it is not known.
         assert!(server.send(b"back", client.local().unwrap()).unwrap());
