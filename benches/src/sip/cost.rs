@@ -64,7 +64,8 @@ fn cost(rests: &[Used], figures: &[Figures]) -> Cost {
         median(rests.iter().map(|rest| of(rest).as_secs_f64() / rest.span.as_secs_f64()))
     };
     let figures = Figures::median(figures);
-    let less = |figure: f64, rest: f64| figure - rest * 1e6 / figures.rate.max(1.0);
+    // What does nothing for it may come out a little below nothing.
+    let less = |figure: f64, rest: f64| (figure - rest * 1e6 / figures.rate.max(1.0)).max(0.0);
     let at_rest = a_second(&|rest| rest.server);
     Cost {
         all: less(figures.process, at_rest),
