@@ -53,7 +53,8 @@ impl Guests {
         let (count, pause) = (sipp_calls.to_string(), EVERY.as_millis().to_string());
         let patient = ["-m", &count, "-recv_timeout", "30000", "-timeout", "600"];
         let answers = Sipp::await_calls(&place, "answer_moved", PORTS[1], &patient);
-        let calling = ["-s", USERS[1], "-key", "user", USERS[0], "-r", "1", "-rp", &pause];
+        // A call lasts longer than it is to the next one.
+        let calling = ["-s", USERS[1], "-key", "user", USERS[0], "-r", "1", "-rp", &pause, "-l", "20"];
         let calls = Sipp::play(&place, "call_moved", PORTS[0], &[&patient[..], &calling[..]].concat());
         Ok(Guests { sipp: [calls, answers], sipp_calls, baresip: [caller, callee], began: Instant::now() })
     }

@@ -193,7 +193,7 @@ impl Host {
         let node = self.node().unwrap_or_default().to_string();
         let mut command = self.command();
         command.args(["drain", &node]).args(back.then_some("--back"));
-        done("drain", command)
+        done("drain", command).map(drop)
     }
 
     fn command(&self) -> Command {
@@ -219,7 +219,8 @@ impl Host {
     }
 
     /// Replaces every process by another one of `program`, as an operator would who has a new one.
-    pub(crate) fn upgrade(&mut self, program: &Path) -> Result<(), Trouble> {
+    /// Says what became of each.
+    pub(crate) fn upgrade(&mut self, program: &Path) -> Result<String, Trouble> {
         let mut command = self.command();
         command.args(["upgrade", "--binary"]).arg(program);
         self.program = program.to_owned();
@@ -382,13 +383,12 @@ impl Figures {
 }
 
 /// Runs a command of the operator's to its end.
-fn done(what: &str, mut command: Command) -> Result<(), Trouble> {
+/// What it said.
+fn done(what: &str, mut command: Command) -> Result<String, Trouble> {
     let said = command.output().map_err(|error| Trouble::new(format!("{what}: {error}")))?;
+    let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
     match said.status.success() {
-        true => Ok(()),
-        false => {
-            let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));
-            Err(Trouble::new(format!("{what}: {out}{err}")))
-        }
+        true => Ok(out.into_owned() + &err),
+        false => Err(Trouble::new(format!("{what}: {out}{err}"))),
     }
 }

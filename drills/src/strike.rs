@@ -1,5 +1,6 @@
 //! Faults: how they are done, and how what was lost comes back afterwards.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use strowger_tests::eventually;
@@ -148,6 +149,22 @@ fn kill_supervisor(ground: &mut Ground) -> Result<String, Trouble> {
 
 fn upgrade(ground: &mut Ground) -> Result<String, Trouble> {
     let program = &ground.program;
-    ground.hosts.iter_mut().try_for_each(|host| host.upgrade(program))?;
-    Ok(format!("all hosts, to {}", program.display()))
+    let mut longest: BTreeMap<String, f64> = BTreeMap::new();
+    for host in &mut ground.hosts {
+        for (worker, gap) in gaps(&host.upgrade(program)?) {
+            let known = longest.entry(worker).or_default();
+            *known = known.max(gap);
+        }
+    }
+    let longest: Vec<_> = longest.iter().map(|(worker, gap)| format!("{worker} {gap} ms")).collect();
+    Ok(format!("all hosts, to {}; the longest gaps as told: {}", program.display(), longest.join(", ")))
+}
+
+/// For how long each worker was not there, in milliseconds, as `strowger upgrade` tells it.
+fn gaps(told: &str) -> Vec<(String, f64)> {
+    let gap = |line: &str| {
+        let (worker, rest) = line.split_once(": replaced, with a gap of ")?;
+        Some((worker.trim().to_owned(), rest.strip_suffix(" ms")?.parse().ok()?))
+    };
+    told.lines().filter_map(gap).collect()
 }

@@ -56,12 +56,16 @@ impl Baresip {
         self.heard()
     }
 
-    /// What it has heard so far, 16-bit samples.
+    /// What it has heard so far, 16-bit samples. Whenever its sound begins anew it writes another file.
     pub fn heard(&self) -> Vec<i16> {
         let files = std::fs::read_dir(&self.folder).into_iter().flatten().flatten().map(|entry| entry.path());
-        let mut heard = files.filter(|path| path.to_string_lossy().ends_with("-dec.wav"));
-        let file = heard.next().and_then(|path| std::fs::read(path).ok()).unwrap_or_default();
-        let data = file.get(44..).unwrap_or_default();
-        data.chunks_exact(2).map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect()
+        let mut files: Vec<_> = files.filter(|path| path.to_string_lossy().ends_with("-dec.wav")).collect();
+        files.sort();
+        let samples = |path: &PathBuf| {
+            let file = std::fs::read(path).unwrap_or_default();
+            let pairs = file.get(44..).unwrap_or_default().chunks_exact(2);
+            pairs.map(|pair| i16::from_le_bytes([pair[0], pair[1]])).collect::<Vec<_>>()
+        };
+        files.iter().flat_map(samples).collect()
     }
 }
