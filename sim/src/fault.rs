@@ -27,4 +27,8 @@ pub enum Fault {
     GhostsAreHeard,
     /// What a former owner had is not forgotten.
     CopiesStay,
+    /// Whoever slept takes it that nobody missed it.
+    SleepersAreSure,
+    /// Whoever was taken for lost keeps to itself what nobody else knows.
+    GhostsGiveNothing,
 }

@@ -24,8 +24,10 @@
 //! |---|---|
 //! | `platform.rs` | what tests and stories say: prose |
 //! | `world.rs` | the loop: the next event of all, and whose it is |
+//! | `agenda.rs` | what will happen when |
 //! | `chance.rs`, `wire.rs` | randomness from a seed; what a network does to packets |
 //! | `signalling.rs`, `media.rs`, `office.rs`, `handset.rs` | who lives here |
+//! | `in_journal.rs` | how flows stand in their journals |
 //! | `hosts.rs` | several media hosts, and those that die for ever |
 //! | `death.rs` | where within a turn a process dies |
 //! | `power.rs`, `disk.rs` | a power loss, and what it leaves |
@@ -34,6 +36,7 @@
 //! | `fault.rs` | what can be wrong on purpose, to see that it is found |
 //! | `story.rs` | many calls and mishaps, made up from a seed |
 
+mod agenda;
 mod books;
 mod chance;
 mod cluster;
@@ -42,6 +45,7 @@ mod disk;
 mod fault;
 mod handset;
 mod hosts;
+mod in_journal;
 mod media;
 mod office;
 mod platform;

@@ -14,6 +14,7 @@ use crate::chance::Chance;
 use crate::death::Death;
 use crate::disk::Disk;
 use crate::fault::Fault;
+use crate::in_journal;
 
 /// A journal's segment, and how many there are: small, so that the ring turns often.
 const SEGMENT: usize = 64 * 1024;
@@ -116,7 +117,7 @@ impl SignallingProcess {
         let thread = self.thread_of(flow.remote);
         let inbox = &mut self.threads[thread].inbox;
         if inbox.len() < SOCKET_ROOM {
-            inbox.push_back((write(flow), bytes));
+            inbox.push_back((in_journal::source(flow), bytes));
         }
         thread
     }
@@ -384,22 +385,6 @@ fn settings_of(mut exchange: exchange::Settings, thread: u16, threads: u16) -> S
     Settings { listeners, exchange, hop: worker::Hop::Pipe }
 }
 
-/// A flow as it stands in the journal.
-fn write(flow: Flow) -> Vec<u8> {
-    format!("{} {}", flow.listener, flow.remote).into_bytes()
-}
-
-/// What is to be said, as it stands in the journal.
-fn as_kept(flow: Flow, bytes: &[u8]) -> Vec<u8> {
-    let to = write(flow);
-    [&[to.len() as u8], to.as_slice(), bytes].concat()
-}
-
-fn read(source: &[u8]) -> Option<Flow> {
-    let (listener, remote) = std::str::from_utf8(source).ok()?.split_once(' ')?;
-    Some(Flow { listener: listener.parse().ok()?, thread: 0, remote: remote.parse().ok()? })
-}
-
 impl<'a> Mouth<'a> {
     fn new(thread: usize, threads: u16, said: &'a mut Vec<Wish>) -> Self {
         Mouth { thread, threads, said, left: usize::MAX, set_aside: 0, kept: VecDeque::new() }
@@ -415,16 +400,14 @@ impl<'a> Mouth<'a> {
 
 impl Shell<Signalling> for Mouth<'_> {
     fn decode(&mut self, _: Moment, source: &[u8], bytes: &[u8]) -> Option<In> {
-        if source.is_empty() {
-            return Some(In::Hop(bytes.to_vec()));
-        }
-        Some(In::World { flow: read(source)?, bytes: bytes.to_vec() })
+        in_journal::input(source, bytes)
     }
 
-    fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
+    fn encode(&mut self, out: &Out, journal: &mut Vec<u8>) {
         if let Out::World { flow, bytes, .. } = out {
-            kept.extend(as_kept(*flow, bytes));
-            self.kept.push_back(kept.clone());
+            let unsaid = in_journal::unsaid(*flow, bytes);
+            journal.extend_from_slice(&unsaid);
+            self.kept.push_back(unsaid);
         }
     }
 
@@ -433,7 +416,8 @@ impl Shell<Signalling> for Mouth<'_> {
         match out {
             Out::World { flow, otherwise, bytes, said } => {
                 let kept = self.kept.pop_front();
-                assert_eq!(kept, Some(as_kept(flow, &bytes)), "something is said that was not kept before");
+                let unsaid = Some(in_journal::unsaid(flow, &bytes));
+                assert_eq!(kept, unsaid, "something is said that was not kept before");
                 // Who is asked who it is has begun no call yet; its ladder begins there all the same.
                 let is_asked = bytes.starts_with(b"SIP/2.0 407");
                 let call = said.filter(|_| !is_asked).map(|said| said.call);
@@ -450,12 +434,8 @@ impl Shell<Signalling> for Mouth<'_> {
         }
     }
 
-    fn perform_again(&mut self, _: Moment, kept: &[u8]) {
-        let read = kept.split_first().and_then(|(&length, rest)| {
-            let (to, bytes) = rest.split_at_checked(length.into())?;
-            Some((read(to)?, bytes))
-        });
-        let Some((flow, bytes)) = read else { panic!("outgoing bytes that nobody wrote: {kept:?}") };
+    fn perform_again(&mut self, _: Moment, unsaid: &[u8]) {
+        let (flow, bytes) = in_journal::read_unsaid(unsaid);
         let (thread, bytes) = (self.thread, bytes.to_vec());
         self.say(Wish::World { thread, flow, otherwise: None, bytes, call: None });
     }

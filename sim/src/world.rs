@@ -7,6 +7,7 @@ use edge::Flow;
 use machine::{Moment, Secret};
 use phone::{CallNo, Command};
 
+use crate::agenda::Agenda;
 use crate::chance::Chance;
 use crate::death::Death;
 use crate::fault::Fault;
@@ -113,8 +114,7 @@ pub(crate) struct World {
     pub(crate) bus_loss: u32,
     /// How a phone's user reacts.
     pub(crate) habits: BTreeMap<usize, Habits>,
-    queue: BTreeMap<(Moment, u64), Event>,
-    serial: u64,
+    agenda: Agenda<Event>,
     wakes: BTreeMap<Who, Moment>,
     places: BTreeMap<SocketAddr, (usize, Place)>,
     /// By the phone's end.
@@ -175,8 +175,7 @@ impl World {
             witness: Witness::new(secret),
             bus_loss: 0,
             habits: BTreeMap::new(),
-            queue: BTreeMap::new(),
-            serial: 0,
+            agenda: Agenda::default(),
             wakes: BTreeMap::new(),
             places: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -213,17 +212,12 @@ impl World {
 
     /// Something will happen after a while.
     pub(crate) fn plan(&mut self, after: Duration, event: Event) {
-        self.serial += 1;
-        self.queue.insert((self.now.after(after), self.serial), event);
+        self.agenda.plan(self.now.after(after), event);
     }
 
     /// Lets everything happen until then.
     pub(crate) fn run_until(&mut self, end: Moment) {
-        while let Some((&(at, serial), _)) = self.queue.first_key_value() {
-            if at > end {
-                break;
-            }
-            let Some(event) = self.queue.remove(&(at, serial)) else { break };
+        while let Some((at, event)) = self.agenda.next_until(end) {
             self.now = at;
             self.step(event);
         }
@@ -549,8 +543,7 @@ impl World {
     }
 
     fn connect(&mut self, phone: usize, remote: SocketAddr) {
-        self.serial += 1;
-        let connection = Connection { life: self.serial, phone, busy_until: [Moment::START; 2] };
+        let connection = Connection { life: self.agenda.number(), phone, busy_until: [Moment::START; 2] };
         self.connections.insert(remote, connection);
     }
 
@@ -639,8 +632,7 @@ impl World {
             return;
         }
         self.wakes.insert(who, due);
-        self.serial += 1;
-        self.queue.insert((due, self.serial), Event::Wake(who));
+        self.agenda.plan(due, Event::Wake(who));
     }
 
     /// What the signalling process takes for the time.

@@ -1,5 +1,5 @@
 //! Whoever stood still (a machine that slept, a process that was stopped) may have been taken for lost, and others went
-//! on in its place. Until the brokers have spoken it says nothing.
+//! on in its place. Until the brokers have spoken it decides and says nothing.
 
 use std::time::Duration;
 

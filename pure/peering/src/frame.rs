@@ -109,6 +109,19 @@ pub enum Frame {
         #[serde(rename = "s")]
         shards: Vec<(Shard, Epoch)>,
     },
+    /// What lived in shards of the sender, who was taken for lost: they are the receiver's by now. Acknowledged.
+    #[serde(rename = "l")]
+    Estate {
+        /// Its number.
+        #[serde(rename = "n")]
+        number: u64,
+        /// The version of the sender's view.
+        #[serde(rename = "v")]
+        view: u64,
+        /// Each as it was last, and under which epoch.
+        #[serde(rename = "r")]
+        things: Vec<Changed>,
+    },
     /// Everything up to this number is safe.
     #[serde(rename = "a")]
     Ack {
@@ -185,9 +198,10 @@ impl Frame {
     /// The number that is acknowledged, if it is.
     pub(crate) fn number(&self) -> Option<u64> {
         match self {
-            Frame::Inward { number, .. } | Frame::Changes { number, .. } | Frame::Whole { number, .. } => {
-                Some(*number)
-            }
+            Frame::Inward { number, .. }
+            | Frame::Changes { number, .. }
+            | Frame::Whole { number, .. }
+            | Frame::Estate { number, .. } => Some(*number),
             Frame::Challenge { .. }
             | Frame::Hello { .. }
             | Frame::Outward { .. }
@@ -278,7 +292,8 @@ mod tests {
             },
             Frame::Bus { view: 3, envelope: Envelope { id: 9, body: vec![7; 300], ..Envelope::default() } },
             Frame::Begin { view: 3, shards: vec![(Shard::of(1), Epoch(2))] },
-            Frame::Changes { number: 2, view: 3, changes: vec![changed] },
+            Frame::Changes { number: 2, view: 3, changes: vec![changed.clone()] },
+            Frame::Estate { number: 2, view: 3, things: vec![changed] },
             Frame::Whole { number: 3, view: 3, shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Ack { number: 3 },
         ]

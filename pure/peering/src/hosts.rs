@@ -18,7 +18,7 @@ use crate::handing::{Handing, Step};
 use crate::held_back::HeldBack;
 use crate::neighbours::{ForWorld, Neighbours, Said, Way, Wish};
 use crate::questions::Questions;
-use crate::{Line, Peer, Undelivered, Wire};
+use crate::{Changed, Known, Line, Peer, Undelivered, Wire};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq)]
@@ -110,6 +110,8 @@ pub struct Hosts {
     /// What the machine says goes by the wire, even to ourselves.
     by_wire: bool,
     held: HeldBack<Unsaid>,
+    /// Messages for shards that may not be ours any more.
+    doubtful: Vec<(Shard, Vec<u8>)>,
     /// What this turn says to the world, as long as it is not known whether a buddy must hear of it before.
     unsaid: Vec<Unsaid>,
     handing: Handing,
@@ -127,6 +129,7 @@ impl Hosts {
             threads,
             by_wire,
             held: HeldBack::default(),
+            doubtful: Vec::new(),
             unsaid: Vec::new(),
             handing: Handing::default(),
             questions: Questions::default(),
@@ -170,7 +173,8 @@ impl Hosts {
         }
     }
 
-    fn is_in_doubt(&self) -> bool {
+    /// Whether we may have been taken for lost: until the brokers have spoken nothing is decided here.
+    pub fn is_in_doubt(&self) -> bool {
         self.doubt.is_open() && self.me().node != NodeId(0)
     }
 
@@ -184,6 +188,7 @@ impl Hosts {
         !self.held.is_empty()
             || !self.finals.is_empty()
             || !self.handing.shards().is_empty()
+            || !self.doubtful.is_empty()
             || self.neighbours.waiting() > 0
     }
 
@@ -233,6 +238,9 @@ impl Hosts {
         if self.is_in_doubt() {
             return;
         }
+        for (shard, bytes) in std::mem::take(&mut self.doubtful) {
+            self.do_as_said(now, Said::Inward(shard, bytes));
+        }
         let neighbours = &self.neighbours;
         let released = self.held.released(now, |waits| neighbours.is_safe(waits));
         let ends = self.finals.released(now, |waits| neighbours.is_known(waits));
@@ -279,8 +287,8 @@ impl Hosts {
         }
     }
 
-    /// The machine asks the owner of a shard; what it asks somebody else, or us, comes back, unless it must wait:
-    /// for those who may go on to know of it, or for the brokers to say that we are who we were.
+    /// The machine asks the owner of a shard; what it asks somebody else, or us, comes back, unless it must wait for those
+    /// who may go on to know of it.
     pub fn ask(&mut self, envelope: Envelope) -> Option<Envelope> {
         let is_exchange = Role::of(&envelope.subject) == Some(Role::Exchange);
         let owner = envelope.shard.filter(|_| is_exchange).and_then(|shard| self.neighbours.owner(shard));
@@ -292,7 +300,7 @@ impl Hosts {
                 None
             }
             None if is_elsewhere => None,
-            None if is_final(&envelope) || self.is_in_doubt() => {
+            None if is_final(&envelope) => {
                 self.unsaid.push(Unsaid::Bus(envelope));
                 None
             }
@@ -304,6 +312,7 @@ impl Hosts {
     /// here, or goes on.
     pub fn do_as_said(&mut self, now: Moment, said: Said) {
         match said {
+            Said::Inward(shard, bytes) if self.is_in_doubt() => self.doubtful.push((shard, bytes)),
             Said::Inward(shard, bytes) => match self.neighbours.owned().owns(shard) {
                 true => self.effects.push(Effect::Arrived(bytes)),
                 false => self.send_inward(now, shard, bytes),
@@ -334,7 +343,9 @@ impl Hosts {
         if let Some(agreed) = self.questions.take_standing() {
             self.doubt.is_told(agreed, ours);
         }
-        let view = self.questions.take_view().filter(|view| view.version > ours)?;
+        let Some(view) = self.questions.take_view().filter(|view| view.version > ours) else {
+            return self.take_what_was_given(journal);
+        };
         self.doubt.goes_by(view.version);
         let agreed = self.questions.take_handed_on();
         self.handing.settle(self.me().node, &view, agreed);
@@ -363,6 +374,7 @@ impl Hosts {
         let beyond = self.questions.take_beyond();
         self.learn_beyond(now, beyond);
         self.neighbours.tend(now, journal, is_busy);
+        self.neighbours.estate.expire(now);
         for (node, shards) in self.neighbours.take_news() {
             self.questions.followed(node, &shards);
         }
@@ -370,6 +382,8 @@ impl Hosts {
         let step = self.handing.step(now, &neighbours.following, |waits| neighbours.is_safe(waits));
         let going = match step {
             Step::Wait => None,
+            // First he gives us what he has.
+            Step::LetGo(..) if self.neighbours.estate.is_awaited(now) => None,
             Step::Ask(to, shards) => {
                 self.questions.hand_on(to, shards);
                 None
@@ -387,26 +401,55 @@ impl Hosts {
         if !gained(&owned, self.neighbours.owned()).is_empty() {
             self.say_no_ends();
         }
-        let gained = gained(self.neighbours.owned(), &owned);
-        let (mut adopted, mut half) = (Vec::new(), 0);
+        let had = self.had(&view, journal);
+        let ours = self.neighbours.owned().clone();
+        let gained = gained(&ours, &owned);
+        let (mut adopted, mut ours_again, mut half) = (Vec::new(), BTreeSet::new(), 0);
         for &shard in &gained {
-            let (records, whole) = self.neighbours.replica.take(shard);
+            let Known { records, is_whole, heard } = self.neighbours.replica.take(shard);
+            self.neighbours.estate.came(now, shard, owned.epoch(shard), heard, &records);
             adopted.extend(records);
-            half += usize::from(!whole);
+            half += usize::from(!is_whole);
+            if heard.is_none() && ours.owns(shard) {
+                ours_again.insert(shard);
+            }
         }
         let media = Some(media(&view));
         let before = self.neighbours.view().version;
+        if view.nodes.iter().any(|node| node.since > before) {
+            self.neighbours.estate.joined(now);
+        }
         let was_lost = before > 0 && view.node(self.me().node).is_some_and(|me| me.since > before);
         let back = self.follow(view, &owned);
         if was_lost {
             self.neighbours.say_again();
         }
-        adopted.extend(self.left_over(&gained, &adopted, journal));
+        self.neighbours.give(had);
+        adopted.extend(self.left_over(&gained, &adopted, &ours_again, journal));
         let mut said = Vec::new();
         self.neighbours.take_later(now, &mut said);
         said.into_iter().for_each(|it| self.do_as_said(now, it));
         back.into_iter().for_each(|it| self.do_as_said(now, Said::Inward(it.shard, it.bytes)));
         Going { media, owned, adopted, gained: (gained.len(), half) }
+    }
+
+    /// What lives in shards that are ours, and by `view` another's: who was not handed them may not know all of it.
+    fn had<R: Region>(&self, view: &View, journal: &mut Journal<R>) -> Vec<Changed> {
+        let ours = self.neighbours.owned();
+        let is_another_s = |shard: &Shard| view.owner(*shard).node.is_some_and(|node| node != self.me().node);
+        let gone: BTreeMap<Shard, Epoch> =
+            ours.all().filter(is_another_s).map(|shard| (shard, ours.epoch(shard))).collect();
+        match gone.is_empty() {
+            true => Vec::new(),
+            false => self.neighbours.had(journal, &gone),
+        }
+    }
+
+    /// Goes on with what somebody gave us who owned our shards before.
+    fn take_what_was_given<R: Region>(&mut self, journal: &Journal<R>) -> Option<Going> {
+        let adopted = self.neighbours.take_given(journal);
+        let owned = self.neighbours.owned().clone();
+        (!adopted.is_empty()).then_some(Going { media: None, owned, adopted, gained: (0, 0) })
     }
 
     /// Something is another's by now: what we took for the end of a call there is his to say. What is ours is asked again.
@@ -422,11 +465,13 @@ impl Hosts {
         self.neighbours.go_by(view, owned.clone())
     }
 
-    /// What our journal has in `gained`, from the last time that they were ours, and nobody has any more.
+    /// What our journal has in `gained`, from the last time that they were ours, and nobody has any more; but we do, if they
+    /// are ours again and nobody knew more of them meanwhile.
     fn left_over<R: Region>(
         &self,
         gained: &[Shard],
         adopted: &[Record],
+        ours_again: &BTreeSet<Shard>,
         journal: &mut Journal<R>,
     ) -> Vec<Record> {
         let mut left = Vec::new();
@@ -437,7 +482,8 @@ impl Hosts {
         let known: BTreeSet<_> = adopted.iter().map(|record| (record.tag, record.key)).collect();
         self.neighbours.walk(journal, |entry, shard| {
             if gained.contains(&shard) && !known.contains(&(entry.tag, entry.key)) {
-                left.push(Record { tag: entry.tag, shard, key: entry.key, body: Vec::new() });
+                let body = if ours_again.contains(&shard) { entry.body.to_vec() } else { Vec::new() };
+                left.push(Record { tag: entry.tag, shard, key: entry.key, body });
             }
         });
         left

@@ -11,6 +11,7 @@
 //! | who is spoken to on which line, and what was heard there | `neighbours.rs` |
 //! | what waits until a buddy knows of it | `held_back.rs` |
 //! | what waits until all know of it who may go on | `finals.rs` |
+//! | what whoever was taken for lost gives to those who own its shards by now | `estate.rs` |
 //! | who slept, and says nothing until the brokers have spoken | `doubt.rs` |
 //! | which shards go to another owner while calls go on | `handing.rs` |
 //! | what the brokers are asked | `questions.rs` |
@@ -21,6 +22,7 @@
 mod beyond;
 mod copying;
 mod doubt;
+mod estate;
 mod fence;
 mod finals;
 mod following;
@@ -44,4 +46,4 @@ pub use hosts::{Answers, Effect, Going, Hosts, alone, media, owned};
 pub use neighbours::{Counts, Line, Neighbours, Said, Way, Wish};
 pub use outgoing::{Outgoing, Undelivered};
 pub use questions::Questions;
-pub use replica::Replica;
+pub use replica::{Known, Replica};

@@ -14,6 +14,7 @@ use journal::{Journal, Region};
 use machine::{Epoch, KeyedHash, Moment, Owned, Record, Shard};
 
 use crate::copying::{Copying, Followed};
+use crate::estate::{Estate, Giving};
 use crate::{
     Beyond, Changed, Following, Frame, Heard, Outgoing, Peer, Replica, Undelivered, Waits, Wire, hears, proof,
 };
@@ -95,6 +96,7 @@ pub(crate) struct Called {
     /// It knows who we are.
     pub(crate) is_up: bool,
     pub(crate) outgoing: Outgoing,
+    pub(crate) giving: Giving,
     /// Messages for the world, from before it knew.
     outward: Vec<(Moment, Frame)>,
     again: Option<Moment>,
@@ -139,6 +141,7 @@ pub struct Neighbours {
     pub(crate) called: BTreeMap<Peer, Called>,
     pub(crate) following: Following,
     pub(crate) replica: Replica,
+    pub(crate) estate: Estate,
     pub(crate) copying: Option<Copying>,
     /// Who may have to send something out to the world for us: a line to them is there before it is needed.
     edges: BTreeSet<Peer>,
@@ -169,6 +172,7 @@ impl Neighbours {
             called: BTreeMap::new(),
             following: Following::default(),
             replica: Replica::default(),
+            estate: Estate::default(),
             copying: None,
             edges: BTreeSet::new(),
             later: Vec::new(),
@@ -213,7 +217,7 @@ impl Neighbours {
 
     /// Messages that wait for somebody to take them.
     pub fn waiting(&self) -> usize {
-        let of = |called: &Called| called.outgoing.waiting() + called.outward.len();
+        let of = |called: &Called| called.outgoing.waiting() + called.giving.len() + called.outward.len();
         let unsaid: usize = self.called.values().map(of).sum();
         unsaid + self.later.len() + self.parked.len()
     }
@@ -298,6 +302,9 @@ impl Neighbours {
         let threads = |node| 0..view.node(node).map_or(0, |it| it.threads());
         self.edges = others.flat_map(|node| threads(node).map(move |thread| Peer { node, thread })).collect();
         (self.view, self.owned) = (view, owned);
+        let giving = self.called.iter().filter(|(_, called)| called.giving.len() > 0);
+        let giving: Vec<Peer> = giving.map(|(&peer, _)| peer).collect();
+        giving.into_iter().for_each(|peer| self.give_again(peer));
         back
     }
 
@@ -466,6 +473,7 @@ impl Neighbours {
                 let peer = *peer;
                 if let Some(called) = self.called.get_mut(&peer) {
                     called.outgoing.acked(number);
+                    called.giving.acked(number);
                 }
                 self.news.extend(self.following.acked(peer, number).into_iter().map(|it| (peer.node, it)));
             }
@@ -501,6 +509,7 @@ impl Neighbours {
             for frame in frames {
                 self.say(peer, frame);
             }
+            self.give_again(peer);
         }
     }
 
@@ -515,6 +524,7 @@ impl Neighbours {
         for frame in again.into_iter().chain(young.into_iter().map(|(_, frame)| frame)) {
             self.say(peer, frame);
         }
+        self.give_again(peer);
     }
 
     /// False if a ghost said it.
@@ -523,6 +533,7 @@ impl Neighbours {
             Frame::Inward { view, .. }
             | Frame::Outward { view, .. }
             | Frame::Bus { view, .. }
+            | Frame::Estate { view, .. }
             | Frame::Changes { view, .. } => *view,
             // Of a release that does not say it.
             Frame::Begin { view, .. } | Frame::Whole { view, .. } if *view > 0 => *view,
@@ -569,6 +580,7 @@ impl Neighbours {
                 }
             }
             Frame::Changes { changes, .. } => self.replica.change(changes),
+            Frame::Estate { things, .. } => self.take_estate(now, things),
             Frame::Begin { shards, .. } => self.replica.begin(by, &shards),
             Frame::Whole { shards, .. } => self.replica.whole(&shards),
             Frame::Challenge { .. } | Frame::Hello { .. } | Frame::Ack { .. } => {}

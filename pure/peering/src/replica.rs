@@ -37,6 +37,17 @@ fn put(things: &mut Things, thing: (Tag, Key), body: Vec<u8>) {
     }
 }
 
+/// All that is known of a shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// What lives there.
+    pub records: Vec<Record>,
+    /// Whether that is all there was.
+    pub is_whole: bool,
+    /// Under which epoch its owner was heard last, if he ever was.
+    pub heard: Option<Epoch>,
+}
+
 /// What a buddy knows of others' shards: the newest state of everything that lives there.
 #[derive(Debug, Default)]
 pub struct Replica {
@@ -75,15 +86,17 @@ impl Replica {
         }
     }
 
-    /// Takes out all that is known of `shard`, to go on with it; and whether that is all there was.
-    pub fn take(&mut self, shard: Shard) -> (Vec<Record>, bool) {
-        let Some(copy) = self.copies.remove(&shard) else { return (Vec::new(), false) };
-        let mut things = copy.things;
-        if !copy.is_whole {
-            things.extend(copy.coming.into_iter().flat_map(|(_, coming)| coming));
+    /// Takes out all that is known of `shard`, to go on with it.
+    pub fn take(&mut self, shard: Shard) -> Known {
+        let Some(copy) = self.copies.remove(&shard) else { return Known::default() };
+        let (mut things, mut epoch) = (copy.things, copy.epoch);
+        if let Some((coming, more)) = copy.coming.filter(|_| !copy.is_whole) {
+            things.extend(more);
+            epoch = epoch.max(coming);
         }
         let record = |((tag, key), body)| Record { tag, shard, key, body };
-        (things.into_iter().map(record).collect(), copy.is_whole)
+        let records = things.into_iter().map(record).collect();
+        Known { records, is_whole: copy.is_whole, heard: Some(epoch) }
     }
 
     /// Forgets the shards that we do not follow any more by a view of this version. What was begun by a later one may be
@@ -129,8 +142,8 @@ mod tests {
     }
 
     fn bodies(replica: &mut Replica) -> (Vec<Vec<u8>>, bool) {
-        let (records, whole) = replica.take(SHARD.0);
-        (records.into_iter().map(|record| record.body).collect(), whole)
+        let Known { records, is_whole, .. } = replica.take(SHARD.0);
+        (records.into_iter().map(|record| record.body).collect(), is_whole)
     }
 
     #[test]

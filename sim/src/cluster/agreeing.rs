@@ -13,8 +13,6 @@ use super::world::{World, remember};
 
 /// How often seats look around.
 const LOOK: Duration = Duration::from_millis(50);
-/// By then everybody has heard what was agreed on.
-const LEARNS: Duration = Duration::from_secs(2);
 
 impl World {
     /// All that is looked at now and then: what every step may break shows there at once, too.
@@ -33,26 +31,10 @@ impl World {
         let World { brokers, hosts, cut_off, chance, .. } = self;
         let reaches = |one: usize, other: usize| reaches(hosts, cut_off, one, other);
         let is_new = brokers.look(self.now, chance, &nodes, &reaches);
-        self.see_a_split(is_new);
         if is_new {
             self.tell_all(true);
         }
         self.plan(LOOK, Event::Look);
-    }
-
-    /// Two exchanges at once may be all who knew of a call. If the brokers take them for lost, and they live, they go on
-    /// until they hear of it: who shall own it instead knows nothing of it.
-    pub(crate) fn see_a_split(&mut self, is_new: bool) {
-        let is_gone =
-            |host: &&Host| host.media.is_some() && self.brokers.cluster.member(host.node.node).is_none();
-        let gone: Vec<usize> = self.hosts.iter().filter(is_gone).map(|host| host.place).collect();
-        if gone.len() < 2 || self.brokers.cluster.version == 0 {
-            return;
-        }
-        self.split = self.now.after(LEARNS);
-        if is_new {
-            self.known.is_lost(&gone, true, &self.hosts);
-        }
     }
 
     /// Hosts are told what was agreed on, each after another time.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use contract::cluster::{Node, View};
 use contract::query::{Calls, ListCalls};
 use contract::{Envelope, NodeId, Role};
-use edge::Listener;
+use edge::{Flow, Listener};
 use exchange::kept;
 use journal::{Journal, Turn};
 use machine::{Key, KeyedHash, Machine as _, Moment, Outbox, Secret, Shard, Tag};
@@ -19,6 +19,7 @@ use super::mouth::Mouth;
 use super::thread::{Asker, Heard, SEGMENT, TENDED, Thread};
 use crate::death::Death;
 use crate::fault::Fault;
+use crate::in_journal;
 use crate::media::MediaProcess;
 
 /// What waits in a process's sockets for as long as it does not read.
@@ -136,7 +137,8 @@ impl Host {
         let thread = usize::from(remote.port()) % self.threads.len();
         let inbox = &mut self.threads[thread].inbox;
         if inbox.len() < SOCKET_ROOM {
-            inbox.push_back((format!("{listener} {thread} {remote}").into_bytes(), bytes));
+            let flow = Flow { listener, thread: thread as u8, remote };
+            inbox.push_back((in_journal::source(flow), bytes));
         }
         thread
     }
@@ -148,7 +150,9 @@ impl Host {
         {
             *of = None;
         }
-        if self.is_alive {
+        let is_kept_back = self.fault == Some(Fault::GhostsGiveNothing)
+            && matches!(heard, Heard::Frame(_, Frame::Estate { .. }));
+        if self.is_alive && !is_kept_back {
             self.threads[thread].heard.push_back(heard);
         }
     }
@@ -206,10 +210,13 @@ impl Host {
     pub(crate) fn deadline(&self, thread: usize) -> Option<Moment> {
         let thread = &self.threads[thread];
         let (turn, hosts) = (thread.turn.as_ref()?, thread.hosts.as_ref()?);
+        let tended = Some(thread.tended.after(TENDED));
+        if thread.heard.is_empty() && hosts.is_in_doubt() {
+            return hosts.next_deadline().min(tended);
+        }
         if !thread.inbox.is_empty() || !thread.heard.is_empty() || !thread.direct.is_empty() {
             return Some(Moment::START);
         }
-        let tended = Some(thread.tended.after(TENDED));
         [turn.machine.next_deadline(), hosts.next_deadline(), tended].into_iter().flatten().min()
     }
 

@@ -7,12 +7,14 @@ use contract::CallId;
 use exchange::kept;
 use machine::{Epoch, Key, Owned, Record, Shard};
 
-use super::host::{At, Host};
+use super::host::{At, Host, State};
 
 /// What is known of a call from outside of all hosts.
 #[derive(Debug, Default)]
 struct Known {
     shard: Shard,
+    /// Who decided last.
+    owner: usize,
     /// Stands for the state after each change, oldest first; 0: it is no more.
     states: Vec<u64>,
     /// After how many changes the world heard of it last.
@@ -72,6 +74,9 @@ impl Knowledge {
         for record in changes.iter().filter(|record| record.tag == kept::CALL) {
             let known = self.calls.entry(CallId(record.key.0 as u64)).or_default();
             known.shard = record.shard;
+            if !record.body.is_empty() {
+                known.owner = by.host;
+            }
             known.states.push(if record.body.is_empty() { 0 } else { sum(&record.body) });
         }
         for (saying, call) in std::mem::take(&mut self.pending) {
@@ -91,17 +96,8 @@ impl Knowledge {
     }
 
     /// A phone is sent this now. What is said comes from one owner of its shard, and never from an earlier one; and
-    /// somebody else knows it, or it is counted; unless not all is calm: somebody died who knew it. `is_stale` says
-    /// whether the brokers have given a shard away that two lost hosts knew, and its owner under that epoch has not heard
-    /// of it.
-    pub(crate) fn is_heard(
-        &mut self,
-        phone: SocketAddr,
-        bytes: &[u8],
-        is_calm: bool,
-        hosts: &[Host],
-        is_stale: impl Fn(Shard, Epoch) -> bool,
-    ) {
+    /// somebody else knows it, or it is counted; unless not all is calm: somebody died who knew it.
+    pub(crate) fn is_heard(&mut self, phone: SocketAddr, bytes: &[u8], is_calm: bool, hosts: &[Host]) {
         let Some(&Saying { call, epoch, changes, by }) = self.sayings.get(&sum(bytes)) else { return };
         let Some(known) = self.calls.get_mut(&call) else { return };
         self.heard += 1;
@@ -115,7 +111,6 @@ impl Knowledge {
         );
         *highest = epoch;
         known.heard = known.heard.max(changes);
-        known.is_exposed |= is_stale(known.shard, epoch);
         if !known.is_known(call, changes, &[by.host], hosts) {
             known.is_exposed = true;
             self.exposed += u64::from(is_calm);
@@ -142,6 +137,15 @@ impl Knowledge {
         lost
     }
 
+    /// A process is dead, and with it what it knew of others' shards: who of those is gone has left nothing then.
+    pub(crate) fn copies_are_lost(&mut self, hosts: &[Host]) {
+        for (&call, known) in self.calls.iter_mut().filter(|(_, known)| known.heard > 0 && !known.is_lost) {
+            let is_over = known.states.last() == Some(&0);
+            let is_gone = hosts[known.owner].state == State::Gone;
+            known.is_lost = is_gone && !is_over && !known.is_known(call, known.heard, &[], hosts);
+        }
+    }
+
     /// Calls of which the world heard something and that are not lost.
     pub(crate) fn begun(&self) -> impl Iterator<Item = CallId> {
         self.calls.iter().filter(|(_, known)| known.heard > 0 && !known.is_lost).map(|(&call, _)| call)
@@ -149,12 +153,17 @@ impl Knowledge {
 
     /// Whether the call was lost, and that could not be helped.
     pub(crate) fn may_be_lost(&self, call: CallId) -> bool {
+        self.calls.get(&call).is_some_and(|known| known.is_lost)
+    }
+
+    /// Whether who goes on with the call may know less of it than the world heard.
+    pub(crate) fn may_be_behind(&self, call: CallId) -> bool {
         self.calls.get(&call).is_some_and(|known| known.is_lost || known.is_exposed)
     }
 
-    /// Whether any call was lost, or may be.
+    /// Whether any call was lost.
     pub(crate) fn has_lost(&self) -> bool {
-        self.calls.values().any(|known| known.is_lost || known.is_exposed)
+        self.calls.values().any(|known| known.is_lost)
     }
 
     /// How many calls are lost.

@@ -12,6 +12,7 @@ use worker::{In, Out, Signalling};
 
 use super::knowledge::Knowledge;
 use super::thread::{Asker, Thread};
+use crate::in_journal;
 
 /// Says what it is told to, up to a certain death.
 pub(crate) struct Mouth<'a> {
@@ -44,12 +45,6 @@ impl<'a> Mouth<'a> {
     }
 }
 
-fn read(source: &[u8]) -> Option<Flow> {
-    let mut words = std::str::from_utf8(source).ok()?.split(' ');
-    let (listener, thread) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    Some(Flow { listener, thread, remote: words.next()?.parse().ok()? })
-}
-
 fn wire(flow: Flow, otherwise: Option<SocketAddr>) -> Wire {
     let Flow { listener, thread, remote } = flow;
     Wire { listener, thread, remote, otherwise, cell: machine::CellId::HOME }
@@ -57,18 +52,12 @@ fn wire(flow: Flow, otherwise: Option<SocketAddr>) -> Wire {
 
 impl Shell<Signalling> for Mouth<'_> {
     fn decode(&mut self, _: Moment, source: &[u8], bytes: &[u8]) -> Option<In> {
-        if source.is_empty() {
-            return Some(In::Hop(bytes.to_vec()));
-        }
-        Some(In::World { flow: read(source)?, bytes: bytes.to_vec() })
+        in_journal::input(source, bytes)
     }
 
-    fn encode(&mut self, out: &Out, kept: &mut Vec<u8>) {
+    fn encode(&mut self, out: &Out, journal: &mut Vec<u8>) {
         if let Out::World { flow, bytes, .. } = out {
-            let to = format!("{} {} {}", flow.listener, flow.thread, flow.remote);
-            kept.push(to.len() as u8);
-            kept.extend_from_slice(to.as_bytes());
-            kept.extend_from_slice(bytes);
+            journal.extend(in_journal::unsaid(*flow, bytes));
         }
     }
 
@@ -102,12 +91,8 @@ impl Shell<Signalling> for Mouth<'_> {
         }
     }
 
-    fn perform_again(&mut self, _: Moment, kept: &[u8]) {
-        let read = kept.split_first().and_then(|(&length, rest)| {
-            let (to, bytes) = rest.split_at_checked(length.into())?;
-            Some((read(to)?, bytes))
-        });
-        let Some((flow, bytes)) = read else { panic!("outgoing bytes that nobody wrote: {kept:?}") };
+    fn perform_again(&mut self, _: Moment, unsaid: &[u8]) {
+        let (flow, bytes) = in_journal::read_unsaid(unsaid);
         self.hosts.say(wire(flow, None), None, bytes.to_vec());
     }
 

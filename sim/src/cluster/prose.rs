@@ -268,12 +268,21 @@ impl HostCall {
     /// # Panics
     /// When none has.
     pub fn host(&self) -> usize {
+        self.place().expect("some host has the call") + 1
+    }
+
+    /// Whether any host that is up has it.
+    pub fn is_known(&self) -> bool {
+        self.place().is_some()
+    }
+
+    fn place(&self) -> Option<usize> {
         let (call_id, world) = (self.line().call_id, &mut *self.world.borrow_mut());
         let now = world.now;
         let has = |host: &mut super::host::Host| {
             host.runs() && host.calls(now).iter().any(|call| call.sip_call_id == call_id)
         };
-        world.hosts.iter_mut().position(has).expect("some host has the call") + 1
+        world.hosts.iter_mut().position(has)
     }
 
     /// Its one record.

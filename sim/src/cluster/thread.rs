@@ -98,6 +98,12 @@ impl Thread {
         }
         self.carry_out(at, said, posts);
         self.release(now);
+        self.carry_out(at, said, posts);
+        if self.is_in_doubt() && doom.is_none() {
+            self.tend(at, now, known, said, posts);
+            self.carry_out(at, said, posts);
+            return false;
+        }
         let inputs: Vec<_> = self.inbox.drain(..).collect();
         let mut direct = std::mem::take(&mut self.direct);
         if self.decide(at, now, &inputs, &mut direct, doom, known, said) {
@@ -162,6 +168,10 @@ impl Thread {
             _ => {}
         }
         hosts.say_when_safe(now, &changes, &mut turn.journal);
+    }
+
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.hosts.as_ref().is_some_and(|hosts| hosts.is_in_doubt())
     }
 
     pub(crate) fn release(&mut self, now: Moment) {

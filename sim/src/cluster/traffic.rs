@@ -4,13 +4,15 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use contract::{Envelope, Role};
+use contract::cluster::{Agreed, Followed};
+use contract::{Conversation as _, Envelope, Role};
 
 use super::agreeing::reaches;
 use super::event::{Event, Who};
 use super::host::{At, EDGES, State, Wish};
 use super::wires::{Done, End};
 use super::world::{UNREST, World};
+use crate::fault::Fault;
 use crate::handset::{self, Noticed};
 use crate::media;
 
@@ -45,6 +47,13 @@ impl World {
                 Wish::Tell(at, envelope) => {
                     self.plan(Duration::from_micros(100), Event::Told { at, envelope });
                 }
+                Wish::Ask(at, envelope)
+                    if self.fault == Some(Fault::SleepersAreSure) && is_standing(&envelope) =>
+                {
+                    let agreed = Agreed { version: self.hosts[at.host].view.version };
+                    let envelope = Envelope::answer::<Followed>(envelope.id, &agreed);
+                    self.plan(Duration::ZERO, Event::Told { at, envelope });
+                }
                 Wish::Ask(at, envelope) => {
                     let after = Duration::from_micros(self.chance.between(200, 5_000));
                     self.plan(after, Event::Proposed { from: at, envelope });
@@ -59,9 +68,7 @@ impl World {
             return;
         }
         let is_calm = self.now.since(self.unrest) > UNREST;
-        let (cluster, is_split) = (&self.brokers.cluster, self.now < self.split);
-        let is_stale = |shard, epoch| is_split && cluster.owner(shard).epoch > epoch;
-        self.known.is_heard(to, &bytes, is_calm, &self.hosts, is_stale);
+        self.known.is_heard(to, &bytes, is_calm, &self.hosts);
         let from = SocketAddr::from((EDGES[usize::from(listener)], 5060));
         self.send(from, to, bytes);
     }
@@ -202,4 +209,11 @@ impl World {
             self.plan(after, Event::Packet { from, to, bytes });
         }
     }
+}
+
+/// Whether a thread that slept asks what the brokers have agreed on.
+fn is_standing(envelope: &Envelope) -> bool {
+    let asks_for_nothing = |asked: Followed| asked.shards.is_empty();
+    envelope.subject == Followed::SUBJECT.to_string()
+        && contract::decode(&envelope.body).is_ok_and(asks_for_nothing)
 }

@@ -14,6 +14,7 @@ use super::event::{Event, Faults, Who};
 use super::host::{At, EDGES, Host, State};
 use super::knowledge::Knowledge;
 use super::wires::Wires;
+use crate::agenda::Agenda;
 use crate::chance::Chance;
 use crate::fault::Fault;
 use crate::handset::{Handset, Kind, Place};
@@ -51,8 +52,7 @@ pub(crate) struct World {
     /// By which of them a phone speaks.
     pub(crate) ways: Vec<usize>,
     pub(crate) bus_stalls: Moment,
-    pub(crate) queue: BTreeMap<(Moment, u64), Event>,
-    pub(crate) serial: u64,
+    pub(crate) agenda: Agenda<Event>,
     pub(crate) wakes: BTreeMap<Who, Moment>,
     pub(crate) places: BTreeMap<SocketAddr, (usize, Place)>,
     pub(crate) users: Vec<String>,
@@ -61,8 +61,6 @@ pub(crate) struct World {
     pub(crate) apart: Duration,
     /// When somebody died or was cut off last.
     pub(crate) unrest: Moment,
-    /// Until when somebody may not have heard that all he had was given away while two exchanges were out of reach.
-    pub(crate) split: Moment,
     /// Hosts whose media was taken for lost and did not hear of it.
     pub(crate) haunted: BTreeSet<usize>,
     pub(crate) faults: Faults,
@@ -110,15 +108,13 @@ impl World {
             arp: [None; EDGES.len()],
             ways: Vec::new(),
             bus_stalls: Moment::START,
-            queue: BTreeMap::new(),
-            serial: 0,
+            agenda: Agenda::default(),
             wakes: BTreeMap::new(),
             places: BTreeMap::new(),
             users: Vec::new(),
             to_begin: 0,
             apart: Duration::from_millis(100),
             unrest: Moment::START,
-            split: Moment::START,
             haunted: BTreeSet::new(),
             faults: Faults::new(),
             unprotected: 0,
@@ -177,17 +173,12 @@ impl World {
 
     /// Something will happen after a while.
     pub(crate) fn plan(&mut self, after: Duration, event: Event) {
-        self.serial += 1;
-        self.queue.insert((self.now.after(after), self.serial), event);
+        self.agenda.plan(self.now.after(after), event);
     }
 
     /// Lets everything happen until then.
     pub(crate) fn run_until(&mut self, end: Moment) {
-        while let Some((&(at, serial), _)) = self.queue.first_key_value() {
-            if at > end {
-                break;
-            }
-            let Some(event) = self.queue.remove(&(at, serial)) else { break };
+        while let Some((at, event)) = self.agenda.next_until(end) {
             self.now = at;
             self.step(event);
         }
@@ -290,6 +281,7 @@ impl World {
     }
 
     pub(crate) fn process_died(&mut self, host: usize) {
+        self.known.copies_are_lost(&self.hosts);
         self.unrest = self.now;
         self.plan(REBIRTH, Event::Start(host));
         for (after, event) in self.wires.process_died(host, &mut self.chance) {
@@ -336,8 +328,7 @@ impl World {
             return;
         }
         self.wakes.insert(who, due);
-        self.serial += 1;
-        self.queue.insert((due, self.serial), Event::Wake(who));
+        self.agenda.plan(due, Event::Wake(who));
     }
 
     /// Whose media nobody told that it was taken for lost.

@@ -1,4 +1,6 @@
-use crate::together::{an_edge_wakes_with_old_news, the_owner_is_left_with_the_world};
+use crate::together::{
+    an_edge_wakes_with_old_news, only_a_sleeper_knows_a_call, the_owner_is_left_with_the_world,
+};
 use sim::{Fault, Phone, Platform, narrate, narrate_with, secs, tell, tell_with};
 
 #[test]
@@ -110,6 +112,17 @@ fn ghosts_that_are_heard_are_found() {
 #[should_panic(expected = "two records of one call")]
 fn ends_that_nobody_else_knows_are_found() {
     the_owner_is_left_with_the_world(Some(Fault::EndsAreSaidAtOnce));
+}
+
+#[test]
+#[should_panic(expected = "call.is_known()")]
+fn what_a_ghost_keeps_to_itself_is_found() {
+    only_a_sleeper_knows_a_call(Some(Fault::GhostsGiveNothing));
+}
+
+#[test]
+fn sleepers_who_take_themselves_for_owners_are_found() {
+    is_found_among_hosts(Fault::SleepersAreSure, "two");
 }
 
 #[test]

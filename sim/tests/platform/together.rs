@@ -41,7 +41,12 @@ fn the_owner_s_host_dies_while_the_callee_s_re_invite_is_pending() {
 
 #[test]
 fn the_ghost_comes_back_and_speaks() {
+    a_ghost_comes_back_and_speaks(None);
+}
+
+pub(crate) fn a_ghost_comes_back_and_speaks(fault: Option<Fault>) {
     let (cluster, alice, bob, call) = talking(2);
+    cluster.plant(fault);
     let ghost = call.host();
     // It is in the middle of telling bob something.
     alice.hold();
@@ -56,6 +61,31 @@ fn the_ghost_comes_back_and_speaks() {
     cluster.advance(secs(5));
     cluster.come_to_rest();
     assert_eq!(cluster.records().len(), 1);
+}
+
+#[test]
+fn a_call_that_only_a_sleeper_knows_goes_on_when_it_wakes() {
+    only_a_sleeper_knows_a_call(None);
+}
+
+pub(crate) fn only_a_sleeper_knows_a_call(fault: Option<Fault>) {
+    let (cluster, alice, bob, call) = talking(7);
+    cluster.plant(fault);
+    let sleeper = call.host();
+    cluster.host_stops(sleeper, secs(6));
+    // Whatever they were told is gone, and who could tell them again sleeps.
+    buddy_of(sleeper).iter().for_each(|&host| cluster.kill_signalling(host));
+    cluster.advance(secs(4));
+    assert!(!call.is_known(), "who took the shard has never heard of the call");
+    cluster.advance(secs(3));
+    assert!(call.is_known() && call.is_up());
+    alice.hold();
+    cluster.advance(secs(1));
+    assert!(bob.is_held());
+    bob.hang_up();
+    cluster.come_to_rest();
+    assert_eq!(cluster.records().len(), 1);
+    assert_eq!(call.record().cause, "callee hung up");
 }
 
 #[test]

@@ -48,6 +48,8 @@ pub(crate) struct Thread {
     pub(super) turn: Turn<Signalling, MappedFile>,
     pub(super) voice: Voice,
     pub(super) arrivals: Arrivals,
+    /// What came on the bus, and what this thread tells itself.
+    direct: Vec<In>,
     letters: Vec<Letter>,
     mailboxes: Arc<Vec<Mailbox>>,
     pub(super) number: u16,
@@ -146,6 +148,7 @@ impl Thread {
             turn: Turn::new(machine, journal),
             voice,
             arrivals: Arrivals::default(),
+            direct: Vec::new(),
             letters: Vec::new(),
             mailboxes: given.mailboxes,
             number: given.number,
@@ -218,23 +221,27 @@ impl Thread {
         while !self.stop.load(Ordering::Relaxed) {
             self.voice.beat.tick();
             let now = self.clock.now();
-            let wait = self.turn.machine.next_deadline().map_or(BEAT, |at| at.since(now).min(BEAT));
+            let due = self.turn.machine.next_deadline().filter(|_| !self.is_in_doubt());
+            let wait = due.map_or(BEAT, |at| at.since(now).min(BEAT));
             behind = behind && self.turn.catch_up(now, &mut self.voice);
             let held = self.voice.hosts.as_ref().and_then(Hosts::next_deadline);
             let wait = held.map_or(wait, |until| until.since(now).min(wait));
-            let is_quiet = self.voice.own.is_empty() && !behind && !self.is_copying();
+            let is_quiet = (self.voice.own.is_empty() || self.is_in_doubt()) && !behind && !self.is_copying();
             let wait = if is_quiet { wait } else { Duration::ZERO };
             if let Some(pause) = gather.pause(now) {
                 std::thread::sleep(pause);
             }
             self.voice.poller.wait(&mut events, Some(wait))?;
             let now = self.clock.now();
-            let mut direct = self.receive(&events, now);
+            self.receive(&events, now);
             // What a buddy knows by now goes out before the next is decided.
             self.release(now);
-            gather.turn(now, self.arrivals.len() + direct.len());
+            gather.turn(now, self.arrivals.len() + self.direct.len());
             self.feel_pressure(now, begun);
-            self.turn_once(now, &mut direct);
+            // Whoever slept may have been taken for lost: what came is decided once it is known by whom.
+            if !self.is_in_doubt() {
+                self.turn_once(now);
+            }
             // What is done for neighbours between turns is no sign of too many messages.
             self.turn_took = self.clock.now().since(now);
             self.tend_neighbours(now);
@@ -259,19 +266,15 @@ impl Thread {
         self.waited = waited;
     }
 
-    fn receive(&mut self, events: &Events, now: Moment) -> Vec<In> {
-        let mut direct = Vec::new();
+    fn receive(&mut self, events: &Events, now: Moment) {
         for event in events.iter() {
             match event.token {
                 BUS => {
                     self.voice.bus.ready();
                     while let Some(received) = self.voice.bus.receive() {
                         let exchange = self.turn.machine.exchange();
-                        direct.extend(self.voice.hear(
-                            Asker::OnBus(received.from),
-                            received.envelope,
-                            exchange,
-                        ));
+                        let asker = Asker::OnBus(received.from);
+                        self.direct.extend(self.voice.hear(asker, received.envelope, exchange));
                     }
                 }
                 MAIL => {
@@ -289,8 +292,7 @@ impl Thread {
                 }
             }
         }
-        direct.extend(self.voice.own.drain(..));
-        direct
+        self.direct.extend(self.voice.own.drain(..));
     }
 
     fn open_letter(&mut self, letter: Letter, now: Moment) {
@@ -311,19 +313,20 @@ impl Thread {
         self.carry_out(now);
     }
 
-    fn turn_once(&mut self, now: Moment, direct: &mut Vec<In>) {
+    fn turn_once(&mut self, now: Moment) {
         let sources = (0..self.arrivals.len()).filter_map(|number| self.arrivals.get(number));
         let sources = sources.map(|(source, _)| source.write()).collect();
         let batch = Batch { arrivals: &self.arrivals, sources };
-        self.turn.run(now, &batch, direct, &mut self.voice);
+        self.turn.run(now, &batch, &mut self.direct, &mut self.voice);
         self.arrivals.clear();
         self.say_when_safe(now);
         for _ in 0..ROUNDS {
             if self.voice.own.is_empty() {
                 break;
             }
-            direct.extend(self.voice.own.drain(..));
-            self.turn.run(now, &[(&[] as &[u8], &[] as &[u8]); 0][..], direct, &mut self.voice);
+            self.direct.extend(self.voice.own.drain(..));
+            let nothing = &[(&[] as &[u8], &[] as &[u8]); 0][..];
+            self.turn.run(now, nothing, &mut self.direct, &mut self.voice);
             self.say_when_safe(now);
         }
         if let Some(hosts) = &mut self.voice.hosts {

@@ -10,7 +10,7 @@ use contract::cluster::{Beyond, View};
 use edge_service::Source;
 use exchange::Cells;
 use machine::Moment;
-use peering::{Effect, Going};
+use peering::{Effect, Going, Hosts};
 use worker::In;
 
 use super::WorkerError;
@@ -77,6 +77,10 @@ impl Thread {
 
     pub(super) fn is_copying(&self) -> bool {
         self.voice.hosts.as_ref().is_some_and(|hosts| hosts.neighbours().is_copying())
+    }
+
+    pub(super) fn is_in_doubt(&self) -> bool {
+        self.voice.hosts.as_ref().is_some_and(Hosts::is_in_doubt)
     }
 
     /// The journal has what the turn decided: it is told to whoever follows, and said to the world when it may be.
