@@ -212,7 +212,7 @@ fn inside(cli: &Cli, stage: &Stage, process: u32) -> Result<ExitCode, Trouble> {
 
 /// The path to a host gets worse.
 fn path(cli: &Cli, stage: &Stage, process: u32, seed: u64) -> Result<ExitCode, Trouble> {
-    let calls = if cli.short { 12 } else { cli.calls.min(60) };
+    let calls = if cli.short { 24 } else { cli.calls.min(60) };
     let row = degrade::play(stage, process, seed, calls)?;
     println!("{row}");
     let is_met = row.is_met();

@@ -90,11 +90,16 @@ pub fn alone(near: Endpoint) -> io::Result<Box<dyn Mailbox + Send>> {
 
 /// Runs as `worker` until its supervisor says to stop.
 pub fn run(worker: &mut Worker, config: &Config, join: Join<'_>) -> Result<(), RunError> {
+    // As long as nobody forwards packets, whoever is about to comes first.
+    strowger_io::come_first();
     let dealt = Dealt::take(&mut worker.dealt, config, join)?;
     let progress = worker.progress.clone();
     let service = Service::start(config, dealt, worker.clock(), || Some(progress.watch()))?;
     worker.ready()?;
+    strowger_io::stand_in_line();
     worker.wait_for_stop()?;
+    // So does whoever a successor waits for.
+    strowger_io::come_first();
     service.stop()
 }
 
@@ -160,6 +165,7 @@ impl Service {
 /// Prompts are read beside, so that sound that needs none flows at once.
 fn teach(folder: Option<PathBuf>, learners: Vec<(Sender<Sounds>, Waker)>) -> Result<(), RunError> {
     start_thread("media-prompts", move || {
+        strowger_io::stand_in_line();
         let sounds = prompts::load(folder.as_deref());
         for (learner, waker) in learners {
             // It fails only if the thread has left already.

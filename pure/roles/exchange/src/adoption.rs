@@ -13,6 +13,7 @@ impl Exchange {
     pub(crate) fn own(&mut self, now: Moment, owned: Owned, out: &mut Outbox<Out>) {
         if self.view.settings.owned != owned {
             self.movers.keep_calm(now);
+            self.view.pressure.learn(now);
         }
         self.view.settings.owned = owned;
         for (tag, shard, key) in self.foreign() {

@@ -24,7 +24,12 @@ pub(crate) struct Pressure {
     /// Since when it is, or is not.
     since: Moment,
     is_overload: bool,
+    /// Other shards came: until then accounts that live in those of others may be strange to us.
+    learns_until: Moment,
 }
+
+/// So long it takes until most of those who call have been asked about once.
+const LEARNS: Duration = Duration::from_secs(10);
 
 impl Pressure {
     /// So long did messages wait that were looked at now.
@@ -38,6 +43,15 @@ impl Pressure {
         }
         self.is_overload |= is_long && now.since(self.since) >= limits.after;
         (self.waited, self.is_long) = (waited, is_long);
+    }
+
+    /// Other shards are ours from now on: whose phones call in them is not known here.
+    pub(crate) fn learn(&mut self, now: Moment) {
+        self.learns_until = now.after(LEARNS);
+    }
+
+    fn is_learning(&self, now: Moment) -> bool {
+        now < self.learns_until
     }
 
     /// How long messages wait in an overload.
@@ -99,21 +113,20 @@ fn worth(request: &Request<'_>, view: &View, now: Moment) -> Worth {
 }
 
 /// Whether the one it comes from has a phone here. With several threads, the binding may be another's: then
-/// we know the account at least. As long as not all is restored, everyone may have one.
+/// we know the account at least, or not yet. As long as not all is restored, everyone may have one.
 fn is_registered(request: &Request<'_>, view: &View, now: Moment) -> bool {
     if view.bindings.is_incomplete() {
         return true;
     }
     let from = HostText::from(request.from.uri.host);
-    let Some(tenant) = view.domains.as_ref().and_then(|domains| domains.tenant(&[from.as_bytes()])) else {
-        return false;
-    };
+    let Some(domains) = &view.domains else { return true };
+    let Some(tenant) = domains.tenant(&[from.as_bytes()]) else { return false };
     let user = request.from.uri.user.unwrap_or_default();
     let key = contract::sharding::binding_key(view.mint.hash(), tenant.id, user);
     if view.settings.owned.owns(contract::sharding::shard_of_key(key)) {
         view.bindings.is_registered(key, now)
     } else {
-        view.accounts.has(view.accounts.key(tenant.id, user))
+        view.pressure.is_learning(now) || view.accounts.has(view.accounts.key(tenant.id, user))
     }
 }
 

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use exchange::In;
 use exchange::settings::Overload;
-use machine::{Machine, Outbox};
+use exchange::{In, Out};
+use machine::{Machine, Outbox, Owned};
 use sip::{Method, Name};
 
 use crate::calls::Pair;
@@ -183,6 +183,24 @@ fn strangers_are_shed_first_then_refreshes_then_calls_and_never_an_emergency() {
     assert_eq!(crowd.at(400), [503, 503, 503, 100]);
     assert_eq!(crowd.at(10_000), [503, 503, 503, 100]);
     assert_eq!(crowd.at(0), [401, 200, 100, 100], "it is over");
+}
+
+#[test]
+fn nobody_is_a_stranger_to_an_exchange_that_got_its_shards_just_now() {
+    let mut platform = Platform::new();
+    // All bindings are another's, and so is the knowledge of who has which.
+    platform.tell(In::Owned(Owned::of(|_| None)));
+    let is_shed = |platform: &mut Platform| {
+        press(platform, Duration::from_millis(100));
+        let carol = Phone::of("carol", "red.example").request(Method::Register, "sip:red.example", &[], "");
+        let (now, mut out) = (platform.now, Outbox::new());
+        platform.threads[0].exchange.handle(now, In::Sip(carol), &mut out);
+        let is_503 = |said: &Out| matches!(said, Out::Sip { bytes, .. } if bytes.starts_with(b"SIP/2.0 503"));
+        out.emit.iter().any(is_503)
+    };
+    assert!(!is_shed(&mut platform));
+    platform.pass(Duration::from_secs(10));
+    assert!(is_shed(&mut platform));
 }
 
 #[test]
