@@ -1,6 +1,7 @@
 //! Whoever was taken for lost and lives (it slept, or was cut off) has what it decided since its buddy heard of it last; if
 //! the buddy was gone, too, nobody else has any of it. It gives all that to those who own its shards by now, and they
-//! take what they don't know.
+//! take what they don't know. What it knew of others' shards it gives as well: that may be old, so only who knows nothing
+//! takes it.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -23,13 +24,13 @@ const GENERATIONS: u32 = 3;
 /// What one peer is to be given, piece by piece: each is kept until it is acknowledged.
 #[derive(Debug, Default)]
 pub(crate) struct Giving {
-    pieces: VecDeque<(u64, Vec<Changed>)>,
+    pieces: VecDeque<(u64, bool, Vec<Changed>)>,
 }
 
 impl Giving {
     /// Everything up to `number` is taken.
     pub(crate) fn acked(&mut self, number: u64) {
-        self.pieces.retain(|(given, _)| *given > number);
+        self.pieces.retain(|(given, ..)| *given > number);
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -43,6 +44,8 @@ struct Came {
     at: Moment,
     /// What was said under an earlier epoch is old.
     from: Epoch,
+    /// Nobody knew anything of it.
+    is_unknown: bool,
     /// What came with it: it may have come to its end since.
     known: BTreeSet<Key>,
     /// So may what we were given since.
@@ -74,7 +77,10 @@ impl Estate {
         let known = records.iter().map(|record| record.key).collect();
         let from = heard.unwrap_or(Epoch(epoch.0.saturating_sub(GENERATIONS)));
         self.last = Some(now);
-        self.came.insert(shard, Came { at: now, from, known, given: BTreeSet::new() });
+        self.came.insert(
+            shard,
+            Came { at: now, from, is_unknown: heard.is_none(), known, given: BTreeSet::new() },
+        );
     }
 
     /// Somebody is there who was not there before.
@@ -95,11 +101,11 @@ impl Estate {
         }
     }
 
-    /// Somebody who owned a shard of ours before gives us something that lives there.
-    fn take(&mut self, now: Moment, thing: Changed) {
+    /// Somebody who owned a shard of ours before, or had a copy of it, gives us something that lives there.
+    fn take(&mut self, now: Moment, thing: Changed, is_copy: bool) {
         let (tag, key) = thing.thing();
         let Some(came) = self.came.get_mut(&thing.shard) else { return };
-        let is_old = now.since(came.at) >= PATIENCE || thing.epoch < came.from;
+        let is_old = now.since(came.at) >= PATIENCE || thing.epoch < came.from || is_copy && !came.is_unknown;
         if !is_old && !came.known.contains(&key) && came.given.insert((tag, key)) {
             self.given.push(Record { tag, shard: thing.shard, key, body: thing.body });
         }
@@ -107,8 +113,8 @@ impl Estate {
 }
 
 impl Neighbours {
-    /// Gives what lived in shards of ours to those who own them.
-    pub(crate) fn give(&mut self, things: Vec<Changed>) {
+    /// Gives what lived in shards of ours, or copies of others' shards, to those who own them.
+    pub(crate) fn give(&mut self, things: Vec<Changed>, are_copies: bool) {
         let mut by: BTreeMap<Peer, Vec<Changed>> = BTreeMap::new();
         for thing in things {
             if let Some(owner) = self.owner(thing.shard).filter(|owner| owner.node != self.me().node) {
@@ -116,17 +122,17 @@ impl Neighbours {
             }
         }
         for (peer, things) in by {
-            things.chunks(PIECE).for_each(|piece| self.give_to(peer, piece.to_vec()));
+            things.chunks(PIECE).for_each(|piece| self.give_to(peer, piece.to_vec(), are_copies));
         }
     }
 
-    fn give_to(&mut self, peer: Peer, piece: Vec<Changed>) {
+    fn give_to(&mut self, peer: Peer, piece: Vec<Changed>, are_copies: bool) {
         let view = self.view.version;
         let called = self.called.entry(peer).or_default();
         let number = called.outgoing.number();
-        called.giving.pieces.push_back((number, piece.clone()));
+        called.giving.pieces.push_back((number, are_copies, piece.clone()));
         if called.is_up {
-            self.say(peer, Frame::Estate { number, view, things: piece });
+            self.say(peer, Frame::Estate { number, view, are_copies, things: piece });
         }
     }
 
@@ -134,15 +140,15 @@ impl Neighbours {
     pub(crate) fn give_again(&mut self, peer: Peer) {
         let Some(called) = self.called.get_mut(&peer) else { return };
         let pieces = std::mem::take(&mut called.giving.pieces);
-        pieces.into_iter().for_each(|(_, things)| self.give(things));
+        pieces.into_iter().for_each(|(_, are_copies, things)| self.give(things, are_copies));
     }
 
     /// Somebody gives us something. What is another's by now goes on to him.
-    pub(crate) fn take_estate(&mut self, now: Moment, things: Vec<Changed>) {
+    pub(crate) fn take_estate(&mut self, now: Moment, things: Vec<Changed>, are_copies: bool) {
         let (ours, others): (Vec<_>, Vec<_>) =
             things.into_iter().partition(|thing| self.owned().owns(thing.shard));
-        ours.into_iter().for_each(|thing| self.estate.take(now, thing));
-        self.give(others);
+        ours.into_iter().for_each(|thing| self.estate.take(now, thing, are_copies));
+        self.give(others, are_copies);
     }
 
     /// What we were given, is ours, and is not known here.
@@ -192,7 +198,7 @@ mod tests {
         let mut estate = Estate::default();
         estate.came(at(0), SHARD, Epoch(7), Some(Epoch(6)), &[record(1)]);
         for key in [1, 2, 2, 3] {
-            estate.take(at(1), Changed::of(&record(key), Epoch(6)));
+            estate.take(at(1), Changed::of(&record(key), Epoch(6)), false);
         }
         assert_eq!(given(&mut estate), [2, 3]);
     }
@@ -201,21 +207,32 @@ mod tests {
     fn an_owner_before_the_one_who_was_heard_last_gives_nothing() {
         let mut estate = Estate::default();
         estate.came(at(0), SHARD, Epoch(7), Some(Epoch(6)), &[]);
-        estate.take(at(1), Changed::of(&record(1), Epoch(5)));
+        estate.take(at(1), Changed::of(&record(1), Epoch(5)), false);
         assert_eq!(given(&mut estate), []);
         // The buddy may have owned it for a moment and never have heard of that.
         estate.came(at(0), SHARD, Epoch(7), None, &[]);
-        estate.take(at(1), Changed::of(&record(1), Epoch(5)));
-        estate.take(at(1), Changed::of(&record(2), Epoch(3)));
+        estate.take(at(1), Changed::of(&record(1), Epoch(5)), false);
+        estate.take(at(1), Changed::of(&record(2), Epoch(3)), false);
+        assert_eq!(given(&mut estate), [1]);
+    }
+
+    #[test]
+    fn a_copy_is_taken_by_who_knows_nothing() {
+        let mut estate = Estate::default();
+        estate.came(at(0), SHARD, Epoch(7), Some(Epoch(6)), &[]);
+        estate.take(at(1), Changed::of(&record(1), Epoch(6)), true);
+        assert_eq!(given(&mut estate), []);
+        estate.came(at(0), SHARD, Epoch(7), None, &[]);
+        estate.take(at(1), Changed::of(&record(1), Epoch(6)), true);
         assert_eq!(given(&mut estate), [1]);
     }
 
     #[test]
     fn nothing_is_taken_after_a_minute_or_for_a_shard_that_never_came() {
         let mut estate = Estate::default();
-        estate.take(at(0), Changed::of(&record(1), Epoch(6)));
+        estate.take(at(0), Changed::of(&record(1), Epoch(6)), false);
         estate.came(at(0), SHARD, Epoch(7), None, &[]);
-        estate.take(at(60), Changed::of(&record(1), Epoch(6)));
+        estate.take(at(60), Changed::of(&record(1), Epoch(6)), false);
         assert_eq!(given(&mut estate), []);
     }
 

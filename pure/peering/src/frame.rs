@@ -109,7 +109,7 @@ pub enum Frame {
         #[serde(rename = "s")]
         shards: Vec<(Shard, Epoch)>,
     },
-    /// What lived in shards of the sender, who was taken for lost: they are the receiver's by now. Acknowledged.
+    /// What the sender, who was taken for lost, had of shards that are the receiver's by now. Acknowledged.
     #[serde(rename = "l")]
     Estate {
         /// Its number.
@@ -118,6 +118,9 @@ pub enum Frame {
         /// The version of the sender's view.
         #[serde(rename = "v")]
         view: u64,
+        /// The sender followed their owner: it may have been told less than there was.
+        #[serde(rename = "c", default, skip_serializing_if = "std::ops::Not::not")]
+        are_copies: bool,
         /// Each as it was last, and under which epoch.
         #[serde(rename = "r")]
         things: Vec<Changed>,
@@ -293,7 +296,7 @@ mod tests {
             Frame::Bus { view: 3, envelope: Envelope { id: 9, body: vec![7; 300], ..Envelope::default() } },
             Frame::Begin { view: 3, shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Changes { number: 2, view: 3, changes: vec![changed.clone()] },
-            Frame::Estate { number: 2, view: 3, things: vec![changed] },
+            Frame::Estate { number: 2, view: 3, are_copies: true, things: vec![changed] },
             Frame::Whole { number: 3, view: 3, shards: vec![(Shard::of(1), Epoch(2))] },
             Frame::Ack { number: 3 },
         ]

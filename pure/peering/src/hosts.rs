@@ -420,11 +420,16 @@ impl Hosts {
             self.neighbours.estate.joined(now);
         }
         let was_lost = before > 0 && view.node(self.me().node).is_some_and(|me| me.since > before);
+        let copies = match was_lost {
+            true => self.neighbours.replica.left_behind(|shard| view.owner(shard).epoch),
+            false => Vec::new(),
+        };
         let back = self.follow(view, &owned);
         if was_lost {
             self.neighbours.say_again();
         }
-        self.neighbours.give(had);
+        self.neighbours.give(had, false);
+        self.neighbours.give(copies, true);
         adopted.extend(self.left_over(&gained, &adopted, &ours_again, journal));
         let mut said = Vec::new();
         self.neighbours.take_later(now, &mut said);

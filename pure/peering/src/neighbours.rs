@@ -582,7 +582,7 @@ impl Neighbours {
             Frame::Changes { changes, .. } => self.replica.change(changes),
             // It may be for us by what the sender knows.
             Frame::Estate { .. } if by > self.view.version => self.look_later(now, from, frame),
-            Frame::Estate { things, .. } => self.take_estate(now, things),
+            Frame::Estate { are_copies, things, .. } => self.take_estate(now, things, are_copies),
             Frame::Begin { shards, .. } => self.replica.begin(by, &shards),
             Frame::Whole { shards, .. } => self.replica.whole(&shards),
             Frame::Challenge { .. } | Frame::Hello { .. } | Frame::Ack { .. } => {}

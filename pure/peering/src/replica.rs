@@ -99,6 +99,18 @@ impl Replica {
         Known { records, is_whole: copy.is_whole, heard: Some(epoch) }
     }
 
+    /// All that is known of shards that are known whole and whose owners have changed since: `owner_epoch` says the newest.
+    pub(crate) fn left_behind(&self, owner_epoch: impl Fn(Shard) -> Epoch) -> Vec<Changed> {
+        let behind =
+            self.copies.iter().filter(|(shard, copy)| copy.is_whole && owner_epoch(**shard) > copy.epoch);
+        let things = behind.flat_map(|(&shard, copy)| {
+            copy.things.iter().map(move |(&(tag, key), body)| {
+                Changed::of(&Record { tag, shard, key, body: body.clone() }, copy.epoch)
+            })
+        });
+        things.collect()
+    }
+
     /// Forgets the shards that we do not follow any more by a view of this version. What was begun by a later one may be
     /// ours to follow by that.
     pub fn keep(&mut self, version: u64, follow: impl Fn(Shard) -> bool) {
