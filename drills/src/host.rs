@@ -382,8 +382,7 @@ impl Figures {
     }
 }
 
-/// Runs a command of the operator's to its end.
-/// What it said.
+/// Runs a command of the operator's to its end, and gives what it said.
 fn done(what: &str, mut command: Command) -> Result<String, Trouble> {
     let said = command.output().map_err(|error| Trouble::new(format!("{what}: {error}")))?;
     let (out, err) = (String::from_utf8_lossy(&said.stdout), String::from_utf8_lossy(&said.stderr));

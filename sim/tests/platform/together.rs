@@ -41,12 +41,7 @@ fn the_owner_s_host_dies_while_the_callee_s_re_invite_is_pending() {
 
 #[test]
 fn the_ghost_comes_back_and_speaks() {
-    a_ghost_comes_back_and_speaks(None);
-}
-
-pub(crate) fn a_ghost_comes_back_and_speaks(fault: Option<Fault>) {
     let (cluster, alice, bob, call) = talking(2);
-    cluster.plant(fault);
     let ghost = call.host();
     // It is in the middle of telling bob something.
     alice.hold();
